@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The extension points. One trait, one file here; one folder of implementations in `hop3-drivers`.
+//!
+//! Rules shared by all: plain synchronous functions, called from threads that may block; idempotent and convergent
+//! (calling twice equals calling once); no database, no globals; every external command goes through a `Runner`;
+//! bad luck is a `Problem` with facts and a hint, never a panic.
+
+mod builder;
+mod proxy;
+mod runner;
+mod runtime;
+
+pub use builder::{Builder, Detected};
+pub use proxy::{Drained, Proxy, ProxyStatus};
+pub use runner::{Attached, Exit, Output, Runner, Stdio};
+pub use runtime::{LogLine, LogQuery, Runtime, Session};
+
+use std::sync::Arc;
+
+/// Every driver of an installation, chosen in `hop3/src/wire.rs`.
+#[derive(Clone)]
+pub struct Registry {
+    /// In the order in which they are asked.
+    pub builders: Vec<Arc<dyn Builder>>,
+    pub runner: Arc<dyn Runner>,
+    pub runtime: Arc<dyn Runtime>,
+    pub proxy: Arc<dyn Proxy>,
+    pub toolchains: Arc<dyn Toolchains>,
+}
+
+pub use toolchains::Toolchains;
+mod toolchains;

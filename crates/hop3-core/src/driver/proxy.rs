@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Proxy`: brings requests to instances.
+
+use crate::problem::Problem;
+use crate::route::{RouteTable, Service};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a drain saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    /// Requests and upgraded connections still open at the deadline, which were cut.
+    pub cut: u64,
+}
+
+/// Figures of a running proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyStatus {
+    pub services: u64,
+    pub requests: u64,
+    pub in_flight: u64,
+    /// Upstreams left out now, by id.
+    pub unhealthy: Vec<String>,
+}
+
+pub trait Proxy: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// Makes the table the one that answers. When it returns, every new request is routed by it; requests under way
+    /// end where they began.
+    fn apply(&self, table: &RouteTable) -> Result<(), Problem>;
+
+    /// Adds or replaces one service, all at once, and leaves the others as they are.
+    fn put(&self, service: &Service) -> Result<(), Problem>;
+
+    /// Takes one service away. Absent is fine.
+    fn remove(&self, service: &str) -> Result<(), Problem>;
+
+    /// Waits until nothing is in flight on these upstreams, at most until the deadline, then cuts the rest.
+    fn drain(&self, upstreams: &[String], deadline: Duration) -> Result<Drained, Problem>;
+
+    fn status(&self) -> Result<ProxyStatus, Problem>;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Layout`: where things lie beneath the one root. Nobody joins path strings; everybody asks here.
+
+use crate::name::AppName;
+use std::path::{Path, PathBuf};
+
+/// Hands out every path of an installation.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub const DEFAULT_ROOT: &str = "/var/lib/hop3";
+
+    pub fn new(root: impl Into<PathBuf>) -> Layout {
+        Layout { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The store.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("hop3.db")
+    }
+
+    /// The key that seals config values at rest, mode 0600.
+    pub fn key_file(&self) -> PathBuf {
+        self.root.join("secret.key")
+    }
+
+    pub fn apps(&self) -> PathBuf {
+        self.root.join("apps")
+    }
+
+    pub fn app(&self, app: &AppName) -> PathBuf {
+        self.apps().join(app.as_str())
+    }
+
+    pub fn repository(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("repo.git")
+    }
+
+    /// The app's persistent directory, writable by it, shared by its releases, never removed by a deployment.
+    pub fn data(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("data")
+    }
+
+    /// The app's own HOME.
+    pub fn home(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("home")
+    }
+
+    /// What the app's builds may keep between builds (download caches, incremental compilers).
+    pub fn cache(&self, app: &AppName) -> PathBuf {
+        self.root.join("cache").join(app.as_str())
+    }
+
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
+    /// One built tree, read-only once it is part of a release.
+    pub fn artifact(&self, id: &str) -> PathBuf {
+        self.artifacts().join(id)
+    }
+
+    pub fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    /// Dependencies, named by the digest of what they were made from.
+    pub fn layer(&self, digest: &str) -> PathBuf {
+        self.layers().join(digest)
+    }
+
+    /// Language toolchains obtained by Hop3.
+    pub fn toolchains(&self) -> PathBuf {
+        self.root.join("toolchains")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// Sockets, locks and what a role needs to find its predecessor's work.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    pub fn run_of(&self, role: &str) -> PathBuf {
+        self.run().join(role)
+    }
+
+    /// Local administration: whoever may connect (SO_PEERCRED) is admin.
+    pub fn api_socket(&self) -> PathBuf {
+        self.run_of("server").join("api.sock")
+    }
+
+    /// Where the proxy hands over requests for the server's own host name; tokens are required there.
+    pub fn http_socket(&self) -> PathBuf {
+        self.run_of("server").join("http.sock")
+    }
+
+    pub fn proxy_socket(&self) -> PathBuf {
+        self.run_of("proxy").join("control.sock")
+    }
+
+    /// The proxy's last table.
+    pub fn proxy_table(&self) -> PathBuf {
+        self.run_of("proxy").join("table.json")
+    }
+
+    pub fn supervisor_socket(&self) -> PathBuf {
+        self.run_of("supervisor").join("control.sock")
+    }
+
+    /// What the supervisor must remember to adopt running processes.
+    pub fn supervisor_state(&self) -> PathBuf {
+        self.run_of("supervisor").join("state")
+    }
+}

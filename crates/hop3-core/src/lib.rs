@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Words and contracts of Hop3: the vocabulary, the files people write, the driver traits.
+//!
+//! No sockets, SQL, processes or async here: everything is data, or a function from data to data.
+//!
+//! Glossary (nobody invents a synonym): *app* · *source*: a commit or an uploaded tree · *plan*: what the builder
+//! would do, as data · *artifact*: what was built · *release*: artifact + config + process table, numbered,
+//! immutable · *process*: a line of the Procfile · *instance*: one running copy of a process · *workload*: what a
+//! runtime is asked to run · *route*: host and path to instances · *driver*: one implementation of an extension
+//! point · *step*: a stage of a deployment · *event*: something that happened · *problem*: an error told to a user.
+//!
+//! Reading order: `name`, `problem`, `plan`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
+
+pub mod api;
+pub mod driver;
+pub mod event;
+pub mod layout;
+pub mod name;
+pub mod plan;
+pub mod problem;
+pub mod release;
+pub mod route;
+pub mod sandbox;
+pub mod secret;
+pub mod settings;
+pub mod source;
+pub mod workload;
+
+pub use problem::{Kind, Problem};

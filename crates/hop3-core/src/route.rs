@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `RouteTable`: which host and path is answered by what. Plain data: the server derives it from its store, every
+//! proxy driver turns it into its product's terms, the built-in proxy keeps its last one on disk.
+
+use crate::name::Domain;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The whole table. Applied as one: a request sees the old table or the new one, never a mixture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTable {
+    pub services: Vec<Service>,
+}
+
+/// Everything one owner of routes (an app, or the control plane) wants answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Opaque label, unique in the table; shown in logs and metrics.
+    pub name: String,
+    /// Exact hosts, or `*.example.org` for one more label. Served without regard to the port in `Host`.
+    pub hosts: Vec<Host>,
+    /// The longest matching prefix wins; `/api` matches `/api` and `/api/x`, never `/apix`.
+    pub routes: Vec<Route>,
+}
+
+/// A host name as requests write it. `localhost` is allowed here beside every `Domain`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Host(pub String);
+
+impl From<&Domain> for Host {
+    fn from(domain: &Domain) -> Host {
+        Host(domain.as_str().to_owned())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Begins with `/`.
+    pub prefix: String,
+    pub target: Target,
+}
+
+/// What answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    Upstreams(Pool),
+    Static(StaticFiles),
+    /// A page of the proxy's own.
+    Page(Page),
+}
+
+/// Instances that share the load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    pub upstreams: Vec<Upstream>,
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Path asked every few seconds; an upstream that fails is left out until it answers again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_path: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// Unique among all upstreams that live at the same time; `Proxy::drain` names it.
+    pub id: String,
+    pub address: Address,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// All in milliseconds; 0 means no limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    pub connect_ms: u64,
+    /// From the end of the request to the first byte of the response head.
+    pub response_ms: u64,
+    /// Between two pieces of a body, either way.
+    pub idle_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts { connect_ms: 2_000, response_ms: 60_000, idle_ms: 120_000 }
+    }
+}
+
+/// A directory served by the proxy itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticFiles {
+    pub root: PathBuf,
+    /// Unknown paths without an extension answer `/index.html`.
+    #[serde(default)]
+    pub spa: bool,
+}
+
+/// Pages the proxy makes when there is nobody to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Page {
+    /// The app exists and has no release yet: 503.
+    NotDeployed,
+    /// The app was stopped on purpose: 503.
+    Stopped,
+}
