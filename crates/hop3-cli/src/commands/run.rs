@@ -8,7 +8,7 @@ use crate::client::problem_of;
 use crate::connection::{Target, Wire};
 use crate::context::{AppArg, Context};
 use crate::problem;
-use crate::terminal::{self, RawMode};
+use crate::terminal::{self, Mode};
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hop3_core::Problem;
@@ -60,7 +60,7 @@ pub(crate) fn attach(
     let client = cx.client()?;
     client.runtime().block_on(async {
         let mut socket = open(client.target(), app).await?;
-        let raw = RawMode::enter();
+        let raw = Mode::raw();
         let request = RunRequest { argv, terminal: raw.as_ref().map(|_| terminal::size()), instance };
         send(&mut socket, &request).await?;
         converse(&mut socket, cx).await
