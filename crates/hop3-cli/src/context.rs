@@ -24,6 +24,13 @@ pub struct AppArg {
     pub app: Option<String>,
 }
 
+impl AppArg {
+    /// `ps -a shop stop` is `ps stop -a shop`.
+    pub(crate) fn or(self, before: AppArg) -> AppArg {
+        AppArg { app: self.app.or(before.app) }
+    }
+}
+
 /// The surroundings of one command.
 pub(crate) struct Context {
     pub(crate) options: GlobalArgs,

@@ -132,9 +132,9 @@ fn unknown_commands_suggest_or_are_other_programs() {
         path,
         &["hop3", "x\u{1b}[2J"],
         expect![[r#"
-        error[cli.unknown-command]: there is no command "x\\u{1b}[2J"
-          neither is there a program hop3-x\u{1b}[2J in PATH
-        hint: see all commands with: hop3 help
-    "#]],
+            error[cli.unknown-command]: there is no command "x\u{1b}[2J"
+              neither is there a program hop3-x\u{1b}[2J in PATH
+            hint: see all commands with: hop3 help
+        "#]],
     );
 }

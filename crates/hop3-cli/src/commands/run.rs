@@ -5,10 +5,11 @@
 //! and exit status. Without a terminal on both ends, plain pipes are used and nothing is changed in the bytes.
 
 use crate::client::problem_of;
-use crate::connection::{Target, Wire};
+use crate::connection::Target;
 use crate::context::{AppArg, Context};
 use crate::problem;
 use crate::terminal::{self, Mode};
+use crate::wire::Wire;
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hop3_core::Problem;
@@ -67,7 +68,7 @@ pub(crate) fn attach(
     })
 }
 
-type Socket = WebSocketStream<Box<dyn Wire>>;
+type Socket = WebSocketStream<Wire>;
 
 async fn open(target: &Target, app: &AppName) -> Result<Socket, Problem> {
     let unreachable = |e: Error| problem::unreachable(&target.name(), e);

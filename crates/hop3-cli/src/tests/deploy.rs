@@ -9,7 +9,7 @@ use hop3_core::event::{DeployStep, Event};
 use hop3_core::layout::Layout;
 use hop3_core::release::ReleaseNumber;
 use hop3_core::{Kind, Problem};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use tempfile::TempDir;
 
 const UPLOAD: &str = "POST /api/apps/shop/deployments?source=upload&create=true";
@@ -196,4 +196,26 @@ fn an_upload_that_cannot_be_read_is_broken_off_and_told() {
     assert_ne!(status, 0);
     let out = String::from_utf8(out).unwrap();
     assert!(out.contains("the disk is gone"), "{out}");
+}
+
+#[test]
+fn a_refusal_before_the_upload_was_read_is_still_understood() {
+    let (server, listener) = Server::bare();
+    let far_end = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut some = [0; 512];
+        let count = stream.read(&mut some).unwrap();
+        assert!(count > 0);
+        let body = r#"{"code":"app.denied","kind":"denied","title":"this token may not deploy shop"}"#;
+        let head =
+            format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+    let socket = Layout::new(server.root()).api_socket();
+    let mut out = Vec::new();
+    let tar = io::repeat(7).take(50_000_000);
+    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "x", tar, &mut out);
+    far_end.join().unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), "error[app.denied]: this token may not deploy shop\n");
+    assert_eq!(status, Kind::Denied.exit_code());
 }
