@@ -1,1 +1,5 @@
-//! Placeholder.
+// SPDX-License-Identifier: Apache-2.0
+//! The control plane.
+
+pub mod checkout;
+pub mod git;
