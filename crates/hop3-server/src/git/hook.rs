@@ -108,9 +108,7 @@ pub fn pre_receive(stdin: impl Read, target: &DeployTarget) -> Result<Decision, 
     let updates = text.lines().map(parse_update).collect::<Result<Vec<_>, _>>()?;
     let branch = deploy_branch(&updates, target);
     let mut decision = Decision::default();
-    if branch != target.branch {
-        decision.notes.push(format!("the first push is of {branch}: it is the deploy branch from now on"));
-    }
+    let mut others = Vec::new();
     for update in &updates {
         match update.reference.strip_prefix("refs/heads/") {
             Some(pushed) if pushed == branch && update.deletes() => {
@@ -120,13 +118,17 @@ pub fn pre_receive(stdin: impl Read, target: &DeployTarget) -> Result<Decision, 
                 decision.deploy = Some(Deploy { commit: update.new.to_owned(), branch: branch.to_owned() });
             }
             _ if update.deletes() => {}
-            _ => decision.notes.push(not_deployed(update.reference, branch)),
+            _ => others.push(not_deployed(update.reference, branch)),
         }
     }
-    let more = decision.notes.len().saturating_sub(MAX_NOTES);
-    if more > 0 {
-        decision.notes.truncate(MAX_NOTES);
-        decision.notes.push(format!("and {more} more"));
+    if branch != target.branch {
+        decision.notes.push(format!("the first push is of {branch}: it is the deploy branch from now on"));
+    }
+    // Tags and branches that come along with a deployment need no comment.
+    if decision.deploy.is_none() {
+        let more = others.len().saturating_sub(MAX_NOTES);
+        decision.notes.extend(others.into_iter().take(MAX_NOTES));
+        decision.notes.extend((more > 0).then(|| format!("and {more} more")));
     }
     Ok(decision)
 }
@@ -177,16 +179,14 @@ pub fn check_branch(name: &str) -> Result<(), Problem> {
 }
 
 fn not_deployed(reference: &str, branch: &str) -> String {
-    let (kind, name) = match reference.split_once('/').map(|(_, rest)| rest.split_once('/')) {
-        Some(Some(("heads", name))) => ("", name),
-        Some(Some(("tags", name))) => ("the tag ", name),
-        _ => ("", reference),
-    };
-    let name: String = name.chars().take(100).flat_map(char::escape_debug).collect();
-    format!(
-        "pushed to {kind}{name}, which is not the deploy branch {branch}: nothing is deployed \
-         (git push hop3 {name}:{branch} deploys it; hop3 app branch chooses another branch)"
-    )
+    let shown: String = reference.chars().take(100).flat_map(char::escape_debug).collect();
+    match shown.strip_prefix("refs/heads/") {
+        Some(name) => format!(
+            "pushed to {name}, which is not the deploy branch {branch}: nothing is deployed \
+             (git push hop3 {name}:{branch} deploys it; hop3 app branch {name} makes it the deploy branch)"
+        ),
+        None => format!("pushed to {shown}, which is not the deploy branch {branch}: nothing is deployed"),
+    }
 }
 
 fn deletes_deploy_branch(branch: &str) -> Problem {

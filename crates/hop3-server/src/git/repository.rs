@@ -55,6 +55,11 @@ impl Repository {
         command
     }
 
+    /// Makes a branch the one a clone checks out. The name is checked by `hook::check_branch` or by git.
+    pub fn follow(&self, branch: &str) -> Result<(), Problem> {
+        run(self.command(["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")]))
+    }
+
     /// Packs loose objects and drops what no branch holds. For a quiet hour.
     pub fn tidy(&self) -> Result<(), Problem> {
         run(self.command(["gc", "--quiet", "--prune=2.weeks.ago"]))
