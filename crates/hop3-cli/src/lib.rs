@@ -21,6 +21,7 @@ mod reference;
 mod render;
 mod terminal;
 mod upload;
+mod wire;
 
 pub use argv::parse;
 pub use cli::{ClientCommand, GlobalArgs, PlanFn, Program, ServerCommand, run};
