@@ -1,1 +1,5 @@
-//! Placeholder.
+// SPDX-License-Identifier: Apache-2.0
+//! Every built-in driver: one folder for each trait of `hop3_core::driver`, one file for each implementation.
+
+pub mod builders;
+pub mod toolchains;
