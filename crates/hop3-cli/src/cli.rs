@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub use crate::commands::server::ServerCommand;
+pub use crate::commands::server::{ServerCommand, StopArgs};
 
 /// Options of every command.
 #[derive(Args, Clone, Debug, Default)]

@@ -59,11 +59,6 @@ pub(crate) fn interrupted() -> Problem {
         .hint("deploy again")
 }
 
-pub(crate) fn not_gone(what: &str) -> Problem {
-    Problem::new(Kind::Unavailable, "cli.not-gone", format!("{what} still runs after 30 seconds"))
-        .hint("look at its log, and try again")
-}
-
 pub(crate) fn no_app() -> Problem {
     Problem::new(Kind::User, "cli.no-app", "it is not clear which app is meant").hint(
         "name it with -a APP (or HOP3_APP), or run this in a directory whose git remote hop3 points at the app",

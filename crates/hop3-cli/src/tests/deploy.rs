@@ -157,7 +157,8 @@ fn a_git_address_is_deployed_and_no_create_asks_first() {
     expect![[r#"
         POST /api/apps/shop/deployments/git {"url":"https://example.org/a.git","ref":"main"}
         GET /api/apps/shop
-    "#]].assert_eq(&server.requests());
+    "#]]
+    .assert_eq(&server.requests());
 }
 
 /// What the git hook does.
