@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Every built-in driver: one folder for each trait, one file for each driver.
+//! Every built-in driver: one folder for each trait of `hop3_core::driver`, one file for each implementation.
 
+pub mod builders;
 pub mod proxies;
+pub mod toolchains;
