@@ -164,7 +164,7 @@ fn a_git_address_is_deployed_and_no_create_asks_first() {
 /// What the git hook does.
 fn push(server: &Server, tar: impl Read + Send + 'static, out: &mut Vec<u8>) -> u8 {
     let socket = Layout::new(server.root()).api_socket();
-    let pushed = Pushed { app: &"shop".parse().unwrap(), source: "1a2b3c4", branch: "main" };
+    let pushed = Pushed { app: "shop".parse().unwrap(), source: "1a2b3c4", branch: "main" };
     stream_deployment(&socket, &pushed, tar, out)
 }
 
