@@ -12,6 +12,8 @@
 //! Reading order: `name`, `problem`, `plan`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
 
 pub mod api;
+pub mod config;
+pub mod cron;
 pub mod driver;
 pub mod event;
 pub mod layout;

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reads what the author of an app wrote: `hop3.toml`, `Procfile`, `app.json`, at the top or in `hop3/`.
+//!
+//! Two stages: `raw` mirrors of the files (one struct per table, unknown keys refused), then `resolve` into
+//! [`Settings`](crate::settings::Settings), the type used everywhere else. Nothing is read but through the
+//! `SourceTree`, and whatever a file says wrongly is a `Problem` that points at it.
+//!
+//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `app_json`, `complaint`, `path`, `reference`.
+
+mod app_json;
+mod complaint;
+mod load;
+mod path;
+mod process;
+mod procfile;
+mod raw;
+mod reference;
+mod resolve;
+
+pub use load::load;
+pub use reference::{json_schema, reference_markdown};
