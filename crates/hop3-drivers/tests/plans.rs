@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Every app in `examples/apps` has the plan in its `expected/plan.json`. `UPDATE_EXPECT=1` rewrites them.
 
-use hop3_core::name::ProcessName;
-use hop3_core::settings::Settings;
 use hop3_core::source::SourceTree;
 use std::path::Path;
 
@@ -12,7 +10,7 @@ fn every_example_app_has_the_expected_plan() {
     for entry in std::fs::read_dir(apps).unwrap() {
         let app = entry.unwrap().path();
         let source = SourceTree::open(&app).unwrap();
-        let settings = settings(&source);
+        let settings = hop3_core::config::load(&source).unwrap();
         let builders = hop3_drivers::builders::builders();
         let builder = builders.iter().find(|builder| builder.detect(&source, &settings).is_some());
         let builder = builder.unwrap_or_else(|| panic!("no builder takes {}", app.display()));
@@ -20,14 +18,4 @@ fn every_example_app_has_the_expected_plan() {
         let text = serde_json::to_string_pretty(&plan).unwrap() + "\n";
         expect_test::expect_file![app.join("expected/plan.json")].assert_eq(&text);
     }
-}
-
-fn settings(source: &SourceTree) -> Settings {
-    let mut settings = Settings::default();
-    for line in source.read("Procfile").unwrap().unwrap_or_default().lines() {
-        let (name, command) = line.split_once(':').unwrap();
-        let name: ProcessName = name.parse().unwrap();
-        settings.run.processes.insert(name, command.trim().to_owned());
-    }
-    settings
 }
