@@ -84,20 +84,22 @@ pub enum ClientCommand {
 
 /// Runs one command; the exit status tells the kind of problem, or is that of the command run on the server.
 pub fn run(command: ClientCommand, options: GlobalArgs, program: Program) -> ExitCode {
-    let is_json = options.json;
     let mut cx = Context::new(options, program);
-    match dispatch(command, &mut cx) {
-        Ok(status) => ExitCode::from(status),
-        Err(problem) => {
-            let text = match serde_json::to_string(&problem) {
-                Ok(json) if is_json => json + "\n",
-                _ => clean_lines(&problem.render()),
-            };
-            // Nobody may be reading; the exit status still tells.
-            drop(io::stderr().write_all(text.as_bytes()));
-            ExitCode::from(problem.kind.exit_code())
-        }
-    }
+    ExitCode::from(execute(command, &mut cx, &mut io::stderr()))
+}
+
+pub(crate) fn execute(command: ClientCommand, cx: &mut Context, err: &mut dyn Write) -> u8 {
+    let problem = match dispatch(command, cx) {
+        Ok(status) => return status,
+        Err(problem) => problem,
+    };
+    let text = match serde_json::to_string(&problem) {
+        Ok(json) if cx.options.json => json + "\n",
+        _ => clean_lines(&problem.render()),
+    };
+    // Nobody may be reading; the exit status still tells.
+    drop(err.write_all(text.as_bytes()));
+    problem.kind.exit_code()
 }
 
 fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {

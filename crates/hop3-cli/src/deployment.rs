@@ -6,23 +6,42 @@ use crate::connection::Target;
 use crate::problem;
 use crate::render::{Style, clean_lines, render_event};
 use crate::upload::Upload;
-use hop3_core::Problem;
+use hop3_core::api::{AppInfo, CreateAppRequest};
+use hop3_core::{Kind, Problem};
 use hop3_core::event::{Event, EventRow};
 use hop3_core::name::AppName;
 use hyper::Method;
 use std::io::{Read, Write};
 use std::path::Path;
 
+/// What a push brought.
+pub struct Pushed<'a> {
+    pub app: &'a AppName,
+    /// The commit.
+    pub source: &'a str,
+    pub branch: &'a str,
+}
+
+/// The app that a push over SSH is for, made when it is absent and `create` is given.
+pub fn app_of_push(socket: &Path, app: &AppName, create: bool) -> Result<AppInfo, Problem> {
+    let client = Client::new(Target::Socket(socket.to_owned()))?;
+    match client.get(&format!("/api/apps/{app}")) {
+        Err(problem) if problem.kind == Kind::NotFound && create => {
+            client.send(Method::POST, "/api/apps", &CreateAppRequest { name: app.clone() })
+        }
+        answer => answer,
+    }
+}
+
 /// Sends a tar through the API socket of this machine and writes the deployment's events; the exit status is the
 /// deployment's. Nothing is left to tell afterwards: problems are written to `out` too.
 pub fn stream_deployment(
     socket: &Path,
-    app: &AppName,
-    source: &str,
+    pushed: &Pushed<'_>,
     tar: impl Read + Send + 'static,
     out: &mut dyn Write,
 ) -> u8 {
-    let outcome = upload_through(socket, app, source, tar, out);
+    let outcome = upload_through(socket, pushed, tar, out);
     match outcome {
         Ok(()) => 0,
         Err(problem) => {
@@ -35,14 +54,13 @@ pub fn stream_deployment(
 
 fn upload_through(
     socket: &Path,
-    app: &AppName,
-    source: &str,
+    pushed: &Pushed<'_>,
     tar: impl Read + Send + 'static,
     out: &mut dyn Write,
 ) -> Result<(), Problem> {
     let client = Client::new(Target::Socket(socket.to_owned()))?;
-    let mut events =
-        client.stream(Method::POST, &upload_path(app, source, true), Upload::copied_from(tar))?;
+    let path = format!("{}&branch={}", upload_path(pushed.app, pushed.source, true), encode(pushed.branch));
+    let mut events = client.stream(Method::POST, &path, Upload::copied_from(tar))?;
     follow(&mut events, |row| {
         drop(out.write_all(render_event(row, Style::PLAIN).as_bytes()).and_then(|()| out.flush()));
     })

@@ -82,7 +82,7 @@ pub(crate) fn bad_login_file(path: &Path, cause: impl ToString) -> Problem {
 
 pub(crate) fn unknown_command(word: &str, near: Option<&str>) -> Problem {
     let shown: String = word.chars().take(60).flat_map(char::escape_debug).collect();
-    let problem = Problem::new(Kind::User, "cli.unknown-command", format!("there is no command {shown:?}"))
+    let problem = Problem::new(Kind::User, "cli.unknown-command", format!("there is no command \"{shown}\""))
         .detail(format!("neither is there a program hop3-{shown} in PATH"));
     match near {
         Some(near) => problem.hint(format!("did you mean: hop3 {near}")),

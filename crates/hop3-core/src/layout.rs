@@ -99,6 +99,11 @@ impl Layout {
         self.run_of("server").join("api.sock")
     }
 
+    /// What sshd reads for the user that pushes come in as (`AuthorizedKeysFile`).
+    pub fn authorized_keys(&self) -> PathBuf {
+        self.root.join("authorized_keys")
+    }
+
     /// Where the proxy hands over requests for the server's own host name; tokens are required there.
     pub fn http_socket(&self) -> PathBuf {
         self.run_of("server").join("http.sock")

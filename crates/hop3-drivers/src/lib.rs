@@ -3,3 +3,4 @@
 
 pub mod builders;
 pub mod contract;
+pub mod toolchains;

@@ -4,7 +4,7 @@
 use std::io;
 
 /// Gives `N` random bytes.
-pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut buffer = [0; N];
     let mut filled = 0;
     while filled < N {
@@ -14,7 +14,7 @@ pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
 }
 
 /// A token: a prefix that secret scanners can know, and 256 bits.
-pub fn token() -> io::Result<String> {
+pub(crate) fn token() -> io::Result<String> {
     use base64::Engine;
     let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes::<32>()?);
     Ok(format!("hop3_{secret}"))

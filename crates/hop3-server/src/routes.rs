@@ -10,7 +10,7 @@ use hop3_core::workload::Instance;
 use std::path::PathBuf;
 
 /// The service of an app. Without an artifact nothing was deployed; a stopped app gets a page that says so.
-pub fn service(
+pub(crate) fn service(
     server: &Server,
     app: &App,
     domains: &[Domain],
@@ -27,12 +27,12 @@ pub fn service(
 }
 
 /// The service of an app that was stopped on purpose.
-pub fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Service {
+pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Service {
     Service { routes: vec![page(Page::Stopped)], ..service(server, app, domains, None, &[]) }
 }
 
 /// The control plane itself: API and git at the server's own host.
-pub fn control_plane(server: &Server) -> Service {
+pub(crate) fn control_plane(server: &Server) -> Service {
     let upstream = Upstream { id: "hop3".into(), address: Address::Unix(server.layout.http_socket()) };
     let hosts = vec![Host(server.site.domain.clone()), Host(server.site.http.ip().to_string())];
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
@@ -43,7 +43,7 @@ pub fn control_plane(server: &Server) -> Service {
 }
 
 /// Unique among all upstreams alive: an instance's id is unique within its app.
-pub fn upstream_id(instance: &Instance) -> String {
+pub(crate) fn upstream_id(instance: &Instance) -> String {
     format!("{}/{}", instance.app, instance.id)
 }
 

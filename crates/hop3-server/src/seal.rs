@@ -12,13 +12,13 @@ use std::path::Path;
 const NONCE_BYTES: usize = 24;
 
 /// Seals and opens values.
-pub struct Sealer {
+pub(crate) struct Sealer {
     cipher: XChaCha20Poly1305,
 }
 
 impl Sealer {
     /// Reads the key file, or makes it at the first start.
-    pub fn open(path: &Path) -> Result<Sealer> {
+    pub(crate) fn open(path: &Path) -> Result<Sealer> {
         let key = match std::fs::read(path) {
             Ok(key) => key,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -38,13 +38,13 @@ impl Sealer {
     }
 
     /// Gives nonce and ciphertext in one.
-    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn seal(&self, plain: &[u8]) -> Result<Vec<u8>> {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let sealed = self.cipher.encrypt(&nonce, plain).map_err(|_| anyhow::anyhow!("sealing failed"))?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    pub fn open_sealed(&self, sealed: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn open_sealed(&self, sealed: &[u8]) -> Result<Vec<u8>> {
         if sealed.len() < NONCE_BYTES {
             bail!("a sealed value is too short");
         }

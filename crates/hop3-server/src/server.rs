@@ -129,7 +129,7 @@ impl Server {
 }
 
 /// Converts an inner error: the cause goes to the operator's log, the caller gets a bug report's words.
-pub fn internal(error: impl Into<anyhow::Error>) -> Problem {
+pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Problem {
     let error = error.into();
     match error.downcast::<Problem>() {
         Ok(problem) => problem,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<Nothing, Vec<TokenInfo>>(&Method::GET, "/api/tokens", "Lists tokens", get(tokens))
         .on::<CreateTokenRequest, TokenCreated>(

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<Nothing, Vec<AppSummary>>(&Method::GET, "/api/apps", "Lists the apps", get(list))
         .on::<CreateAppRequest, AppInfo>(&Method::POST, "/api/apps", "Makes an app", post(create))

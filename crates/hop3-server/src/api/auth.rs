@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::net::UnixListener;
 
 /// Paths anybody may read: the golden list.
-pub const PUBLIC: &[&str] = &["/health", "/api/openapi.json"];
+pub(super) const PUBLIC: &[&str] = &["/health", "/api/openapi.json"];
 
 /// The user at the other end of a local connection.
 #[derive(Clone, Copy, Debug)]

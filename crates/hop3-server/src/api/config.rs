@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     let path = "/api/apps/{app}/config";
     endpoints
         .on::<Nothing, ConfigList>(&Method::GET, path, "Lists config keys, with values when ?show=true", get(list))

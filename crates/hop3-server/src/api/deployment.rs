@@ -28,7 +28,7 @@ use tokio::sync::broadcast;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<Nothing, Vec<DeploymentInfo>>(
             &Method::GET,
@@ -63,7 +63,14 @@ async fn upload(
     request: Request,
 ) -> Result<Response, Failure> {
     let (owner, create) = (Arc::clone(&server), query.create && grant == Grant::Admin);
-    let app = blocking(move || verb::app::find_or_create(&owner, &name, create)).await?.0;
+    let found = blocking(move || {
+        let app = verb::app::find_or_create(&owner, &name, create)?;
+        if let Some(branch) = query.branch.filter(|branch| app.current.is_none() && *branch != app.branch) {
+            verb::app::branch(&owner, &name, &branch)?;
+        }
+        owner.app(&name)
+    });
+    let app = found.await?.0;
     let tar = spool(&server.layout, request.into_body()).await?;
     let label = query.source.unwrap_or_else(|| "upload".to_owned());
     Ok(stream_deployment(&server, app, Upload { tar: Box::new(tar), label }).await?.into_response())

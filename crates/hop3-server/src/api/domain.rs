@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     let path = "/api/apps/{app}/domains";
     endpoints
         .on::<Nothing, Vec<Domain>>(&Method::GET, path, "Lists an app's domains", get(list))

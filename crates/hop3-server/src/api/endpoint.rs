@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// What an endpoint without a body takes or gives.
 #[derive(serde::Serialize, serde::Deserialize, JsonSchema)]
-pub struct Nothing {}
+pub(super) struct Nothing {}
 
 pub struct Endpoints {
     router: Router<Arc<Server>>,

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 /// Lines waiting for a slow reader; beyond, the followed source waits too.
 const BUFFERED: usize = 1_024;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints.on::<Nothing, Vec<LogEntry>>(
         &Method::GET,
         "/api/apps/{app}/logs",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `scale`, `ps stop|start|restart`.
 
-use super::endpoint::{Endpoints, Nothing};
+use super::endpoint::Endpoints;
 use super::reply::{Body, Named, Reply, blocking};
 use crate::server::Server;
 use crate::verb;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<ScaleRequest, AppInfo>(&Method::POST, "/api/apps/{app}/scale", "Sets instances per process", post(scale))
         .on::<PsRequest, ReleaseMade>(&Method::POST, "/api/apps/{app}/ps", "Stops, starts, restarts", post(ps))

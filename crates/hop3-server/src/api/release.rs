@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<Nothing, Vec<ReleaseInfo>>(&Method::GET, "/api/apps/{app}/releases", "Lists releases", get(list))
         .on::<Nothing, ReleaseInfo>(

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use hop3_core::problem::{Kind, Problem};
 use serde::de::DeserializeOwned;
 
-pub type Reply<T> = Result<Json<T>, Failure>;
+pub(super) type Reply<T> = Result<Json<T>, Failure>;
 
 /// A problem on its way out.
 pub struct Failure(pub Problem);
@@ -30,7 +30,7 @@ impl IntoResponse for Failure {
 }
 
 /// Runs a verb on a thread that may block, and answers with its value.
-pub async fn blocking<T, F>(verb: F) -> Reply<T>
+pub(super) async fn blocking<T, F>(verb: F) -> Reply<T>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Problem> + Send + 'static,
@@ -40,7 +40,7 @@ where
 }
 
 /// A JSON body.
-pub struct Body<T>(pub T);
+pub(super) struct Body<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
@@ -58,7 +58,7 @@ impl From<Failure> for Problem {
 }
 
 /// Path parameters, parsed into their newtypes.
-pub struct Named<T>(pub T);
+pub(super) struct Named<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
     type Rejection = Failure;
@@ -70,7 +70,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
 }
 
 /// Query parameters.
-pub struct Query<T>(pub T);
+pub(super) struct Query<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Failure;

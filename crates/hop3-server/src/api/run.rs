@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 type S = State<Arc<Server>>;
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<Nothing, Nothing>(&Method::GET, "/api/apps/{app}/run", "Runs a command, attached (WebSocket)", get(attached))
         .on::<RunRequest, RunStarted>(
@@ -42,7 +42,7 @@ async fn detached(State(server): S, Named(name): Named<AppName>, Body(request): 
 
 async fn attached(State(server): S, Named(name): Named<AppName>, upgrade: WebSocketUpgrade) -> Result<Response, Failure> {
     let (owner, of) = (Arc::clone(&server), name.clone());
-    blocking(move || owner.app(&of).map(drop)).await?;
+    let _exists = blocking(move || owner.app(&of).map(drop)).await?;
     Ok(upgrade.on_upgrade(move |socket| session(server, name, socket)))
 }
 

@@ -26,7 +26,7 @@ struct StopRequest {
     all: bool,
 }
 
-pub fn endpoints(endpoints: Endpoints) -> Endpoints {
+pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
         .on::<Nothing, ServerInfo>(&Method::GET, "/api/server", "Tells about the server and its machine", get(info))
         .on::<StopRequest, Nothing>(&Method::POST, "/api/server/stop", "Ends the server", post(stop))

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 const LIMIT_BYTES: u64 = 1 << 30;
 
 /// Gives the upload as a file at its beginning.
-pub async fn spool(layout: &Layout, body: Body) -> Result<File, Failure> {
+pub(super) async fn spool(layout: &Layout, body: Body) -> Result<File, Failure> {
     let file = unnamed(layout).map_err(|e| Failure(internal(e)))?;
     let mut file = tokio::fs::File::from_std(file);
     let mut data = body.into_data_stream();

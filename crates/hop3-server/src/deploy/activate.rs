@@ -19,28 +19,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Requests and upgraded connections on a retired instance may go on for so long.
-pub const DRAIN: Duration = Duration::from_secs(30);
+pub(super) const DRAIN: Duration = Duration::from_secs(30);
 
 /// Instances of the release, all started.
-pub struct Started(Vec<Instance>);
+pub(super) struct Started(Vec<Instance>);
 
 /// Instances of the release that were seen healthy.
-pub struct Ready(Vec<Instance>);
+pub(super) struct Ready(Vec<Instance>);
 
 /// What the route does not name any more.
-pub struct Switched {
+pub(super) struct Switched {
     left: Vec<Instance>,
 }
 
 /// Brings the app to this release with its wanted counts: scaling and repair. The caller holds the app's lock.
-pub fn converge(cx: &Context<'_>, release: &Release) -> Result<(), Problem> {
+pub(crate) fn converge(cx: &Context<'_>, release: &Release) -> Result<(), Problem> {
     let started = start(cx, release)?;
     let ready = healthy(cx, release, started)?;
     let switched = switch(cx, release, ready)?;
     retire(cx, release, switched)
 }
 
-pub fn start(cx: &Context<'_>, release: &Release) -> Result<Started, Problem> {
+pub(super) fn start(cx: &Context<'_>, release: &Release) -> Result<Started, Problem> {
     let runtime = &cx.server.drivers.runtime;
     let running = counts(&of_release(runtime.status(Some(&cx.app.name))?, release));
     let mut wanted = wanted(&cx.app, release);
@@ -61,12 +61,12 @@ pub fn start(cx: &Context<'_>, release: &Release) -> Result<Started, Problem> {
     Ok(Started(instances))
 }
 
-pub fn healthy(cx: &Context<'_>, release: &Release, started: Started) -> Result<Ready, Problem> {
+pub(super) fn healthy(cx: &Context<'_>, release: &Release, started: Started) -> Result<Ready, Problem> {
     health::wait(cx, release, &started.0)?;
     Ok(Ready(started.0))
 }
 
-pub fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<Switched, Problem> {
+pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<Switched, Problem> {
     let store = &cx.server.store;
     let wanted = wanted(&cx.app, release);
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) = ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
@@ -86,7 +86,7 @@ pub fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<Switc
 
 /// Drains, then stops, what the route left. Instances of other releases go in the background: their numbers are
 /// never used again, so nothing can collide with them. Surplus instances of this release are waited for.
-pub fn retire(cx: &Context<'_>, release: &Release, switched: Switched) -> Result<(), Problem> {
+pub(super) fn retire(cx: &Context<'_>, release: &Release, switched: Switched) -> Result<(), Problem> {
     let (surplus, old): (Vec<Instance>, Vec<Instance>) =
         switched.left.into_iter().partition(|i| i.release == release.number);
     if !surplus.is_empty() {
@@ -111,7 +111,7 @@ pub fn retire(cx: &Context<'_>, release: &Release, switched: Switched) -> Result
 }
 
 /// Drains and removes every release these instances belong to.
-pub fn retire_releases(server: &Server, app: &App, old: &[Instance]) {
+pub(crate) fn retire_releases(server: &Server, app: &App, old: &[Instance]) {
     drain(server, old);
     let mut releases: Vec<_> = old.iter().map(|i| i.release).collect();
     releases.sort();
@@ -124,7 +124,7 @@ pub fn retire_releases(server: &Server, app: &App, old: &[Instance]) {
 }
 
 /// Restarts one instance in place: out of the route, drained, fresh, healthy, back in the route.
-pub fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) -> Result<(), Problem> {
+pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) -> Result<(), Problem> {
     let instances = of_release(cx.server.drivers.runtime.status(Some(&cx.app.name))?, release);
     let (one, others): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(|i| i.id == id);
     if one.is_empty() {
@@ -156,7 +156,7 @@ fn drain(server: &Server, instances: &[Instance]) {
 }
 
 /// Wanted instances per process of this release.
-pub fn wanted(app: &App, release: &Release) -> BTreeMap<ProcessName, u32> {
+pub(crate) fn wanted(app: &App, release: &Release) -> BTreeMap<ProcessName, u32> {
     release.artifact.processes.processes.keys().map(|name| (name.clone(), app.count(name))).collect()
 }
 

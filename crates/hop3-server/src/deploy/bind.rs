@@ -9,7 +9,7 @@ use hop3_core::problem::{Kind, Problem};
 use hop3_core::settings::{EnvDefault, GeneratedForm, Settings};
 use std::collections::BTreeMap;
 
-pub fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvKey, String>, Problem> {
+pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvKey, String>, Problem> {
     domains(cx, settings)?;
     let mut environment = cx.server.store.config(&cx.app).map_err(internal)?;
     let mut generated = BTreeMap::new();

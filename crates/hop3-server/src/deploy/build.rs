@@ -10,8 +10,8 @@ use super::layer;
 use super::place::Places;
 use crate::server::internal;
 use hop3_core::driver::Exit;
-use hop3_core::name::{EnvKey, ProcessName};
-use hop3_core::plan::{BuildPlan, StaticSite, Step};
+use hop3_core::name::EnvKey;
+use hop3_core::plan::{BuildPlan, Step};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::release::{Artifact, FoundToolchain, ProcessTable};
 use hop3_core::sandbox::{Command, Job, Limits, Sandbox};
@@ -36,8 +36,8 @@ pub(super) struct Bench<'p> {
     pub config: BTreeMap<EnvKey, String>,
 }
 
-pub fn plan(cx: &Context<'_>, source: &Source, settings: &Settings) -> Result<BuildPlan, Problem> {
-    let plan = hop3_core::driver::select_plan(&cx.server.drivers.builders, &source.tree, settings)?;
+pub(super) fn plan(cx: &Context<'_>, source: &Source, settings: &Settings) -> Result<BuildPlan, Problem> {
+    let plan = (cx.server.drivers.plan)(&source.tree, settings)?;
     cx.say(&format!("{}: {}", plan.builder, plan.reason));
     for warning in &plan.warnings {
         cx.warn(warning);
@@ -45,7 +45,7 @@ pub fn plan(cx: &Context<'_>, source: &Source, settings: &Settings) -> Result<Bu
     Ok(plan)
 }
 
-pub fn run(cx: &Context<'_>, source: Source, settings: &Settings, plan: &BuildPlan) -> Result<Artifact, Problem> {
+pub(super) fn run(cx: &Context<'_>, source: Source, settings: &Settings, plan: &BuildPlan) -> Result<Artifact, Problem> {
     let _slot = cx.server.build_slots.take(|| cx.say("waiting: other builds are running"));
     let config = cx.server.store.config(&cx.app).map_err(internal)?;
     cx.hide(config.values());
@@ -61,25 +61,19 @@ pub fn run(cx: &Context<'_>, source: Source, settings: &Settings, plan: &BuildPl
         let digest = layer::digest(cx, &source, plan, layer, &artifact.toolchains)?;
         artifact.layers.insert(layer.name.clone(), digest);
     }
-    artifact.id = artifact_id(cx, &source, settings, plan, &artifact, &config)?;
+    artifact.id = artifact_id(cx, &source, plan, &artifact, &config)?;
     let home = cx.server.layout.artifact(&artifact.id);
     if is_built(cx, &artifact, &home) {
         cx.say("unchanged: the same source was built before");
         cx.server.drivers.runner.remove(&source.incoming)?;
         return Ok(artifact);
     }
-    make(cx, source, settings, Bench { places: places(cx, &artifact, plan), user: user(cx), plan, config }, &artifact)?;
+    make(cx, source, Bench { places: places(cx, &artifact, plan), user: user(cx), plan, config }, &artifact)?;
     Ok(artifact)
 }
 
 /// Runs the plan and closes the artifact.
-fn make(
-    cx: &Context<'_>,
-    source: Source,
-    settings: &Settings,
-    bench: Bench<'_>,
-    artifact: &Artifact,
-) -> Result<(), Problem> {
+fn make(cx: &Context<'_>, source: Source, bench: Bench<'_>, artifact: &Artifact) -> Result<(), Problem> {
     let runner = &cx.server.drivers.runner;
     let home = cx.server.layout.artifact(&artifact.id);
     runner.remove(&home)?;
@@ -96,11 +90,13 @@ fn make(
         layer::provide(cx, &bench, layer, &bench.places.layers[&layer.name])?;
         link(&bench.places, layer)?;
     }
-    own_commands(cx, &bench, "before", &settings.build.before)?;
     for step in &bench.plan.steps {
-        run_step(cx, &bench, step)?;
+        // The author's commands see the app's config; layers do not, since they outlive it.
+        let config = bench.config.iter().map(|(key, value)| (key.to_string(), value.clone()));
+        let mut step = step.clone();
+        step.env = config.chain(step.env).collect();
+        run_step(cx, &bench, &step)?;
     }
-    own_commands(cx, &bench, "after", &settings.build.after)?;
     runner.give(&bench.places.tree, own_user(cx))?;
     keep_only(cx, &bench)?;
     let text = serde_json::to_vec_pretty(artifact).map_err(internal)?;
@@ -133,16 +129,6 @@ pub(super) fn run_step(cx: &Context<'_>, bench: &Bench<'_>, step: &Step) -> Resu
         path => bench.places.tree.join(bench.places.fill(path)),
     };
     execute(cx, bench, Job { command, cwd, env, sandbox: sandbox(cx, bench), limits: Limits::default() }, &step.hint)
-}
-
-/// Runs the author's own command lines, which see the app's config too.
-fn own_commands(cx: &Context<'_>, bench: &Bench<'_>, when: &str, lines: &[String]) -> Result<(), Problem> {
-    for line in lines {
-        let mut step = Step::new(&format!("{when} build: {line}"), Command::shell(line));
-        step.env = bench.config.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
-        run_step(cx, bench, &step)?;
-    }
-    Ok(())
 }
 
 fn execute(cx: &Context<'_>, bench: &Bench<'_>, job: Job, hint: &str) -> Result<(), Problem> {
@@ -228,36 +214,18 @@ fn is_built(cx: &Context<'_>, artifact: &Artifact, home: &Path) -> bool {
 fn artifact_id(
     cx: &Context<'_>,
     source: &Source,
-    settings: &Settings,
     plan: &BuildPlan,
     artifact: &Artifact,
     config: &BTreeMap<EnvKey, String>,
 ) -> Result<String, Problem> {
-    let parts = (cx.app.id, &source.digest, settings, plan, artifact, config);
+    let parts = (cx.app.id, &source.digest, plan, artifact, config);
     Ok(layer::name(cx, &Sha256::digest(serde_json::to_vec(&parts).map_err(internal)?)))
 }
 
-/// The author's processes, else the plan's.
 fn process_table(plan: &BuildPlan, settings: &Settings) -> ProcessTable {
-    let mut processes: BTreeMap<ProcessName, Command> =
-        settings.run.processes.iter().map(|(name, line)| (name.clone(), Command::shell(line))).collect();
-    for (name, command) in &plan.processes {
-        processes.entry(name.clone()).or_insert_with(|| command.clone());
-    }
-    let declared = settings.run.statics.iter().map(|(prefix, directory)| StaticSite {
-        prefix: prefix.clone(),
-        directory: directory.clone(),
-        spa: false,
-    });
-    let mut statics: Vec<StaticSite> = declared.collect();
-    for site in &plan.statics {
-        if !statics.iter().any(|s| s.prefix == site.prefix) {
-            statics.push(site.clone());
-        }
-    }
     ProcessTable {
-        processes,
-        statics,
+        processes: plan.processes.clone(),
+        statics: plan.statics.clone(),
         release: settings.run.release.clone(),
         before_run: settings.run.before.clone(),
         cron: settings.run.cron.clone(),

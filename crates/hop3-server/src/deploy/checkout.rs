@@ -18,7 +18,7 @@ pub struct Upload {
 }
 
 /// An unpacked source.
-pub struct Source {
+pub(super) struct Source {
     pub tree: SourceTree,
     /// Where it lies until the build names its artifact; `tree/` inside.
     pub incoming: PathBuf,
@@ -27,7 +27,7 @@ pub struct Source {
     pub label: String,
 }
 
-pub fn run(cx: &Context<'_>, upload: Upload) -> Result<Source, Problem> {
+pub(super) fn run(cx: &Context<'_>, upload: Upload) -> Result<Source, Problem> {
     let name = format!("{}-incoming-{}", cx.app.id, cx.deployment.map_or(0, |d| d.0));
     let incoming = cx.server.layout.artifact(&name);
     let tree = incoming.join("tree");

@@ -6,10 +6,8 @@ use super::checkout::Source;
 use hop3_core::problem::Problem;
 use hop3_core::settings::Settings;
 
-pub fn run(cx: &Context<'_>, source: &Source) -> Result<Settings, Problem> {
+pub(super) fn run(cx: &Context<'_>, source: &Source) -> Result<Settings, Problem> {
     let settings = hop3_core::config::load(&source.tree)?;
-    for warning in &settings.warnings {
-        cx.warn(warning);
-    }
+    cx.say(&format!("{} processes declared", settings.run.processes.len()));
     Ok(settings)
 }

@@ -16,7 +16,7 @@ const REDACT_FROM: usize = 8;
 
 type Undo = Box<dyn FnOnce() -> Result<(), Problem>>;
 
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub server: &'a Arc<Server>,
     pub app: App,
     /// `None` for changes that are no deployment (config, scale).
@@ -27,7 +27,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub fn new(server: &'a Arc<Server>, app: App, deployment: Option<DeploymentId>) -> Context<'a> {
+    pub(crate) fn new(server: &'a Arc<Server>, app: App, deployment: Option<DeploymentId>) -> Context<'a> {
         Context {
             server,
             app,
@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
     }
 
     /// The only wrapper of a step: tells its start and end, times it.
-    pub fn step<T>(&self, step: DeployStep, body: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    pub(crate) fn step<T>(&self, step: DeployStep, body: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
         let started = Instant::now();
         self.current.set(step);
         self.tell(Event::StepStarted { step });
@@ -52,7 +52,7 @@ impl<'a> Context<'a> {
     }
 
     /// Stores and streams an event of this deployment. Changes that are no deployment tell their steps to nobody.
-    pub fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         let silent = matches!(
             event,
             Event::StepStarted { .. } | Event::StepFinished { .. } | Event::StepOutput { .. }
@@ -63,26 +63,26 @@ impl<'a> Context<'a> {
     }
 
     /// A line of the current step, with config values taken out.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         self.tell(Event::StepOutput { step: self.current.get(), text: self.redact(text) });
     }
 
-    pub fn warn(&self, text: &str) {
+    pub(crate) fn warn(&self, text: &str) {
         self.tell(Event::Warned { text: self.redact(text) });
     }
 
     /// Registers what must happen if the deployment fails later.
-    pub fn undo(&self, what: impl Into<String>, action: impl FnOnce() -> Result<(), Problem> + 'static) {
+    pub(crate) fn undo(&self, what: impl Into<String>, action: impl FnOnce() -> Result<(), Problem> + 'static) {
         self.undo.borrow_mut().push((what.into(), Box::new(action)));
     }
 
     /// Nothing is undone any more: the new release serves.
-    pub fn commit(&self) {
+    pub(crate) fn commit(&self) {
         self.undo.borrow_mut().clear();
     }
 
     /// Runs the undo stack, newest first. A compensation that fails is told and does not stop the others.
-    pub fn unwind(&self) {
+    pub(crate) fn unwind(&self) {
         while let Some((what, action)) = { self.undo.borrow_mut().pop() } {
             match action() {
                 Ok(()) => self.tell(Event::StepUndone { text: what }),
@@ -92,7 +92,7 @@ impl<'a> Context<'a> {
     }
 
     /// Values that must not appear in what this deployment says.
-    pub fn hide<'s>(&self, values: impl Iterator<Item = &'s String>) {
+    pub(crate) fn hide<'s>(&self, values: impl Iterator<Item = &'s String>) {
         self.secrets.borrow_mut().extend(values.filter(|v| v.len() >= REDACT_FROM).cloned());
     }
 
@@ -104,13 +104,13 @@ impl<'a> Context<'a> {
         })
     }
 
-    pub fn redacted(&self, problem: &Problem) -> Problem {
+    pub(crate) fn redacted(&self, problem: &Problem) -> Problem {
         Problem { detail: self.redact(&problem.detail), title: self.redact(&problem.title), ..problem.clone() }
     }
 }
 
 /// Output of a command of the current step, which also keeps the last lines for a problem's detail.
-pub struct Told<'c, 'a> {
+pub(super) struct Told<'c, 'a> {
     cx: &'c Context<'a>,
     tail: Vec<String>,
 }
@@ -119,11 +119,11 @@ pub struct Told<'c, 'a> {
 const TAIL_LINES: usize = 20;
 
 impl<'c, 'a> Told<'c, 'a> {
-    pub fn new(cx: &'c Context<'a>) -> Told<'c, 'a> {
+    pub(super) fn new(cx: &'c Context<'a>) -> Told<'c, 'a> {
         Told { cx, tail: Vec::new() }
     }
 
-    pub fn tail(&self) -> String {
+    pub(super) fn tail(&self) -> String {
         self.tail.join("\n")
     }
 }

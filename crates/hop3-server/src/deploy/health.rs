@@ -26,7 +26,7 @@ const BODY_LIMIT: u64 = 256 * 1024;
 const LAST_LINES: usize = 20;
 
 /// Waits until every instance is healthy.
-pub fn wait(cx: &Context<'_>, release: &Release, instances: &[Instance]) -> Result<(), Problem> {
+pub(super) fn wait(cx: &Context<'_>, release: &Release, instances: &[Instance]) -> Result<(), Problem> {
     let check = &release.artifact.processes.health;
     let started = Instant::now();
     let deadline = started + Duration::from_secs(check.timeout_secs.into());
@@ -45,7 +45,7 @@ pub fn wait(cx: &Context<'_>, release: &Release, instances: &[Instance]) -> Resu
 
 fn wait_for(cx: &Context<'_>, release: &Release, instance: &Instance, deadline: Instant) -> Result<(), Problem> {
     let check = &release.artifact.processes.health;
-    let mut seen = String::from("nothing yet");
+    let mut seen;
     loop {
         match look(cx, release, instance, check) {
             Ok(()) => {

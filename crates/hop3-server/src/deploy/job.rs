@@ -20,7 +20,7 @@ pub(super) fn places(server: &Server, app: &App, release: &Release) -> Places {
 }
 
 /// A job of a release that is not one of its processes.
-pub fn one_off(server: &Server, app: &App, release: &Release, command: &Command) -> Job {
+pub(crate) fn one_off(server: &Server, app: &App, release: &Release, command: &Command) -> Job {
     let places = places(server, app, release);
     let mut env = places.environment(&release.artifact.env);
     for (key, value) in release.config.expose() {

@@ -19,20 +19,20 @@ mod release;
 mod slot;
 mod sweep;
 
-pub use activate::{converge, restart_instance, retire_releases, wanted};
-pub use checkout::Upload;
-pub use context::Context;
-pub use job::one_off;
-pub use release::{Change, current};
-pub use slot::Slots;
-pub use sweep::{remove_unused, sweep};
+pub(crate) use activate::{converge, restart_instance, retire_releases, wanted};
+pub(crate) use checkout::Upload;
+pub(crate) use context::Context;
+pub(crate) use job::one_off;
+pub(crate) use release::{Change, current};
+pub(crate) use slot::Slots;
+pub(crate) use sweep::{remove_unused, sweep};
 
 use hop3_core::event::DeployStep;
 use hop3_core::problem::Problem;
 use hop3_core::release::ReleaseNumber;
 
 /// Brings an upload to its release. The caller holds the app's lock.
-pub fn deploy(cx: &Context<'_>, upload: Upload) -> Result<ReleaseNumber, Problem> {
+pub(crate) fn deploy(cx: &Context<'_>, upload: Upload) -> Result<ReleaseNumber, Problem> {
     let source = cx.step(DeployStep::Checkout, || checkout::run(cx, upload))?;
     let settings = cx.step(DeployStep::Configure, || configure::run(cx, &source))?;
     let plan = cx.step(DeployStep::Plan, || build::plan(cx, &source, &settings))?;
@@ -48,7 +48,7 @@ pub fn deploy(cx: &Context<'_>, upload: Upload) -> Result<ReleaseNumber, Problem
 
 /// Puts a release of the same artifact in place of the current one: config change, rollback, restart. The caller
 /// holds the app's lock.
-pub fn redeploy(cx: &Context<'_>, change: Change) -> Result<ReleaseNumber, Problem> {
+pub(crate) fn redeploy(cx: &Context<'_>, change: Change) -> Result<ReleaseNumber, Problem> {
     let release = cx.step(DeployStep::Release, || release::from_change(cx, change))?;
     let started = cx.step(DeployStep::Start, || activate::start(cx, &release))?;
     let ready = cx.step(DeployStep::Healthy, || activate::healthy(cx, &release, started))?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Directories searched for programs after the toolchains'.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub struct Places {
+pub(super) struct Places {
     /// The app's directory.
     pub tree: PathBuf,
     pub data: PathBuf,
@@ -23,7 +23,7 @@ pub struct Places {
 }
 
 impl Places {
-    pub fn new(layout: &Layout, app: &AppName, artifact: &str) -> Places {
+    pub(super) fn new(layout: &Layout, app: &AppName, artifact: &str) -> Places {
         Places {
             tree: layout.artifact(artifact).join("tree"),
             data: layout.data(app),
@@ -35,7 +35,7 @@ impl Places {
     }
 
     /// Replaces the placeholders of a plan (see `hop3_core::plan`).
-    pub fn fill(&self, text: &str) -> String {
+    pub(super) fn fill(&self, text: &str) -> String {
         let mut out = text.replace("{app}", &shown(&self.tree)).replace("{data}", &shown(&self.data));
         let named = |kind: &str, name: &str| format!("{{{kind}:{name}}}");
         for (name, path) in &self.layers {
@@ -51,7 +51,7 @@ impl Places {
     }
 
     /// The plan's environment, filled in, with `PATH` completed and `HOME` set.
-    pub fn environment(&self, plan: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pub(super) fn environment(&self, plan: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut env: BTreeMap<String, String> = plan
             .iter()
             .map(|(key, value)| (key.clone(), self.fill(value)))
@@ -68,7 +68,7 @@ impl Places {
     }
 
     /// What a process sees beneath the hidden root, and toolchains that lie where its user could not go.
-    pub fn mounts(&self, tree_writable: bool) -> Vec<Mount> {
+    pub(super) fn mounts(&self, tree_writable: bool) -> Vec<Mount> {
         let mut mounts = vec![mount(&self.tree, tree_writable), mount(&self.data, true), mount(&self.home, true)];
         mounts.extend(self.layers.values().map(|path| mount(path, tree_writable)));
         mounts.extend(self.caches.values().map(|path| mount(path, true)));

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A release that needs no build.
-pub enum Change {
+pub(crate) enum Change {
     /// The stored config is the new one.
     Config { keys: Vec<EnvKey> },
     Rollback { to: Release },
@@ -27,7 +27,7 @@ pub enum Change {
     Renamed,
 }
 
-pub fn run(
+pub(super) fn run(
     cx: &Context<'_>,
     artifact: &Artifact,
     environment: &BTreeMap<EnvKey, String>,
@@ -48,7 +48,7 @@ pub fn run(
 }
 
 /// Makes the release that a change asks for.
-pub fn from_change(cx: &Context<'_>, change: Change) -> Result<Release, Problem> {
+pub(super) fn from_change(cx: &Context<'_>, change: Change) -> Result<Release, Problem> {
     let current = current(cx)?;
     let (artifact, environment, reason) = match change {
         Change::Config { keys } => {
@@ -74,7 +74,7 @@ pub fn from_change(cx: &Context<'_>, change: Change) -> Result<Release, Problem>
 }
 
 /// The release that serves, or the problem that there is none.
-pub fn current(cx: &Context<'_>) -> Result<Release, Problem> {
+pub(crate) fn current(cx: &Context<'_>) -> Result<Release, Problem> {
     let number = cx.app.current.ok_or_else(|| not_deployed(cx))?;
     cx.server.store.release(&cx.app, number).map_err(internal)?.ok_or_else(|| not_deployed(cx))
 }

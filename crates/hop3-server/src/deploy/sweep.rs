@@ -12,7 +12,7 @@ use std::path::Path;
 const KEEP_RELEASES: u32 = 20;
 
 /// Sweeps one app; the caller holds its lock.
-pub fn sweep(server: &Server, app: &App) {
+pub(crate) fn sweep(server: &Server, app: &App) {
     let done =
         server.store.forget_old_releases(app, KEEP_RELEASES).and_then(|()| server.store.forget_old_events(app));
     if let Err(error) = done {
@@ -22,7 +22,7 @@ pub fn sweep(server: &Server, app: &App) {
 }
 
 /// Removes what was built for an app and is named by no release, its own or a clone's.
-pub fn remove_unused(server: &Server, app: &App) {
+pub(crate) fn remove_unused(server: &Server, app: &App) {
     // Without the list of what is used nothing may be removed.
     let Ok(artifacts) = server.store.artifacts(app) else { return };
     let mut used: BTreeSet<String> = artifacts.iter().map(|a| a.id.clone()).collect();

@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
 
 type Running = Arc<Mutex<HashSet<(i64, Cron)>>>;
 
-pub fn run(server: &Arc<Server>) {
+pub(super) fn run(server: &Arc<Server>) {
     let running = Running::default();
     loop {
         let into_minute = Zoned::now().second() as u64;

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 type Seen = HashMap<(String, String), (InstanceState, u32)>;
 
-pub fn run(server: &Arc<Server>) {
+pub(super) fn run(server: &Arc<Server>) {
     let mut seen: Option<Seen> = None;
     loop {
         std::thread::sleep(PAUSE);

@@ -12,10 +12,10 @@ mod domain;
 mod event;
 mod release;
 
-pub use access::Grant;
-pub use app::App;
-pub use deployment::DeploymentId;
-pub use release::{Release, ReleaseState};
+pub(crate) use access::Grant;
+pub(crate) use app::App;
+pub(crate) use deployment::DeploymentId;
+pub(crate) use release::{Release, ReleaseState};
 
 use crate::seal::Sealer;
 use anyhow::{Context, Result};
@@ -71,7 +71,7 @@ impl Store {
 }
 
 /// Unix time in milliseconds.
-pub fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `token create|list|revoke`, `user key add|list|remove`.
 
-use crate::git::keys;
+use crate::git::key::{self, AuthorizedKey, PublicKey};
 use crate::server::{Server, internal};
 use hop3_core::api::{AddKeyRequest, CreateTokenRequest, KeyInfo, TokenCreated, TokenInfo};
 use hop3_core::problem::{Kind, Problem};
 
-pub fn create_token(server: &Server, request: &CreateTokenRequest) -> Result<TokenCreated, Problem> {
-    check_name(&request.name)?;
+pub(crate) fn create_token(server: &Server, request: &CreateTokenRequest) -> Result<TokenCreated, Problem> {
+    key::check_name(&request.name)?;
     let app = request.app.as_ref().map(|name| server.app(name)).transpose()?;
     let token = crate::random::token().map_err(internal)?;
     if !server.store.create_token(&request.name, &token, app.as_ref()).map_err(internal)? {
@@ -16,21 +16,21 @@ pub fn create_token(server: &Server, request: &CreateTokenRequest) -> Result<Tok
     Ok(TokenCreated { name: request.name.clone(), token })
 }
 
-pub fn tokens(server: &Server) -> Result<Vec<TokenInfo>, Problem> {
+pub(crate) fn tokens(server: &Server) -> Result<Vec<TokenInfo>, Problem> {
     server.store.tokens().map_err(internal)
 }
 
-pub fn revoke_token(server: &Server, name: &str) -> Result<(), Problem> {
+pub(crate) fn revoke_token(server: &Server, name: &str) -> Result<(), Problem> {
     if server.store.revoke_token(name).map_err(internal)? {
         return Ok(());
     }
     Err(Problem::new(Kind::NotFound, "token.unknown", "there is no token of that name"))
 }
 
-pub fn add_key(server: &Server, request: &AddKeyRequest) -> Result<KeyInfo, Problem> {
-    check_name(&request.name)?;
-    let key = keys::parse(&request.public_key)?;
-    let line = key.to_string();
+pub(crate) fn add_key(server: &Server, request: &AddKeyRequest) -> Result<KeyInfo, Problem> {
+    key::check_name(&request.name)?;
+    let key = PublicKey::parse(&request.public_key)?;
+    let line = key.to_line();
     if !server.store.add_key(&request.name, &line, &key.fingerprint()).map_err(internal)? {
         return Err(taken("key", &request.name));
     }
@@ -39,11 +39,11 @@ pub fn add_key(server: &Server, request: &AddKeyRequest) -> Result<KeyInfo, Prob
     found.ok_or_else(|| internal(anyhow::anyhow!("a key vanished")))
 }
 
-pub fn key_list(server: &Server) -> Result<Vec<KeyInfo>, Problem> {
+pub(crate) fn key_list(server: &Server) -> Result<Vec<KeyInfo>, Problem> {
     Ok(server.store.keys().map_err(internal)?.into_iter().map(|(info, _)| info).collect())
 }
 
-pub fn remove_key(server: &Server, name: &str) -> Result<(), Problem> {
+pub(crate) fn remove_key(server: &Server, name: &str) -> Result<(), Problem> {
     if !server.store.remove_key(name).map_err(internal)? {
         return Err(Problem::new(Kind::NotFound, "key.unknown", "there is no key of that name"));
     }
@@ -51,22 +51,12 @@ pub fn remove_key(server: &Server, name: &str) -> Result<(), Problem> {
 }
 
 /// The file that sshd reads (`AuthorizedKeysFile`), made anew from the store.
-pub fn write_authorized_keys(server: &Server) -> Result<(), Problem> {
+pub(crate) fn write_authorized_keys(server: &Server) -> Result<(), Problem> {
     let stored = server.store.keys().map_err(internal)?;
-    let named: Vec<(String, String)> = stored.into_iter().map(|(info, key)| (info.name, key)).collect();
-    keys::write_authorized(&server.layout, &server.program, &named)
-}
-
-/// Names of tokens and keys are labels in lists and in `authorized_keys`.
-fn check_name(name: &str) -> Result<(), Problem> {
-    let good = (1..=64).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'));
-    if good {
-        return Ok(());
-    }
-    Err(Problem::new(Kind::User, "access.bad-name", "this is not a name for a token or key")
-        .hint("1 to 64 letters, digits and - _ . @, beginning with a letter or digit"))
+    let named = stored.into_iter().map(|(info, line)| Ok(AuthorizedKey { name: info.name, key: PublicKey::parse(&line)? }));
+    let named = named.collect::<Result<Vec<_>, Problem>>()?;
+    let text = key::authorized_keys(&server.program, server.layout.root(), &named)?;
+    key::write_authorized_keys(&server.layout.authorized_keys(), &text)
 }
 
 fn taken(what: &str, name: &str) -> Problem {

@@ -14,7 +14,7 @@ use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::workload::{Instance, InstanceState};
 use std::sync::Arc;
 
-pub fn list(server: &Server) -> Result<Vec<AppSummary>, Problem> {
+pub(crate) fn list(server: &Server) -> Result<Vec<AppSummary>, Problem> {
     let instances = server.drivers.runtime.status(None)?;
     let serving = server.store.serving().map_err(internal)?;
     let mut running = std::collections::HashMap::<&AppName, Vec<&Instance>>::new();
@@ -34,7 +34,7 @@ pub fn list(server: &Server) -> Result<Vec<AppSummary>, Problem> {
     Ok(summaries.collect())
 }
 
-pub fn create(server: &Arc<Server>, name: &AppName) -> Result<App, Problem> {
+pub(crate) fn create(server: &Arc<Server>, name: &AppName) -> Result<App, Problem> {
     let app = server.store.create_app(name).map_err(internal)?.ok_or_else(|| {
         Problem::new(Kind::Conflict, "app.exists", format!("there is an app \"{name}\" already"))
             .hint("choose another name; see all with: hop3 app list")
@@ -47,7 +47,7 @@ pub fn create(server: &Arc<Server>, name: &AppName) -> Result<App, Problem> {
     Ok(app)
 }
 
-pub fn find_or_create(server: &Arc<Server>, name: &AppName, may_create: bool) -> Result<App, Problem> {
+pub(crate) fn find_or_create(server: &Arc<Server>, name: &AppName, may_create: bool) -> Result<App, Problem> {
     match server.store.app(name).map_err(internal)? {
         Some(app) => Ok(app),
         None if may_create => create(server, name),
@@ -55,7 +55,7 @@ pub fn find_or_create(server: &Arc<Server>, name: &AppName, may_create: bool) ->
     }
 }
 
-pub fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> {
+pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> {
     let app = server.app(name)?;
     let release = match app.current {
         Some(number) => server.store.release(&app, number).map_err(internal)?,
@@ -79,7 +79,7 @@ pub fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> {
 }
 
 /// Destroys an app: instances, routes, releases, repository and its data directory. Needs its name typed again.
-pub fn destroy(server: &Arc<Server>, name: &AppName, confirm: &str) -> Result<(), Problem> {
+pub(crate) fn destroy(server: &Arc<Server>, name: &AppName, confirm: &str) -> Result<(), Problem> {
     let app = server.app(name)?;
     if confirm != name.as_str() {
         return Err(Problem::new(Kind::User, "app.not-confirmed", format!("destroying \"{name}\" is not confirmed"))
@@ -101,7 +101,7 @@ pub fn destroy(server: &Arc<Server>, name: &AppName, confirm: &str) -> Result<()
 }
 
 /// Gives an app another name. Its directories move with it; a release under the new name takes over without a gap.
-pub fn rename(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppInfo, Problem> {
+pub(crate) fn rename(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppInfo, Problem> {
     let app = server.app(from)?;
     let lock = server.lock_of(&app);
     let _held = lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -129,7 +129,7 @@ pub fn rename(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppI
 }
 
 /// A second app with the same artifact and config, and an empty data directory.
-pub fn clone(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppInfo, Problem> {
+pub(crate) fn clone(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppInfo, Problem> {
     let original = server.app(from)?;
     let source = original.current.ok_or_else(|| {
         Problem::new(Kind::Conflict, "app.not-deployed", format!("the app \"{from}\" has no release to clone"))
@@ -146,19 +146,9 @@ pub fn clone(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppIn
     info(server, to)
 }
 
-pub fn branch(server: &Server, name: &AppName, branch: &str) -> Result<AppInfo, Problem> {
+pub(crate) fn branch(server: &Server, name: &AppName, branch: &str) -> Result<AppInfo, Problem> {
     let app = server.app(name)?;
-    let good = !branch.is_empty()
-        && branch.len() <= 200
-        && !branch.starts_with(['-', '/', '.'])
-        && !branch.ends_with(['/', '.'])
-        && !branch.contains("..")
-        && !branch.contains("//")
-        && branch.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
-    if !good {
-        return Err(Problem::new(Kind::User, "app.bad-branch", "this is not a name for a branch")
-            .hint("letters, digits, and - _ . / inside"));
-    }
+    crate::git::hook::check_branch(branch)?;
     server.store.set_branch(&app, branch).map_err(internal)?;
     info(server, name)
 }

@@ -36,7 +36,7 @@ fn with_lock<T>(
     body(server.app(name)?)
 }
 
-pub fn config(server: &Arc<Server>, name: &AppName, request: ConfigChangeRequest) -> Result<ReleaseMade, Problem> {
+pub(crate) fn config(server: &Arc<Server>, name: &AppName, request: ConfigChangeRequest) -> Result<ReleaseMade, Problem> {
     for (key, value) in &request.set {
         check_value(key, value)?;
     }
@@ -75,7 +75,7 @@ fn check_value(key: &EnvKey, value: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-pub fn scale(server: &Arc<Server>, name: &AppName, wanted: &BTreeMap<ProcessName, u32>) -> Result<(), Problem> {
+pub(crate) fn scale(server: &Arc<Server>, name: &AppName, wanted: &BTreeMap<ProcessName, u32>) -> Result<(), Problem> {
     if let Some((process, _)) = wanted.iter().find(|(_, count)| **count > MOST_INSTANCES) {
         return Err(Problem::new(
             Kind::User,
@@ -111,7 +111,7 @@ pub fn scale(server: &Arc<Server>, name: &AppName, wanted: &BTreeMap<ProcessName
     })
 }
 
-pub fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> Result<ReleaseMade, Problem> {
+pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> Result<ReleaseMade, Problem> {
     with_lock(server, name, |app| match (request.action, &request.instance) {
         (PsAction::Stop, None) => stop(server, &app).map(|()| ReleaseMade { release: None }),
         (PsAction::Start, None) => start(server, app).map(|()| ReleaseMade { release: None }),
@@ -156,7 +156,7 @@ fn start(server: &Arc<Server>, app: App) -> Result<(), Problem> {
     reconcile::route(server, &app)
 }
 
-pub fn rollback(server: &Arc<Server>, name: &AppName, to: Option<ReleaseNumber>) -> Result<ReleaseMade, Problem> {
+pub(crate) fn rollback(server: &Arc<Server>, name: &AppName, to: Option<ReleaseNumber>) -> Result<ReleaseMade, Problem> {
     with_lock(server, name, |app| {
         let target = target(server, &app, to)?;
         let to = target.number;

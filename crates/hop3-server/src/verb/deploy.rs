@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Instant;
 
 /// Runs a deployment to its end and tells how it went. A panic ends this deployment and no other.
-pub fn run(server: &Arc<Server>, app: App, deployment: DeploymentId, upload: Upload) {
+pub(crate) fn run(server: &Arc<Server>, app: App, deployment: DeploymentId, upload: Upload) {
     let started = Instant::now();
     let lock = server.lock_of(&app);
     let held = match lock.try_lock() {
@@ -44,7 +44,7 @@ pub fn run(server: &Arc<Server>, app: App, deployment: DeploymentId, upload: Upl
 
 /// Gives a new app another's release and starts it. The built tree is shared: it is read-only, and kept as long as a
 /// release of any app names it.
-pub fn clone_release(server: &Arc<Server>, app: &App, from: &App, release: &Release) -> Result<(), Problem> {
+pub(crate) fn clone_release(server: &Arc<Server>, app: &App, from: &App, release: &Release) -> Result<(), Problem> {
     let config = release.config.expose();
     server.store.replace_config(app, config).map_err(internal)?;
     let reason = format!("Clone of {} {}", from.name, release.number);

@@ -6,7 +6,7 @@ use hop3_core::api::{Check, ServerInfo, Verdict};
 use hop3_core::problem::Problem;
 use std::path::Path;
 
-pub fn info(server: &Server) -> Result<ServerInfo, Problem> {
+pub(crate) fn info(server: &Server) -> Result<ServerInfo, Problem> {
     Ok(ServerInfo {
         version: env!("CARGO_PKG_VERSION").into(),
         domain: server.site.domain.clone(),

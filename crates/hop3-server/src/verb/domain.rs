@@ -7,11 +7,11 @@ use hop3_core::name::{AppName, Domain};
 use hop3_core::problem::{Kind, Problem};
 use std::sync::Arc;
 
-pub fn list(server: &Server, name: &AppName) -> Result<Vec<Domain>, Problem> {
+pub(crate) fn list(server: &Server, name: &AppName) -> Result<Vec<Domain>, Problem> {
     server.store.domains(&server.app(name)?).map_err(internal)
 }
 
-pub fn add(server: &Arc<Server>, name: &AppName, domain: &Domain) -> Result<Vec<Domain>, Problem> {
+pub(crate) fn add(server: &Arc<Server>, name: &AppName, domain: &Domain) -> Result<Vec<Domain>, Problem> {
     let app = server.app(name)?;
     let own = server.site.domain.as_str();
     if domain.as_str() == own || domain.as_str().strip_suffix(own).is_some_and(|rest| rest.ends_with('.')) {
@@ -26,7 +26,7 @@ pub fn add(server: &Arc<Server>, name: &AppName, domain: &Domain) -> Result<Vec<
     list(server, name)
 }
 
-pub fn remove(server: &Arc<Server>, name: &AppName, domain: &Domain) -> Result<Vec<Domain>, Problem> {
+pub(crate) fn remove(server: &Arc<Server>, name: &AppName, domain: &Domain) -> Result<Vec<Domain>, Problem> {
     let app = server.app(name)?;
     if !server.store.remove_domain(&app, domain).map_err(internal)? {
         return Err(Problem::new(Kind::NotFound, "domain.unknown", format!("the app has no domain {domain}"))

@@ -5,13 +5,15 @@
 //! to must be public, so that a caller cannot read this machine's own services through it.
 
 use crate::deploy::Upload;
-use crate::git;
+use crate::git::Repository;
 use crate::server::{Server, internal};
 use hop3_core::problem::{Kind, Problem};
 use std::net::{IpAddr, ToSocketAddrs};
-use std::process::Stdio;
+use std::path::Path;
 
-pub fn fetch(server: &Server, url: &str, reference: Option<&str>) -> Result<Upload, Problem> {
+const SCHEMES: [&str; 4] = ["https", "http", "ssh", "git"];
+
+pub(crate) fn fetch(server: &Server, url: &str, reference: Option<&str>) -> Result<Upload, Problem> {
     let (host, port) = parse(url)?;
     public(&host, port)?;
     let reference = reference.unwrap_or("HEAD");
@@ -22,28 +24,32 @@ pub fn fetch(server: &Server, url: &str, reference: Option<&str>) -> Result<Uplo
         return Err(Problem::new(Kind::User, "git.bad-ref", "this is not a branch, tag or commit"));
     }
     let scratch = server.layout.run_of("server").join(format!("fetch-{}", crate::random::token().map_err(internal)?));
-    let fetched = fetch_into(&scratch, url, reference);
+    let fetched = fetch_into(server, &scratch, url, reference);
     let removed = std::fs::remove_dir_all(&scratch);
     let upload = fetched?;
     removed.map_err(internal)?;
     Ok(upload)
 }
 
-fn fetch_into(scratch: &std::path::Path, url: &str, reference: &str) -> Result<Upload, Problem> {
-    run(git::command(["init", "--bare", "--quiet"]).arg(scratch))?;
-    let mut fetch = git::command(["-c", "http.followRedirects=false", "fetch", "--quiet", "--depth=1", "--no-tags", "--"]);
-    run(fetch.arg(url).arg(reference).current_dir(scratch))?;
-    let commit = run(git::command(["rev-parse", "FETCH_HEAD^{commit}"]).current_dir(scratch))?;
-    let commit = commit.trim().to_owned();
+fn fetch_into(server: &Server, scratch: &Path, url: &str, reference: &str) -> Result<Upload, Problem> {
+    let repository = Repository::create(scratch)?;
+    let mut fetch = repository.command(["-c", "http.followRedirects=false"]);
+    for scheme in SCHEMES {
+        fetch.arg("-c").arg(format!("protocol.{scheme}.allow=always"));
+    }
+    // Certificates and proxies as the operator set them.
+    fetch.envs(&server.build_environment);
+    run(fetch.args(["fetch", "--quiet", "--depth=1", "--no-tags", "--"]).arg(url).arg(reference))?;
+    let commit = run(&mut repository.command(["rev-parse", "FETCH_HEAD^{commit}"]))?.trim().to_owned();
     let spool = scratch.join("tree.tar");
-    run(git::command(["archive", "--format=tar", "-o"]).arg(&spool).arg(&commit).current_dir(scratch))?;
+    run(repository.command(["archive", "--format=tar", "-o"]).arg(&spool).arg(&commit))?;
     // The open descriptor outlives the scratch directory.
     let tar = std::fs::File::open(&spool).map_err(internal)?;
     Ok(Upload { tar: Box::new(tar), label: commit.chars().take(12).collect() })
 }
 
 fn run(command: &mut std::process::Command) -> Result<String, Problem> {
-    let output = command.stdin(Stdio::null()).output().map_err(internal)?;
+    let output = command.output().map_err(internal)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

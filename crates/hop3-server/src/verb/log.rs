@@ -12,7 +12,7 @@ const LINES: usize = 100;
 /// Events looked at for one answer.
 const EVENTS: usize = 5_000;
 
-pub fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<LogEntry>, Problem> {
+pub(crate) fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<LogEntry>, Problem> {
     let app = server.app(name)?;
     let wanted = query.n.unwrap_or(LINES);
     let mut entries: Vec<LogEntry> = if query.build {
@@ -33,12 +33,12 @@ pub fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<Lo
     Ok(entries.split_off(entries.len().saturating_sub(wanted)))
 }
 
-pub fn from_line(line: LogLine) -> LogEntry {
+pub(crate) fn from_line(line: LogLine) -> LogEntry {
     LogEntry { time_ms: line.time_ms, origin: LogOrigin::App, source: line.instance, text: line.text }
 }
 
 /// An event as a line of the log; `None` for those that say nothing new.
-pub fn from_event(row: &EventRow) -> Option<LogEntry> {
+pub(crate) fn from_event(row: &EventRow) -> Option<LogEntry> {
     let (origin, source, text) = match &row.event {
         Event::StepOutput { step, text } => (LogOrigin::Build, step.as_str(), text.clone()),
         event => (LogOrigin::Platform, "hop3", text(event)?),

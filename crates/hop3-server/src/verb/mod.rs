@@ -2,13 +2,14 @@
 //! What can be asked of a server, one function per verb, whoever asks (API, dashboard, schedule). Plain blocking
 //! functions that take the lock they need.
 
-pub mod access;
-pub mod app;
-pub mod change;
-pub mod deploy;
-pub mod doctor;
-pub mod domain;
-pub mod fetch;
-pub mod log;
-pub mod release;
-pub mod run;
+pub(crate) mod access;
+pub(crate) mod app;
+pub(crate) mod change;
+pub(crate) mod deploy;
+pub(crate) mod doctor;
+pub(crate) mod domain;
+pub(crate) mod fetch;
+pub(crate) mod log;
+pub(crate) mod push;
+pub(crate) mod release;
+pub(crate) mod run;

@@ -8,13 +8,13 @@ use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::release::ReleaseNumber;
 
-pub fn list(server: &Server, name: &AppName) -> Result<Vec<ReleaseInfo>, Problem> {
+pub(crate) fn list(server: &Server, name: &AppName) -> Result<Vec<ReleaseInfo>, Problem> {
     let app = server.app(name)?;
     let releases = server.store.releases(&app).map_err(internal)?;
     Ok(releases.into_iter().map(|release| describe(&app, release)).collect())
 }
 
-pub fn info(server: &Server, name: &AppName, number: ReleaseNumber) -> Result<ReleaseInfo, Problem> {
+pub(crate) fn info(server: &Server, name: &AppName, number: ReleaseNumber) -> Result<ReleaseInfo, Problem> {
     let app = server.app(name)?;
     let release = server.store.release(&app, number).map_err(internal)?.ok_or_else(|| {
         Problem::new(Kind::NotFound, "release.unknown", format!("there is no release {number}"))

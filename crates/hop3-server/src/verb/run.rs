@@ -15,7 +15,7 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The job of a request: the current release's environment and sandbox.
-pub fn job(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> Result<Job, Problem> {
+pub(crate) fn job(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> Result<Job, Problem> {
     let app = server.app(name)?;
     let cx = Context::new(server, app, None);
     let release = deploy::current(&cx)?;
@@ -46,7 +46,7 @@ pub fn job(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> Result
 }
 
 /// Starts a command whose output goes to the app's log; gives the name its lines have there.
-pub fn detached(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> Result<RunStarted, Problem> {
+pub(crate) fn detached(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> Result<RunStarted, Problem> {
     let job = job(server, name, request)?;
     let suffix: String = crate::random::token().map_err(internal)?.chars().skip(5).take(4).collect();
     let label = format!("run.{}", suffix.to_lowercase().replace(['-', '_'], "0"));
@@ -63,7 +63,7 @@ pub fn detached(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> R
 }
 
 /// Runs a job with its output in the app's log; says how it ended.
-pub fn log_run(server: &Server, name: &AppName, label: &str, job: &Job, deadline: Duration) -> String {
+pub(crate) fn log_run(server: &Server, name: &AppName, label: &str, job: &Job, deadline: Duration) -> String {
     let mut notes = Notes { server, name, label };
     match server.drivers.runner.run(job, deadline, &mut notes) {
         Ok(exit) => exit.to_string(),

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `hop3 server stop [--all]`: ends roles of a root from outside, whether or not the server answers. Only processes
+//! that hold a lock of this root are ended.
+
+use super::keep;
+use hop3_core::layout::Layout;
+use hop3_core::problem::{Kind, Problem};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::io::Write;
+use std::process::ExitCode;
+
+pub(crate) fn run(layout: &Layout, all: bool) -> ExitCode {
+    let ended = end(layout, "server").and_then(|()| if all { others(layout) } else { Ok(()) });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            let _ = std::io::stderr().write_all(problem.render().as_bytes());
+            ExitCode::from(problem.kind.exit_code())
+        }
+    }
+}
+
+/// Ends the proxy, then every instance and the supervisor.
+pub(crate) fn others(layout: &Layout) -> Result<(), Problem> {
+    keep::unwant(layout, "supervisor");
+    end(layout, "proxy")?;
+    if keep::lives(layout, "supervisor") {
+        hop3_supervisor::Client::new(layout).shutdown()?;
+        wait(layout, "supervisor")?;
+    }
+    Ok(())
+}
+
+fn end(layout: &Layout, role: &str) -> Result<(), Problem> {
+    keep::unwant(layout, role);
+    if !keep::lives(layout, role) {
+        return Ok(());
+    }
+    let pid = std::fs::read_to_string(layout.run_of(role).join("pid")).unwrap_or_default();
+    let process = pid.trim().parse().ok().and_then(Pid::from_raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    // The lock is held, so the pid written by its holder is alive and not recycled.
+    let told = process.filter(|_| keep::lives(layout, role)).map(|fd| pidfd_send_signal(fd, Signal::TERM));
+    match told {
+        Some(Ok(())) => wait(layout, role),
+        _ => Err(Problem::new(Kind::Denied, "server.not-stopped", format!("the {role} could not be told to end"))
+            .hint("run this as the user that started it")),
+    }
+}
+
+fn wait(layout: &Layout, role: &str) -> Result<(), Problem> {
+    keep::wait_for_end(layout, role).map_err(|e| {
+        Problem::new(Kind::Unavailable, "server.not-stopped", format!("the {role} has not ended")).detail(e.to_string())
+    })
+}

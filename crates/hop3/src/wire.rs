@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The only file that names concrete drivers.
+
+use crate::command::Arguments;
+use clap::CommandFactory;
+use hop3_core::Problem;
+use hop3_core::api::Check;
+use hop3_core::driver::Registry;
+use hop3_core::layout::Layout;
+use hop3_core::plan::BuildPlan;
+use hop3_core::source::SourceTree;
+use hop3_drivers::{builders, proxies, runtimes, toolchains};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The drivers of an installation.
+pub(crate) fn registry(layout: &Layout) -> Registry {
+    let supervisor = Arc::new(hop3_supervisor::Client::new(layout));
+    let search = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    Registry {
+        plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
+        runner: supervisor.clone(),
+        runtime: Arc::new(runtimes::Native::new(supervisor.clone())),
+        proxy: Arc::new(proxies::Builtin::new(layout)),
+        toolchains: Arc::new(toolchains::Installed::new(layout, search, supervisor)),
+    }
+}
+
+/// What only the whole program knows and the client needs.
+pub(crate) fn program() -> hop3_cli::Program {
+    hop3_cli::Program { plan, checks: Vec::<Check>::new, command: Arguments::command }
+}
+
+/// `hop3 build plan`: without a server.
+fn plan(directory: &Path) -> Result<BuildPlan, Problem> {
+    let tree = SourceTree::open(directory)?;
+    let settings = hop3_core::config::load(&tree)?;
+    builders::plan(&builders::builders(), &tree, &settings)
+}
