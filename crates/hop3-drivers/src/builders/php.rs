@@ -135,3 +135,6 @@ fn warnings(source: &SourceTree, composer: Option<&Value>, needs_install: bool) 
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;
