@@ -3,4 +3,6 @@
 
 pub mod builders;
 pub mod contract;
+pub mod proxies;
+pub mod runtimes;
 pub mod toolchains;

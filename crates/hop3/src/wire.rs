@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// The drivers of an installation.
 pub(crate) fn registry(layout: &Layout) -> Registry {
     let supervisor = Arc::new(hop3_supervisor::Client::new(layout));
-    let search = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    let search =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     Registry {
         plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
         runner: supervisor.clone(),

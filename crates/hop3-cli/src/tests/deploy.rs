@@ -3,7 +3,7 @@
 
 use super::program::hop3;
 use super::server::{Server, events, problem};
-use crate::stream_deployment;
+use crate::{Pushed, stream_deployment};
 use expect_test::expect;
 use hop3_core::event::{DeployStep, Event};
 use hop3_core::layout::Layout;
@@ -159,12 +159,15 @@ fn a_git_address_is_deployed_after_making_the_app() {
 
 #[test]
 fn the_git_hook_gets_the_same_text_and_the_status() {
-    let server =
-        Server::start(&[("POST /api/apps/shop/deployments?source=1a2b3c4&create=true", 200, failing())]);
+    let server = Server::start(&[(
+        "POST /api/apps/shop/deployments?source=1a2b3c4&create=true&branch=main",
+        200,
+        failing(),
+    )]);
     let socket = Layout::new(server.root()).api_socket();
     let mut out = Vec::new();
     let tar = io::repeat(7).take(300_000);
-    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "1a2b3c4", tar, &mut out);
+    let status = stream_deployment(&socket, &pushed("1a2b3c4"), tar, &mut out);
     expect![[r#"
         Deploying shop (upload)
         · build
@@ -187,12 +190,15 @@ fn an_upload_that_cannot_be_read_is_broken_off_and_told() {
             Err(io::Error::other("the disk is gone"))
         }
     }
-    let server =
-        Server::start(&[("POST /api/apps/shop/deployments?source=x&create=true", 200, succeeding())]);
+    let server = Server::start(&[(
+        "POST /api/apps/shop/deployments?source=x&create=true&branch=main",
+        200,
+        succeeding(),
+    )]);
     let socket = Layout::new(server.root()).api_socket();
     let mut out = Vec::new();
     let tar = io::repeat(7).take(200_000).chain(Broken);
-    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "x", tar, &mut out);
+    let status = stream_deployment(&socket, &pushed("x"), tar, &mut out);
     assert_ne!(status, 0);
     let out = String::from_utf8(out).unwrap();
     assert!(out.contains("the disk is gone"), "{out}");
@@ -214,8 +220,12 @@ fn a_refusal_before_the_upload_was_read_is_still_understood() {
     let socket = Layout::new(server.root()).api_socket();
     let mut out = Vec::new();
     let tar = io::repeat(7).take(50_000_000);
-    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "x", tar, &mut out);
+    let status = stream_deployment(&socket, &pushed("x"), tar, &mut out);
     far_end.join().unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), "error[app.denied]: this token may not deploy shop\n");
     assert_eq!(status, Kind::Denied.exit_code());
+}
+
+fn pushed(source: &str) -> Pushed<'_> {
+    Pushed { app: "shop".parse().unwrap(), source, branch: "main" }
 }

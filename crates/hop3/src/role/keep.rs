@@ -136,7 +136,11 @@ fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
     while !lives(layout, role) {
         if let Some(status) = child.try_wait()? {
             // Another keeper was faster, or it cannot start.
-            anyhow::ensure!(lives(layout, role), "{role} ended with {status}; see its log in {}", layout.run_of(role).display());
+            anyhow::ensure!(
+                lives(layout, role),
+                "{role} ended with {status}; see its log in {}",
+                layout.run_of(role).display()
+            );
             break;
         }
         anyhow::ensure!(Instant::now() < deadline, "{role} did not start within {START:?}");

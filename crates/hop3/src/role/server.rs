@@ -77,7 +77,8 @@ fn ready(url: &str) {
 
 /// Makes the directories of a root; everything beneath it is closed to others but what a role opens.
 fn prepare(layout: &Layout) -> Result<Layout> {
-    let make = |path: &std::path::Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    let make =
+        |path: &std::path::Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
     make(layout.root(), 0o755).with_context(|| format!("making {}", layout.root().display()))?;
     // As the kernel names it: sandboxes hide and show it by this path.
     let layout = Layout::new(layout.root().canonicalize()?);

@@ -37,18 +37,28 @@ fn end(layout: &Layout, role: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let pid = std::fs::read_to_string(layout.run_of(role).join("pid")).unwrap_or_default();
-    let process = pid.trim().parse().ok().and_then(Pid::from_raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let process = pid
+        .trim()
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     // The lock is held, so the pid written by its holder is alive and not recycled.
     let told = process.filter(|_| keep::lives(layout, role)).map(|fd| pidfd_send_signal(fd, Signal::TERM));
     match told {
         Some(Ok(())) => wait(layout, role),
-        _ => Err(Problem::new(Kind::Denied, "server.not-stopped", format!("the {role} could not be told to end"))
-            .hint("run this as the user that started it")),
+        _ => Err(Problem::new(
+            Kind::Denied,
+            "server.not-stopped",
+            format!("the {role} could not be told to end"),
+        )
+        .hint("run this as the user that started it")),
     }
 }
 
 fn wait(layout: &Layout, role: &str) -> Result<(), Problem> {
     keep::wait_for_end(layout, role).map_err(|e| {
-        Problem::new(Kind::Unavailable, "server.not-stopped", format!("the {role} has not ended")).detail(e.to_string())
+        Problem::new(Kind::Unavailable, "server.not-stopped", format!("the {role} has not ended"))
+            .detail(e.to_string())
     })
 }
