@@ -22,10 +22,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::LocalSet;
+
+/// Who waits for a role's end holds its lock for an instant when it comes.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How a supervisor is set up.
 #[derive(Clone, Debug)]
@@ -94,6 +99,7 @@ impl World {
 pub fn run(options: Options) -> anyhow::Result<()> {
     make_directories(&options)?;
     let _lock = lock(&options.layout.run_of("supervisor").join("lock"))?;
+    fs::write(options.layout.run_of("supervisor").join("pid"), std::process::id().to_string())?;
     raise_open_files();
     // What instances leave behind comes to us instead of the machine's first process.
     let own = rustix::process::getpid();
@@ -127,7 +133,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(tokio::task::spawn_local(session::serve(world.clone(), stream))),
                 // Out of descriptors, most likely: wait for some to be closed.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }
@@ -186,9 +192,13 @@ fn make_directory(directory: &Path, mode: u32, options: &Options, is_shared: boo
 fn lock(path: &Path) -> anyhow::Result<OwnedFd> {
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).context("opening the lock")?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(AlreadyRunning.into()),
-        locked => locked.map(|()| file).context("locking"),
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(AlreadyRunning.into()),
+            locked => return locked.map(|()| file).context("locking"),
+        }
     }
 }
 
