@@ -14,7 +14,7 @@ use hop3_supervisor::{Client, LogRequest, RestartPolicy, Spec, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Below the range the kernel takes for outgoing connections (32768 on), above what services use.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -22,13 +22,13 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_LABEL: &str = "port";
 
 pub struct Native {
-    client: Client,
+    client: Arc<Client>,
     /// Where the search for a free port goes on. Held while ports are chosen and until they are the supervisor's.
     next_port: Mutex<u16>,
 }
 
 impl Native {
-    pub fn new(client: Client) -> Native {
+    pub fn new(client: Arc<Client>) -> Native {
         // Several installations on one machine must not look at the same ports at the same time.
         let anywhere = RandomState::new().hash_one(std::process::id()) % PORTS.len() as u64;
         Native { client, next_port: Mutex::new(PORTS.start + anywhere as u16) }
