@@ -128,13 +128,17 @@ fn no_privilege_is_left_or_gained() {
     assert!(text.contains("NoNewPrivs:\t1") && text.contains("0022\n0\n"), "{text}");
     let seen: u32 = text.trim_end().lines().last().unwrap().parse().unwrap();
     assert!(seen <= 5, "only its own processes: {text}");
+    let root = harness.layout.root();
+    fs::write(root.join("hop3.db"), "secret").unwrap();
+    let shown = root.display();
     let mut escape = inside.clone();
-    escape.command = hop3_core::sandbox::Command::shell(
+    // A user namespace gives the right to mount, but not to lift what hides.
+    escape.command = hop3_core::sandbox::Command::shell(format!(
         "mount -t tmpfs x /tmp; umount /tmp; kill -0 1; cat /proc/1/environ; nsenter -t 1 -m true; su -c id; \
-         chown 0 . ; mknod n b 8 0; echo done",
-    );
+         chown 0 . ; mknod n b 8 0; unshare -Urm sh -c 'umount -l {shown} /tmp /proc; cat {shown}/hop3.db'; echo done"
+    ));
     let text = try_inside(&harness, &escape);
-    assert!(text.ends_with("done\n") && !text.contains("uid=0"), "{text}");
+    assert!(text.ends_with("done\n") && !text.contains("uid=0") && !text.contains("secret"), "{text}");
 }
 
 #[test]
@@ -159,7 +163,9 @@ fn limits_hold() {
         return;
     }
     let harness = Harness::start();
-    let mut inside = job("ulimit -n; ulimit -f; awk '/Max processes/ {print $3}' /proc/self/limits; head -c 4096 /dev/zero > big; stat -c %s big");
+    let mut inside = job(
+        "ulimit -n; ulimit -f; awk '/Max processes/ {print $3}' /proc/self/limits; head -c 4096 /dev/zero > big; stat -c %s big",
+    );
     inside.limits.nofile = Some(77);
     inside.limits.fsize_bytes = Some(1024);
     inside.limits.nproc = Some(55);
