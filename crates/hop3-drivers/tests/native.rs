@@ -15,7 +15,6 @@ use hop3_drivers::runtimes::Native;
 use hop3_supervisor::{Client, Options};
 use std::collections::BTreeMap;
 use std::process::{Child, ExitCode};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 type Test = fn(&World);
@@ -54,7 +53,7 @@ fn supervise(root: &str) -> ExitCode {
 
 struct World {
     runtime: Native,
-    client: Arc<Client>,
+    client: Client,
     supervisor: Child,
     _root: tempfile::TempDir,
 }
@@ -65,7 +64,7 @@ impl World {
         let program = std::env::current_exe().unwrap();
         let supervisor =
             std::process::Command::new(program).arg("supervise").arg(root.path()).spawn().unwrap();
-        let client = Arc::new(Client::new(&Layout::new(root.path())));
+        let client = Client::new(Layout::new(root.path()).supervisor_socket());
         World { runtime: Native::new(client.clone()), client, supervisor, _root: root }
     }
 

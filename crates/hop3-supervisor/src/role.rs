@@ -12,8 +12,7 @@ use crate::record::Record;
 use crate::session;
 use anyhow::Context as _;
 use hop3_core::layout::Layout;
-use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use hop3_core::lock::RoleLock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -22,15 +21,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::LocalSet;
-
-/// Who waits for a role's end holds its lock for an instant when it comes.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How a supervisor is set up.
 #[derive(Clone, Debug)]
@@ -98,8 +93,8 @@ impl World {
 /// [`AlreadyRunning`]; otherwise what could not be set up.
 pub fn run(options: Options) -> anyhow::Result<()> {
     make_directories(&options)?;
-    let _lock = lock(&options.layout.run_of("supervisor").join("lock"))?;
-    fs::write(options.layout.run_of("supervisor").join("pid"), std::process::id().to_string())?;
+    let _lock = RoleLock::take(&options.layout.lock_of("supervisor"))?.ok_or(AlreadyRunning)?;
+    share(&options.layout.lock_of("supervisor"), &options)?;
     raise_open_files();
     // What instances leave behind comes to us instead of the machine's first process.
     let own = rustix::process::getpid();
@@ -174,7 +169,7 @@ fn make_directories(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shared directories belong to who may connect: its own things lie there too.
+/// A shared directory holds things of who may connect too.
 fn make_directory(directory: &Path, mode: u32, options: &Options, is_shared: bool) -> io::Result<()> {
     match DirBuilder::new().mode(mode).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -183,23 +178,13 @@ fn make_directory(directory: &Path, mode: u32, options: &Options, is_shared: boo
         }
         made => made?,
     }
-    if is_shared && rustix::process::geteuid().is_root() {
-        chown(directory, Some(options.allowed_uid), None)?;
-    }
-    Ok(())
+    if is_shared { share(directory, options) } else { Ok(()) }
 }
 
-fn lock(path: &Path) -> anyhow::Result<OwnedFd> {
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).context("opening the lock")?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(AlreadyRunning.into()),
-            locked => return locked.map(|()| file).context("locking"),
-        }
-    }
+/// Gives a file or directory to who may connect.
+fn share(path: &Path, options: &Options) -> io::Result<()> {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root { chown(path, Some(options.allowed_uid), None) } else { Ok(()) }
 }
 
 /// Each instance takes a handful of descriptors; the soft limit is made for smaller programs.

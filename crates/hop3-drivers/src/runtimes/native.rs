@@ -12,8 +12,9 @@ use hop3_core::workload::{Instance, WantedProcess, Workload};
 use hop3_core::{Kind, Problem};
 use hop3_supervisor::{Client, LogRequest, RestartPolicy, Spec, Status};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// Below the range the kernel takes for outgoing connections (32768 on), above what services use.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -21,14 +22,16 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_LABEL: &str = "port";
 
 pub struct Native {
-    client: Arc<Client>,
+    client: Client,
     /// Where the search for a free port goes on. Held while ports are chosen and until they are the supervisor's.
     next_port: Mutex<u16>,
 }
 
 impl Native {
-    pub fn new(client: Arc<Client>) -> Native {
-        Native { client, next_port: Mutex::new(PORTS.start) }
+    pub fn new(client: Client) -> Native {
+        // Several installations on one machine must not look at the same ports at the same time.
+        let anywhere = RandomState::new().hash_one(std::process::id()) % PORTS.len() as u64;
+        Native { client, next_port: Mutex::new(PORTS.start + anywhere as u16) }
     }
 
     fn statuses(&self, app: &AppName) -> Result<Vec<Status>, Problem> {

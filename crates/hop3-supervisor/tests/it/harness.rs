@@ -32,7 +32,7 @@ impl Harness {
     pub(crate) fn start() -> Harness {
         let temporary = tempfile::tempdir().unwrap();
         let layout = Layout::new(temporary.path().join("root"));
-        let client = Client::new(&layout);
+        let client = Client::new(layout.supervisor_socket());
         let mut harness = Harness { layout, client, supervisor: None, _temporary: temporary };
         harness.boot();
         harness
