@@ -200,3 +200,26 @@ fn only_the_allowed_user_is_answered() {
     let refused = ask(64_015);
     assert!(["b''", "reset", "Broken pipe"].iter().any(|end| refused.contains(end)), "{refused}");
 }
+
+#[test]
+fn whoever_may_connect_does_not_become_root() {
+    if skipped() {
+        return;
+    }
+    let harness = Harness::start_for(64_016);
+    let mut root = job("id -u");
+    let mut text = Text::default();
+    let minute = Duration::from_secs(60);
+    assert_eq!(harness.client.run(&root, minute, &mut text).unwrap_err().code, "run.no-user");
+    root.sandbox.user = Some(0);
+    assert_eq!(harness.client.run(&root, minute, &mut text).unwrap_err().code, "run.no-user");
+    assert_eq!(harness.client.start(vec![spec("root", "true")]).unwrap_err().code, "run.no-user");
+    let directory = harness.layout.root().join("mine");
+    assert_eq!(harness.client.give(&directory, Some(0)).unwrap_err().code, "run.no-user");
+    confine(&harness, &mut root, 64_017);
+    assert_eq!(try_inside(&harness, &root), "64017\n");
+    let owner = |path: &std::path::Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
+    assert_eq!(owner(&harness.layout.apps()), 64_016, "what was made on the way is theirs");
+    assert_eq!(owner(&harness.layout.supervisor_socket()), 64_016);
+    assert_eq!(owner(&harness.layout.supervisor_state()), 0);
+}
