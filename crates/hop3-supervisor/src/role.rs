@@ -115,7 +115,11 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     // Their clients went with the supervisor that started them.
     crate::tree::kill_marked(&world.one_off_mark());
     for record in Record::load_all(&world.options.layout.supervisor_state())? {
-        keeper::resume(&world, record);
+        // A record is as trustworthy as who may write beneath the root, so it may ask for no more than they.
+        match session::check_job(&world, &record.spec.job) {
+            Ok(()) => keeper::resume(&world, record),
+            Err(problem) => tracing::error!(%problem, id = record.spec.id, "a record is refused"),
+        }
     }
     let listener = listen(&world)?;
     tracing::info!(instances = world.instances.borrow().len(), "supervisor ready");

@@ -45,6 +45,15 @@ impl Tree {
             .collect()
     }
 
+    /// Asks those to end that left the session and so did not hear what its group was told.
+    pub(crate) fn ask_strays(&self) {
+        let session = self.session();
+        let is_stray = |pid: &Pid| Stat::read(*pid).is_some_and(|stat| Some(stat.session) != session);
+        for pid in self.members().into_iter().filter(is_stray) {
+            send(pid, Signal::TERM);
+        }
+    }
+
     /// Kills all members until none is left.
     pub(crate) async fn kill(&self) {
         let deadline = Instant::now() + KILL_PATIENCE;
@@ -57,7 +66,7 @@ impl Tree {
                 tracing::warn!(tree = self.mark, left = members.len(), "processes cannot be killed");
                 return;
             }
-            members.into_iter().for_each(kill);
+            members.into_iter().for_each(|pid| send(pid, Signal::KILL));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -69,11 +78,11 @@ impl Tree {
         (!is_recycled).then(|| pid.as_raw_nonzero().get())
     }
 
-    fn has_user(&self, pid: Pid) -> bool {
+    /// Tells whether the process belongs to the tree's user; every one does when the tree has none of its own.
+    pub(crate) fn has_user(&self, pid: Pid) -> bool {
         let Some(user) = self.user else { return true };
-        fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == user)
-            // The directory of a process that dropped its dumpable flag belongs to root; its environment tells more.
-            || fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == 0) && has_real_user(pid, user)
+        // The directory of a process that dropped its dumpable flag belongs to root; its status tells more.
+        fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == user || m.uid() == 0 && has_real_user(pid, user))
     }
 }
 
@@ -104,7 +113,7 @@ pub(crate) fn kill_marked(prefix: &str) {
     let is_marked = |pid: &Pid| {
         environment(*pid).is_some_and(|env| env.split(|b| *b == 0).any(|entry| entry.starts_with(&prefix)))
     };
-    processes().filter(|pid| *pid != getpid()).filter(is_marked).for_each(kill);
+    processes().filter(|pid| *pid != getpid()).filter(is_marked).for_each(|pid| send(pid, Signal::KILL));
 }
 
 pub(crate) fn signal(process: impl AsFd, signal: Signal) {
@@ -112,9 +121,9 @@ pub(crate) fn signal(process: impl AsFd, signal: Signal) {
     let _ = pidfd_send_signal(process, signal);
 }
 
-fn kill(pid: Pid) {
+fn send(pid: Pid, which: Signal) {
     if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
-        signal(process, Signal::KILL);
+        signal(process, which);
     }
 }
 

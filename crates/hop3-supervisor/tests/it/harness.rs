@@ -105,7 +105,9 @@ impl Drop for Harness {
         if self.supervisor.is_none() {
             self.boot();
         }
-        let _ = self.client.shutdown();
+        if self.client.is_alive() {
+            let _ = self.client.shutdown();
+        }
         if let Some(mut supervisor) = self.supervisor.take() {
             let _ = supervisor.wait();
         }
