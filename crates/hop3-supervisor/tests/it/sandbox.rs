@@ -223,3 +223,24 @@ fn whoever_may_connect_does_not_become_root() {
     assert_eq!(owner(&harness.layout.supervisor_socket()), 64_016);
     assert_eq!(owner(&harness.layout.supervisor_state()), 0);
 }
+
+#[test]
+fn a_storm_of_forks_is_held_and_ended() {
+    if skipped() {
+        return;
+    }
+    let harness = Harness::start();
+    let mut storm =
+        spec("storm", "echo begun; fork() { while :; do fork & sleep 0.01; done; }; fork 2>/dev/null");
+    storm.job.limits.nproc = Some(60);
+    storm.stop_grace_secs = 0;
+    confine(&harness, &mut storm.job, 64_018);
+    harness.client.start(vec![storm]).unwrap();
+    let running = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.metadata().ok());
+        processes.filter(|m| std::os::unix::fs::MetadataExt::uid(m) == 64_018).count()
+    };
+    eventually("the storm is at its limit", || running() >= 40);
+    harness.client.stop(vec!["storm.web.v1.1".into()]).unwrap();
+    eventually("none is left", || running() == 0);
+}
