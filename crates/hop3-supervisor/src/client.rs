@@ -10,7 +10,6 @@ use crate::problem::{bad_request, unreachable};
 use crate::protocol::{Answer, Change, LogRequest, Request, Spec, Status};
 use hop3_core::Problem;
 use hop3_core::driver::LogLine;
-use hop3_core::layout::Layout;
 use serde::Serialize;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -32,8 +31,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(layout: &Layout) -> Client {
-        Client { socket: layout.supervisor_socket(), is_privileged: Arc::default() }
+    pub fn new(socket: impl Into<PathBuf>) -> Client {
+        Client { socket: socket.into(), is_privileged: Arc::default() }
     }
 
     /// Tells whether a supervisor answers now.

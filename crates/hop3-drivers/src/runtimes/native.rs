@@ -14,7 +14,7 @@ use hop3_supervisor::{Client, LogRequest, RestartPolicy, Spec, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// Below the range the kernel takes for outgoing connections (32768 on), above what services use.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -22,7 +22,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_LABEL: &str = "port";
 
 pub struct Native {
-    client: Arc<Client>,
+    client: Client,
     /// Where the search for a free port goes on. Held while ports are chosen and until they are the supervisor's.
     next_port: Mutex<u16>,
 }
