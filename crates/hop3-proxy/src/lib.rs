@@ -57,17 +57,8 @@ pub struct Options {
     pub layout: Layout,
     /// Where plain HTTP is served. Port 0 takes a free one.
     pub http: SocketAddr,
-    /// A user beside root and the proxy's own who may use the control socket.
-    pub allowed_uid: Option<u32>,
-    /// One for each core by default.
-    pub threads: Option<NonZeroUsize>,
-    pub limits: Limits,
-}
-
-impl Options {
-    pub fn new(layout: Layout, http: SocketAddr) -> Options {
-        Options { layout, http, allowed_uid: None, threads: None, limits: Limits::default() }
-    }
+    /// The user beside root and the proxy's own who may use the control socket.
+    pub allowed_uid: u32,
 }
 
 /// Serves until SIGTERM or SIGINT, then finishes what is under way.
@@ -81,7 +72,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         anyhow::Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     })?;
-    let running = Running::start(options)?;
+    let running = Running::start(options, Limits::default())?;
     runtime.block_on(async {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     });
@@ -102,7 +93,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
-    allowed_uid: Option<u32>,
+    allowed_uid: u32,
     orders: watch::Sender<Order>,
     /// Woken at each change of the table; `None` ends the saver.
     changes: std::sync::mpsc::Sender<Option<()>>,
@@ -127,10 +118,12 @@ impl Shared {
 }
 
 impl Running {
-    pub fn start(options: Options) -> anyhow::Result<Running> {
+    /// # Errors
+    /// As `run`.
+    pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
         let lock = disk::lock(&options.layout)?;
         listener::raise_descriptor_limit();
-        let threads = options.threads.or_else(|| thread::available_parallelism().ok());
+        let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
         let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
             .with_context(|| format!("listening on {}", options.http))?;
         let http = listeners[0].local_addr()?;
@@ -146,7 +139,7 @@ impl Running {
             changes,
         });
         let workers = listeners.into_iter().map(|listener| {
-            let (registry, limits, orders) = (registry.clone(), options.limits.clone(), received.clone());
+            let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let work = move || worker::run(registry, limits, listener, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
@@ -154,9 +147,9 @@ impl Running {
         let saver = thread::Builder::new().name("saver".into()).spawn(move || {
             save_changes(&options.layout, &registry, &changed);
         })?;
-        probe::start(Arc::downgrade(&shared), &options.limits)?;
+        probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
-        let stop_grace = options.limits.stop_grace;
+        let stop_grace = limits.stop_grace;
         Ok(Running { shared, http, stop_grace, workers, saver, _lock: lock })
     }
 
