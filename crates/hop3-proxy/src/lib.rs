@@ -45,11 +45,11 @@ use hop3_core::layout::Layout;
 use registry::Registry;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use worker::Order;
+use worker::{Gate, Order};
 
 /// How a proxy is started.
 #[derive(Clone, Debug)]
@@ -85,8 +85,10 @@ pub struct Running {
     http: SocketAddr,
     stop_grace: Duration,
     workers: Vec<JoinHandle<std::io::Result<()>>>,
+    /// As many references as threads that still listen, and this one.
+    gates: Arc<()>,
     saver: JoinHandle<()>,
-    _lock: disk::Lock,
+    lock: disk::Lock,
 }
 
 /// What the control socket works on.
@@ -94,14 +96,21 @@ pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
     allowed_uid: u32,
+    /// Held by changes, so that none falls between the last save and the end.
+    is_stopping: RwLock<bool>,
     orders: watch::Sender<Order>,
-    /// Woken at each change of the table; `None` ends the saver.
-    changes: std::sync::mpsc::Sender<Option<()>>,
+    /// Told of each change of the table, and of the end.
+    changes: mpsc::Sender<Change>,
+}
+
+enum Change {
+    Table,
+    End,
 }
 
 impl Shared {
     fn table_changed(&self) {
-        self.changes.send(Some(())).ok();
+        self.changes.send(Change::Table).ok();
         self.tidy();
     }
 
@@ -130,17 +139,20 @@ impl Running {
         let registry = Arc::new(Registry::default());
         registry.replace(disk::load(&options.layout));
         let (orders, received) = watch::channel(Order::Serve);
-        let (changes, changed) = std::sync::mpsc::channel();
+        let (changes, changed) = mpsc::channel();
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
             allowed_uid: options.allowed_uid,
+            is_stopping: RwLock::default(),
             orders,
             changes,
         });
+        let gates = Arc::new(());
         let workers = listeners.into_iter().map(|listener| {
+            let gate = Gate { listener, is_open: gates.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
-            let work = move || worker::run(registry, limits, listener, orders);
+            let work = move || worker::run(registry, limits, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
@@ -150,7 +162,7 @@ impl Running {
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
         let stop_grace = limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, saver, _lock: lock })
+        Ok(Running { shared, http, stop_grace, workers, gates, saver, lock })
     }
 
     /// The address that was bound.
@@ -158,38 +170,47 @@ impl Running {
         self.http
     }
 
-    /// Finishes requests under way, saves the table and ends.
+    /// Finishes requests under way and ends. As soon as the table is saved and the listeners are closed another
+    /// proxy may start; it need not wait for the last request here.
+    ///
+    /// # Errors
+    /// A thread of the proxy has failed before.
     pub fn stop(self) -> anyhow::Result<()> {
-        self.shared.orders.send_replace(Order::Drain);
         let deadline = Instant::now() + self.stop_grace;
-        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(5));
-        }
+        *self.shared.is_stopping.write().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
+        self.shared.changes.send(Change::End).ok();
+        self.saver.join().map_err(|_| anyhow::anyhow!("the saving thread panicked"))?;
+        self.shared.orders.send_replace(Order::Drain);
+        wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
+        drop(self.lock);
+        wait_until(deadline, || self.workers.iter().all(JoinHandle::is_finished));
         self.shared.orders.send_replace(Order::End);
-        self.shared.changes.send(None).ok();
         for worker in self.workers {
             worker.join().map_err(|_| anyhow::anyhow!("a proxy thread panicked"))??;
         }
-        self.saver.join().map_err(|_| anyhow::anyhow!("the saving thread panicked"))
+        Ok(())
     }
 }
 
-/// Saves the table after changes, a burst of them once.
-fn save_changes(layout: &Layout, registry: &Registry, changed: &std::sync::mpsc::Receiver<Option<()>>) {
-    const BURST: Duration = Duration::from_millis(100);
+fn wait_until(deadline: Instant, is_so: impl Fn() -> bool) {
+    while !is_so() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Saves the table after each change; while one version is being written, later ones wait and become one.
+fn save_changes(layout: &Layout, registry: &Registry, changes: &mpsc::Receiver<Change>) {
+    const PAUSE: Duration = Duration::from_millis(25);
     let mut is_over = false;
     while !is_over {
-        is_over = matches!(changed.recv(), Ok(None) | Err(_));
-        let burst_end = Instant::now() + BURST;
-        while !is_over {
-            match changed.recv_timeout(burst_end.saturating_duration_since(Instant::now())) {
-                Ok(Some(())) => {}
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => break,
-                Ok(None) | Err(_) => is_over = true,
-            }
-        }
+        let first = changes.recv().unwrap_or(Change::End);
+        is_over =
+            std::iter::once(first).chain(changes.try_iter()).any(|change| matches!(change, Change::End));
         if let Err(error) = disk::save(layout, &registry.snapshot()) {
             tracing::error!(%error, "the route table cannot be saved");
+        }
+        if !is_over {
+            thread::sleep(PAUSE);
         }
     }
 }

@@ -204,6 +204,3 @@ pub(crate) fn reason(status: u16) -> &'static str {
         _ => "",
     }
 }
-
-#[cfg(test)]
-mod tests;

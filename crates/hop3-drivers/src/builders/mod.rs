@@ -42,16 +42,16 @@ use std::sync::Arc;
 /// In the order in which they are asked: first come those whose files mean one thing only.
 pub fn builders() -> Vec<Arc<dyn Builder>> {
     vec![
-        Arc::new(Multi),        // Python and package.json together: before either of them
-        Arc::new(Python),       // its manifests are its own; app.py and main.py come last in its list
-        Arc::new(Go),           // go.mod, Cargo.toml, …: one language each,
-        Arc::new(Rust),         // and many of these apps have a package.json for their assets beside,
-        Arc::new(Elixir),       // so all of them come before Node
+        Arc::new(Multi),  // Python and package.json together: before either of them
+        Arc::new(Python), // its manifests are its own; app.py and main.py come last in its list
+        Arc::new(Go),     // go.mod, Cargo.toml, …: one language each,
+        Arc::new(Rust),   // and many of these apps have a package.json for their assets beside,
+        Arc::new(Elixir), // so all of them come before Node
         Arc::new(Clojure),
         Arc::new(Java),
         Arc::new(Ruby),
         Arc::new(Php),
-        Arc::new(Deno),         // their lock files stand beside a package.json
+        Arc::new(Deno), // their lock files stand beside a package.json
         Arc::new(Bun),
         Arc::new(Node),         // package.json alone; also front ends that become a static site
         Arc::new(StaticFolder), // index.html lies about in apps of every language

@@ -316,13 +316,12 @@ impl Http {
         bytes
     }
 
+    pub(crate) fn read_some(&mut self, buffer: &mut [u8]) -> usize {
+        self.0.read(buffer).unwrap()
+    }
+
     /// True when the other side ended the connection and nothing more came.
     pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.0.read(&mut [0; 1]), Ok(0))
-    }
-
-    /// True when the other side broke the connection off.
-    pub(crate) fn is_reset(&mut self) -> bool {
-        self.0.read(&mut [0; 1]).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
     }
 }
