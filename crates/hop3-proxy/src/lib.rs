@@ -206,7 +206,7 @@ fn save_changes(layout: &Layout, registry: &Registry, changes: &mpsc::Receiver<C
         let first = changes.recv().unwrap_or(Change::End);
         is_over =
             std::iter::once(first).chain(changes.try_iter()).any(|change| matches!(change, Change::End));
-        if let Err(error) = disk::save(layout, &registry.snapshot()) {
+        if let Err(error) = disk::save(layout, &registry.services()) {
             tracing::error!(%error, "the route table cannot be saved");
         }
         if !is_over {
