@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! HTTP/1 as data: which requests are refused, what is forwarded, how bodies end.
 
+mod mutation;
+
 use super::body::{Body, Framing, Length, Piece};
 use super::chunked::Decoder;
 use super::forward::{self, Origin, Request};
