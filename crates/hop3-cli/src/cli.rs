@@ -15,16 +15,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub use crate::commands::server::ServerCommand;
+pub use crate::commands::server::{ServerCommand, StopArgs};
 
 /// Options of every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
     /// The directory of a Hop3 on this machine, used without a login
-    #[arg(long, env = "HOP3_ROOT", global = true, value_name = "DIR")]
+    #[arg(long, env = "HOP3_ROOT", hide_env_values = true, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The server to talk to, instead of the one logged in to
-    #[arg(long, env = "HOP3_SERVER", global = true, value_name = "URL")]
+    #[arg(long, env = "HOP3_SERVER", hide_env_values = true, global = true, value_name = "URL")]
     pub server: Option<String>,
     /// Print answers as JSON
     #[arg(long, global = true)]
@@ -45,7 +45,8 @@ pub struct Program {
     pub command: fn() -> clap::Command,
 }
 
-/// The commands of the client.
+// Not a doc comment: clap would take it for the program's own description.
+// The commands of the client.
 #[derive(Subcommand, Debug)]
 pub enum ClientCommand {
     Deploy(deploy::DeployArgs),

@@ -53,6 +53,12 @@ pub(crate) fn stream_cut() -> Problem {
         .hint("see how it went with: hop3 status, hop3 logs --build")
 }
 
+pub(crate) fn interrupted() -> Problem {
+    Problem::new(Kind::Unavailable, "cli.interrupted", "the server ended in the middle of the deployment")
+        .detail("what served before still serves")
+        .hint("deploy again")
+}
+
 pub(crate) fn no_app() -> Problem {
     Problem::new(Kind::User, "cli.no-app", "it is not clear which app is meant").hint(
         "name it with -a APP (or HOP3_APP), or run this in a directory whose git remote hop3 points at the app",

@@ -61,6 +61,13 @@ pub struct Options {
     pub allowed_uid: u32,
 }
 
+impl Options {
+    /// Controlled by root and the proxy's own user alone.
+    pub fn new(layout: Layout, http: SocketAddr) -> Options {
+        Options { layout, http, allowed_uid: rustix::process::geteuid().as_raw() }
+    }
+}
+
 /// Serves until SIGTERM or SIGINT, then finishes what is under way.
 ///
 /// # Errors
@@ -88,7 +95,7 @@ pub struct Running {
     /// As many references as threads that still listen, and this one.
     gates: Arc<()>,
     saver: JoinHandle<()>,
-    lock: disk::Lock,
+    lock: hop3_core::lock::RoleLock,
 }
 
 /// What the control socket works on.
@@ -170,18 +177,22 @@ impl Running {
         self.http
     }
 
-    /// Finishes requests under way and ends. As soon as the table is saved and the listeners are closed another
-    /// proxy may start; it need not wait for the last request here.
+    /// Saves the table, closes the listeners, finishes requests under way and ends. Another proxy need not wait for
+    /// the last request here: the lock is given back when requests take longer than a moment.
     ///
     /// # Errors
     /// A thread of the proxy has failed before.
     pub fn stop(self) -> anyhow::Result<()> {
+        const MOMENT: Duration = Duration::from_millis(150);
         let deadline = Instant::now() + self.stop_grace;
         *self.shared.is_stopping.write().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         self.shared.changes.send(Change::End).ok();
         self.saver.join().map_err(|_| anyhow::anyhow!("the saving thread panicked"))?;
         self.shared.orders.send_replace(Order::Drain);
         wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
+        wait_until(deadline.min(Instant::now() + MOMENT), || {
+            self.workers.iter().all(JoinHandle::is_finished)
+        });
         drop(self.lock);
         wait_until(deadline, || self.workers.iter().all(JoinHandle::is_finished));
         self.shared.orders.send_replace(Order::End);

@@ -6,7 +6,7 @@
 use crate::deploy::{self, Context};
 use crate::routes;
 use crate::server::{Server, internal};
-use crate::store::App;
+use crate::store::{App, Serving};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
 use hop3_core::problem::Problem;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 /// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
 pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
-    let apps: HashMap<i64, App> = server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
+    let apps: HashMap<i64, App> =
+        server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
     // Before the sweep: what failed releases name is not in use.
     server.store.fail_pending_releases().map_err(internal)?;
     for (deployment, app) in server.store.interrupt_deployments().map_err(internal)? {
@@ -45,8 +46,6 @@ pub fn repair_missing(server: &Arc<Server>) -> Result<(), Problem> {
     repair_all(server, serving, &instances);
     Ok(())
 }
-
-type Serving = Vec<(App, Option<(ReleaseNumber, Artifact)>)>;
 
 fn repair_all(server: &Arc<Server>, serving: Serving, instances: &HashMap<AppName, Vec<Instance>>) {
     for (app, current) in serving {

@@ -90,105 +90,80 @@ fn nothing_is_expanded() {
 
 #[test]
 fn refused_with_their_place() {
-    check(
+    let files = [
         "A=1\nno equals\n",
-        expect![[r#"
+        "A B=1\n",
+        "A;id=1\n",
+        "=1\n",
+        "1A=x\n",
+        "É=x\n",
+        "A='never\nclosed\n",
+        "A=\"ends in \\",
+        "A='x' y\n",
+        "A=a\0b\n",
+    ];
+    let shown: String = files.iter().map(|text| parse(".env", text).unwrap_err().render() + "\n").collect();
+    expect![[r#"
         error[config.bad-import]: .env cannot be imported: this line has no =
           --> .env:2:1
            | no equals
            | ^
         hint: write each variable as KEY=value
-    "#]],
-    );
-    check(
-        "A B=1\n",
-        expect![[r#"
+
         error[config.bad-key]: "A B" is not a key for a config variable
           --> .env:1:1
            | A B=1
            | ^
         hint: a key is letters, digits and underscores, and does not begin with a digit
-    "#]],
-    );
-    check(
-        "A;id=1\n",
-        expect![[r#"
+
         error[config.bad-key]: "A;id" is not a key for a config variable
           --> .env:1:1
            | A;id=1
            | ^
         hint: a key is letters, digits and underscores, and does not begin with a digit
-    "#]],
-    );
-    check(
-        "=1\n",
-        expect![[r#"
+
         error[config.bad-key]: "" is not a key for a config variable
           --> .env:1:1
            | =1
            | ^
         hint: a key is letters, digits and underscores, and does not begin with a digit
-    "#]],
-    );
-    check(
-        "1A=x\n",
-        expect![[r#"
+
         error[config.bad-key]: "1A" is not a key for a config variable
           --> .env:1:1
            | 1A=x
            | ^
         hint: a key is letters, digits and underscores, and does not begin with a digit
-    "#]],
-    );
-    check(
-        "É=x\n",
-        expect![[r#"
+
         error[config.bad-key]: "É" is not a key for a config variable
           --> .env:1:1
            | É=x
            | ^
         hint: a key is letters, digits and underscores, and does not begin with a digit
-    "#]],
-    );
-    check(
-        "A='never\nclosed\n",
-        expect![[r#"
+
         error[config.bad-import]: .env cannot be imported: this quote is never closed
           --> .env:1:3
            | A='never
            |   ^
         hint: close it with ', or quote the value with the other kind of quote
-    "#]],
-    );
-    check(
-        "A=\"ends in \\",
-        expect![[r#"
+
         error[config.bad-import]: .env cannot be imported: this quote is never closed
           --> .env:1:3
            | A="ends in \
            |   ^
         hint: close it with ", or quote the value with the other kind of quote
-    "#]],
-    );
-    check(
-        "A='x' y\n",
-        expect![[r#"
+
         error[config.bad-import]: .env cannot be imported: something follows the closing quote
           --> .env:1:7
            | A='x' y
            |       ^
         hint: quote the whole value
-    "#]],
-    );
-    check(
-        "A=a\0b\n",
-        expect![[r#"
+
         error[config.bad-import]: .env cannot be imported: the value has a NUL byte, which no environment can hold
           --> .env:1:3
            | A=ab
            |   ^
-    "#]],
-    );
+
+    "#]].assert_eq(&crate::render::clean_lines(&shown));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::program::hop3;
 use super::server::{Server, events, problem};
-use crate::stream_deployment;
+use crate::{Pushed, stream_deployment};
 use expect_test::expect;
 use hop3_core::event::{DeployStep, Event};
 use hop3_core::layout::Layout;
@@ -114,6 +114,12 @@ fn a_stream_that_breaks_off_is_not_a_success() {
 }
 
 #[test]
+fn an_interrupted_deployment_is_told() {
+    let server = Server::start(&[(UPLOAD, 200, events(vec![Event::DeploymentInterrupted]))]);
+    assert!(deploy(&server).err.contains("cli.interrupted"));
+}
+
+#[test]
 fn events_cut_anywhere_are_put_together_again() {
     let whole = succeeding().concat();
     let bytes: Vec<String> = whole.chars().map(String::from).collect();
@@ -139,32 +145,38 @@ fn a_deployment_as_json_is_one_event_a_line() {
 }
 
 #[test]
-fn a_git_address_is_deployed_after_making_the_app() {
+fn a_git_address_is_deployed_and_no_create_asks_first() {
     let unknown = Problem::new(Kind::NotFound, "app.unknown", "there is no app shop");
     let server = Server::start(&[
         ("GET /api/apps/shop", 404, problem(&unknown)),
-        ("POST /api/apps", 200, vec!["{}".into()]),
         ("POST /api/apps/shop/deployments/git", 200, succeeding()),
     ]);
-    let done =
-        hop3(&server, &["deploy", "--git", "https://example.org/a.git", "--ref", "main", "-a", "shop"]);
-    assert_eq!(done.status, 0, "{}", done.text());
+    let line = ["deploy", "--git", "https://example.org/a.git", "--ref", "main", "-a", "shop"];
+    assert_eq!(hop3(&server, &line).status, 0);
+    assert_eq!(hop3(&server, &[&line[..], &["--no-create"]].concat()).status, Kind::NotFound.exit_code());
     expect![[r#"
-        GET /api/apps/shop
-        POST /api/apps {"name":"shop"}
         POST /api/apps/shop/deployments/git {"url":"https://example.org/a.git","ref":"main"}
+        GET /api/apps/shop
     "#]]
     .assert_eq(&server.requests());
 }
 
+/// What the git hook does.
+fn push(server: &Server, tar: impl Read + Send + 'static, out: &mut Vec<u8>) -> u8 {
+    let socket = Layout::new(server.root()).api_socket();
+    let pushed = Pushed { app: "shop".parse().unwrap(), source: "1a2b3c4", branch: "main" };
+    stream_deployment(&socket, &pushed, tar, out)
+}
+
 #[test]
 fn the_git_hook_gets_the_same_text_and_the_status() {
-    let server =
-        Server::start(&[("POST /api/apps/shop/deployments?source=1a2b3c4&create=true", 200, failing())]);
-    let socket = Layout::new(server.root()).api_socket();
+    let server = Server::start(&[(
+        "POST /api/apps/shop/deployments?source=1a2b3c4&create=true&branch=main",
+        200,
+        failing(),
+    )]);
     let mut out = Vec::new();
-    let tar = io::repeat(7).take(300_000);
-    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "1a2b3c4", tar, &mut out);
+    let status = push(&server, io::repeat(7).take(300_000), &mut out);
     expect![[r#"
         Deploying shop (upload)
         · build
@@ -187,12 +199,13 @@ fn an_upload_that_cannot_be_read_is_broken_off_and_told() {
             Err(io::Error::other("the disk is gone"))
         }
     }
-    let server =
-        Server::start(&[("POST /api/apps/shop/deployments?source=x&create=true", 200, succeeding())]);
-    let socket = Layout::new(server.root()).api_socket();
+    let server = Server::start(&[(
+        "POST /api/apps/shop/deployments?source=1a2b3c4&create=true&branch=main",
+        200,
+        succeeding(),
+    )]);
     let mut out = Vec::new();
-    let tar = io::repeat(7).take(200_000).chain(Broken);
-    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "x", tar, &mut out);
+    let status = push(&server, io::repeat(7).take(200_000).chain(Broken), &mut out);
     assert_ne!(status, 0);
     let out = String::from_utf8(out).unwrap();
     assert!(out.contains("the disk is gone"), "{out}");
@@ -211,10 +224,8 @@ fn a_refusal_before_the_upload_was_read_is_still_understood() {
             format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     });
-    let socket = Layout::new(server.root()).api_socket();
     let mut out = Vec::new();
-    let tar = io::repeat(7).take(50_000_000);
-    let status = stream_deployment(&socket, &"shop".parse().unwrap(), "x", tar, &mut out);
+    let status = push(&server, io::repeat(7).take(50_000_000), &mut out);
     far_end.join().unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), "error[app.denied]: this token may not deploy shop\n");
     assert_eq!(status, Kind::Denied.exit_code());

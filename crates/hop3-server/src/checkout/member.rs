@@ -142,8 +142,11 @@ fn read_extension(entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>, Problem> 
     Ok(data)
 }
 
+/// Key and value of a PAX record.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// The records of a PAX header: `LENGTH KEY=VALUE\n`, the length counting the whole record.
-fn records(mut data: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Problem> {
+fn records(mut data: &[u8]) -> Result<Vec<Record<'_>>, Problem> {
     let bad = || bad_archive("a PAX record is malformed");
     let mut found = Vec::new();
     while !data.is_empty() {
