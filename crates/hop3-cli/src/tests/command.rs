@@ -314,6 +314,22 @@ fn logs_are_ordered_lines_without_terminal_tricks() {
 }
 
 #[test]
+fn a_followed_log_ends_with_the_connection_and_says_so() {
+    let line = r#"{"time_ms":0,"origin":"app","source":"web.v3.1","text":"hello"}"#;
+    let chunks =
+        vec![format!("data: {line}\n\n"), ": keep-alive\n\n".to_owned(), format!("data: {line}\n\n")];
+    let server = Server::start(&[("GET /api/apps/shop/logs?follow=true", 200, chunks)]);
+    expect![[r#"
+        1970-01-01 00:00:00 web.v3.1  | hello
+        1970-01-01 00:00:00 web.v3.1  | hello
+        error[cli.log-cut]: the server ended the log
+          it may be restarting; lines from now on are not shown here
+        hint: follow it again with: hop3 logs -f
+        exit status 6
+    "#]].assert_eq(&hop3(&server, &["logs", "-f", "-a", "shop"]).text());
+}
+
+#[test]
 fn domains_are_added_and_removed() {
     check(
         "POST /api/apps/shop/domains",
