@@ -326,7 +326,8 @@ fn a_followed_log_ends_with_the_connection_and_says_so() {
           it may be restarting; lines from now on are not shown here
         hint: follow it again with: hop3 logs -f
         exit status 6
-    "#]].assert_eq(&hop3(&server, &["logs", "-f", "-a", "shop"]).text());
+    "#]]
+    .assert_eq(&hop3(&server, &["logs", "-f", "-a", "shop"]).text());
 }
 
 #[test]
