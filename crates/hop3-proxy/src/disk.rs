@@ -4,8 +4,8 @@
 //! Invariant: the table's file is always one whole version: written beside, synced, renamed.
 
 use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
 use hop3_core::route::RouteTable;
-use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::io::{self, Write};
 
@@ -16,20 +16,10 @@ pub struct AlreadyRunning {
     pub root: String,
 }
 
-/// Held as long as the value lives, and by no longer living process.
-pub(crate) struct Lock(#[expect(dead_code, reason = "closing the file releases the lock")] File);
-
-pub(crate) fn lock(layout: &Layout) -> anyhow::Result<Lock> {
-    let folder = layout.run_of("proxy");
-    fs::create_dir_all(&folder)?;
-    let file = File::options().create(true).append(true).open(folder.join("lock"))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(AlreadyRunning { root: layout.root().display().to_string() }.into())
-        }
-        Err(error) => Err(error.into()),
-    }
+pub(crate) fn lock(layout: &Layout) -> anyhow::Result<RoleLock> {
+    fs::create_dir_all(layout.run_of("proxy"))?;
+    let taken = RoleLock::take(&layout.lock_of("proxy"))?;
+    Ok(taken.ok_or_else(|| AlreadyRunning { root: layout.root().display().to_string() })?)
 }
 
 /// The last table; empty when there is none. A damaged one is told and left aside: serving nothing is better than

@@ -95,7 +95,7 @@ pub struct Running {
     stop_grace: Duration,
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     saver: JoinHandle<()>,
-    _lock: disk::Lock,
+    _lock: hop3_core::lock::RoleLock,
 }
 
 /// What the control socket works on.

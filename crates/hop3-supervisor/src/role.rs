@@ -12,8 +12,7 @@ use crate::record::Record;
 use crate::session;
 use anyhow::Context as _;
 use hop3_core::layout::Layout;
-use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use hop3_core::lock::RoleLock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -93,7 +92,7 @@ impl World {
 /// [`AlreadyRunning`]; otherwise what could not be set up.
 pub fn run(options: Options) -> anyhow::Result<()> {
     make_directories(&options)?;
-    let _lock = lock(&options.layout.run_of("supervisor").join("lock"))?;
+    let _lock = RoleLock::take(&options.layout.lock_of("supervisor"))?.ok_or(AlreadyRunning)?;
     raise_open_files();
     // What instances leave behind comes to us instead of the machine's first process.
     let own = rustix::process::getpid();
@@ -181,15 +180,6 @@ fn make_directory(directory: &Path, mode: u32, options: &Options, is_shared: boo
         chown(directory, Some(options.allowed_uid), None)?;
     }
     Ok(())
-}
-
-fn lock(path: &Path) -> anyhow::Result<OwnedFd> {
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).context("opening the lock")?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(AlreadyRunning.into()),
-        locked => locked.map(|()| file).context("locking"),
-    }
 }
 
 /// Each instance takes a handful of descriptors; the soft limit is made for smaller programs.

@@ -61,10 +61,7 @@ pub(crate) fn pinned(
 
 /// The steps of a build: the author's own command lines, else the builder's.
 pub(crate) fn build_steps(settings: &Settings, env: &BTreeMap<String, String>, own: Vec<Step>) -> Vec<Step> {
-    let with_env = |mut step: Step| {
-        step.env = env.clone();
-        step
-    };
+    let with_env = |step: Step| Step { env: env.clone().into_iter().chain(step.env).collect(), ..step };
     if settings.build.command.is_empty() {
         return own.into_iter().map(with_env).collect();
     }

@@ -58,7 +58,7 @@ impl Builder for Bun {
             env: author::env(&[("NODE_ENV", "production"), ("PATH", &author::path_of(&toolchains))]),
             toolchains,
             layers,
-            caches: if needs_packages { vec!["bun".into()] } else { Vec::new() },
+            caches: vec!["bun".into()],
             steps: author::build_steps(settings, &step_env, own),
             processes: author::web(settings, web),
             warnings: warnings(source, needs_packages),
@@ -100,7 +100,8 @@ fn toolchain(source: &SourceTree, settings: &Settings, package: &Value) -> Resul
 
 fn install(source: &SourceTree) -> Step {
     let is_locked = LOCKS.iter().any(|lock| source.has(lock));
-    let mut argv = vec!["bun", "install", "--no-progress"];
+    // Copies, since with hard links into the cache a later build could write into a finished layer.
+    let mut argv = vec!["bun", "install", "--no-progress", "--backend=copyfile"];
     argv.extend(is_locked.then_some("--frozen-lockfile"));
     let mut step = Step::new("Installing packages with Bun", Command::exec(argv));
     // Build scripts need the development packages too, which NODE_ENV=production leaves out.

@@ -48,8 +48,8 @@ impl Builder for Deno {
         let build = Step::new("Running the build task", Command::exec(["deno", "task", "build"]));
         let mut own = Vec::new();
         if source.has("package.json") || config.get("nodeModulesDir").is_some() {
-            // Made anew from the layer: node_modules belongs to the app's directory, and the layer may be older.
-            own.push(install(source, main));
+            // node_modules belongs to the app's directory, which is new at every build while the layer may be old.
+            own.push(Step { title: "Linking node_modules".into(), ..install(source, main) });
         }
         own.extend(has_task("build").then_some(build));
         Ok(BuildPlan {

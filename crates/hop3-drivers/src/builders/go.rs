@@ -26,7 +26,7 @@ impl Builder for Go {
 
     fn detect(&self, source: &SourceTree, _settings: &Settings) -> Option<Detected> {
         author::detected_by(source, &["go.mod"]).or_else(|| {
-            let file = source.list("").into_iter().find(|name| name.ends_with(".go"))?;
+            let file = source.list("").into_iter().find(|name| name.ends_with(".go") && source.has(name))?;
             Some(Detected { reason: format!("{file} is there") })
         })
     }

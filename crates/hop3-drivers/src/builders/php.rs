@@ -13,6 +13,7 @@ use hop3_core::settings::Settings;
 use hop3_core::source::SourceTree;
 use hop3_core::{Kind, Problem};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const DOCUMENT_ROOTS: [&str; 4] = ["public", "web", "htdocs", "www"];
 
@@ -46,19 +47,14 @@ impl Builder for Php {
             toolchains.push(author::any("composer"));
         }
         let root = document_root(source, settings)?;
-        let step_env = author::env(&[
-            ("COMPOSER_CACHE_DIR", "{cache:composer}"),
-            // Builds have a user of their own, and where the machine has none, Composer's warning helps nobody.
-            ("COMPOSER_ALLOW_SUPERUSER", "1"),
-        ]);
         let own = if needs_install { vec![install()] } else { Vec::new() };
         Ok(BuildPlan {
             builder: "php".into(),
             reason: author::reason(self.detect(source, settings), "php"),
             env: author::env(&[("PATH", &author::path_of(&toolchains)), ("PHP_CLI_SERVER_WORKERS", "4")]),
             toolchains,
-            caches: if needs_install { vec!["composer".into()] } else { Vec::new() },
-            steps: author::build_steps(settings, &step_env, own),
+            caches: vec!["composer".into()],
+            steps: author::build_steps(settings, &composer_env(), own),
             processes: author::web(settings, Some(server(source, &root))),
             warnings: warnings(source, composer.as_ref(), needs_install),
             ..BuildPlan::default()
@@ -81,6 +77,14 @@ fn toolchain(
     }
     let wanted = composer.and_then(|c| c.pointer("/require/php")).and_then(Value::as_str);
     Ok(wanted.map_or_else(|| author::any("php"), |version| author::wanted("php", version, "composer.json")))
+}
+
+fn composer_env() -> BTreeMap<String, String> {
+    author::env(&[
+        ("COMPOSER_CACHE_DIR", "{cache:composer}"),
+        // Builds have a user of their own, and where the machine has none, Composer's warning helps nobody.
+        ("COMPOSER_ALLOW_SUPERUSER", "1"),
+    ])
 }
 
 fn install() -> Step {
@@ -131,3 +135,6 @@ fn warnings(source: &SourceTree, composer: Option<&Value>, needs_install: bool) 
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,11 +161,10 @@ fn gem_layer(source: &SourceTree, gems: &Gems) -> Layer {
 }
 
 fn compile_assets() -> Step {
-    let mut step = Step::new(
-        "Compiling assets",
-        // Rails refuses to start without a secret; this one is thrown away.
-        Command::exec(["env", "SECRET_KEY_BASE_DUMMY=1", "bundle", "exec", "rails", "assets:precompile"]),
-    );
+    let argv = ["bundle", "exec", "rails", "assets:precompile"];
+    let mut step = Step::new("Compiling assets", Command::exec(argv));
+    // Rails refuses to start without a secret; this one is thrown away.
+    step.env = author::env(&[("SECRET_KEY_BASE_DUMMY", "1")]);
     step.hint = "run \"RAILS_ENV=production bundle exec rails assets:precompile\" on your machine".into();
     step
 }

@@ -12,6 +12,7 @@ use hop3_core::workload::{Instance, WantedProcess, Workload};
 use hop3_core::{Kind, Problem};
 use hop3_supervisor::{Client, LogRequest, RestartPolicy, Spec, Status};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Mutex;
 
@@ -28,7 +29,9 @@ pub struct Native {
 
 impl Native {
     pub fn new(client: Client) -> Native {
-        Native { client, next_port: Mutex::new(PORTS.start) }
+        // Several installations on one machine must not look at the same ports at the same time.
+        let anywhere = RandomState::new().hash_one(std::process::id()) % PORTS.len() as u64;
+        Native { client, next_port: Mutex::new(PORTS.start + anywhere as u16) }
     }
 
     fn statuses(&self, app: &AppName) -> Result<Vec<Status>, Problem> {
