@@ -27,7 +27,8 @@ pub async fn serve(
     let routes = api::router(Arc::clone(&server));
     let local_routes = routes.clone().layer(middleware::from_fn(api::admit_local));
     let admit = middleware::from_fn_with_state(Arc::clone(&server), api::admit);
-    let forwarded_routes: Router = routes.layer(admit).nest("/git", git::http::router(Pushes(Arc::clone(&server))));
+    let forwarded_routes: Router =
+        routes.layer(admit).nest("/git", git::http::router(Pushes(Arc::clone(&server))));
     let converged = Arc::clone(&server);
     let first = tokio::task::spawn_blocking(move || -> Result<()> {
         reconcile::interrupted(&converged)?;

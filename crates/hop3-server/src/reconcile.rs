@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 /// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
 pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
-    let apps: HashMap<i64, App> = server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
+    let apps: HashMap<i64, App> =
+        server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
     // Before the sweep: what failed releases name is not in use.
     server.store.fail_pending_releases().map_err(internal)?;
     for (deployment, app) in server.store.interrupt_deployments().map_err(internal)? {

@@ -23,7 +23,8 @@ impl Sealer {
             Ok(key) => key,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let key = XChaCha20Poly1305::generate_key(&mut OsRng).to_vec();
-                let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                let mut file =
+                    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
                 file.write_all(&key)?;
                 file.sync_all()?;
                 key

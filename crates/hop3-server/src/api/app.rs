@@ -27,7 +27,12 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             "Destroys an app with all it has",
             delete(destroy),
         )
-        .on::<NewNameRequest, AppInfo>(&Method::POST, "/api/apps/{app}/rename", "Gives another name", post(rename))
+        .on::<NewNameRequest, AppInfo>(
+            &Method::POST,
+            "/api/apps/{app}/rename",
+            "Gives another name",
+            post(rename),
+        )
         .on::<NewNameRequest, AppInfo>(
             &Method::POST,
             "/api/apps/{app}/clone",
@@ -47,7 +52,10 @@ async fn list(State(server): S) -> Reply<Vec<AppSummary>> {
 }
 
 async fn create(State(server): S, Body(request): Body<CreateAppRequest>) -> Reply<AppInfo> {
-    blocking(move || verb::app::create(&server, &request.name).and_then(|app| verb::app::info(&server, &app.name))).await
+    blocking(move || {
+        verb::app::create(&server, &request.name).and_then(|app| verb::app::info(&server, &app.name))
+    })
+    .await
 }
 
 async fn info(State(server): S, Named(name): Named<AppName>) -> Reply<AppInfo> {
@@ -62,14 +70,26 @@ async fn destroy(
     blocking(move || verb::app::destroy(&server, &name, &request.confirm).map(|()| Nothing {})).await
 }
 
-async fn rename(State(server): S, Named(name): Named<AppName>, Body(request): Body<NewNameRequest>) -> Reply<AppInfo> {
+async fn rename(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<NewNameRequest>,
+) -> Reply<AppInfo> {
     blocking(move || verb::app::rename(&server, &name, &request.name)).await
 }
 
-async fn clone(State(server): S, Named(name): Named<AppName>, Body(request): Body<NewNameRequest>) -> Reply<AppInfo> {
+async fn clone(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<NewNameRequest>,
+) -> Reply<AppInfo> {
     blocking(move || verb::app::clone(&server, &name, &request.name)).await
 }
 
-async fn branch(State(server): S, Named(name): Named<AppName>, Body(request): Body<BranchRequest>) -> Reply<AppInfo> {
+async fn branch(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<BranchRequest>,
+) -> Reply<AppInfo> {
     blocking(move || verb::app::branch(&server, &name, &request.branch)).await
 }

@@ -18,7 +18,12 @@ type S = State<Arc<Server>>;
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     let path = "/api/apps/{app}/config";
     endpoints
-        .on::<Nothing, ConfigList>(&Method::GET, path, "Lists config keys, with values when ?show=true", get(list))
+        .on::<Nothing, ConfigList>(
+            &Method::GET,
+            path,
+            "Lists config keys, with values when ?show=true",
+            get(list),
+        )
         .on::<ConfigChangeRequest, ReleaseMade>(&Method::PATCH, path, "Sets and unsets config", patch(change))
 }
 

@@ -135,7 +135,8 @@ async fn events(
     if query.follow {
         return Ok(Tail { server, app, deployment: None, after: query.after, woken }.answer());
     }
-    let rows = blocking(move || server.store.events(&app, query.after, EVENTS_PER_ANSWER).map_err(internal)).await?;
+    let rows =
+        blocking(move || server.store.events(&app, query.after, EVENTS_PER_ANSWER).map_err(internal)).await?;
     Ok(rows.into_response())
 }
 

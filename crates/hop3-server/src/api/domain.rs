@@ -31,7 +31,11 @@ async fn list(State(server): S, Named(name): Named<AppName>) -> Reply<Vec<Domain
     blocking(move || verb::domain::list(&server, &name)).await
 }
 
-async fn add(State(server): S, Named(name): Named<AppName>, Body(request): Body<DomainRequest>) -> Reply<Vec<Domain>> {
+async fn add(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<DomainRequest>,
+) -> Reply<Vec<Domain>> {
     blocking(move || verb::domain::add(&server, &name, &request.domain)).await
 }
 

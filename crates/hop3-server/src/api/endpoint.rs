@@ -21,8 +21,13 @@ pub struct Endpoints {
 
 impl Default for Endpoints {
     fn default() -> Endpoints {
-        let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
-        Endpoints { router: Router::new(), generator: settings.into_generator(), paths: serde_json::Map::new() }
+        let settings =
+            SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
+        Endpoints {
+            router: Router::new(),
+            generator: settings.into_generator(),
+            paths: serde_json::Map::new(),
+        }
     }
 }
 

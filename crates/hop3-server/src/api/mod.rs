@@ -20,8 +20,8 @@ mod server;
 mod spool;
 
 pub use auth::{Peer, admit, admit_local, token_grant};
-pub use endpoint::{Endpoints, openapi};
 pub use deployment::deploy_in_background;
+pub use endpoint::{Endpoints, openapi};
 
 use crate::server::Server;
 use axum::Router;

@@ -16,11 +16,25 @@ type S = State<Arc<Server>>;
 
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
-        .on::<ScaleRequest, AppInfo>(&Method::POST, "/api/apps/{app}/scale", "Sets instances per process", post(scale))
-        .on::<PsRequest, ReleaseMade>(&Method::POST, "/api/apps/{app}/ps", "Stops, starts, restarts", post(ps))
+        .on::<ScaleRequest, AppInfo>(
+            &Method::POST,
+            "/api/apps/{app}/scale",
+            "Sets instances per process",
+            post(scale),
+        )
+        .on::<PsRequest, ReleaseMade>(
+            &Method::POST,
+            "/api/apps/{app}/ps",
+            "Stops, starts, restarts",
+            post(ps),
+        )
 }
 
-async fn scale(State(server): S, Named(name): Named<AppName>, Body(request): Body<ScaleRequest>) -> Reply<AppInfo> {
+async fn scale(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<ScaleRequest>,
+) -> Reply<AppInfo> {
     blocking(move || {
         verb::change::scale(&server, &name, &request.processes)?;
         verb::app::info(&server, &name)
@@ -28,6 +42,10 @@ async fn scale(State(server): S, Named(name): Named<AppName>, Body(request): Bod
     .await
 }
 
-async fn ps(State(server): S, Named(name): Named<AppName>, Body(request): Body<PsRequest>) -> Reply<ReleaseMade> {
+async fn ps(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<PsRequest>,
+) -> Reply<ReleaseMade> {
     blocking(move || verb::change::ps(&server, &name, &request)).await
 }

@@ -17,7 +17,12 @@ type S = State<Arc<Server>>;
 
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
-        .on::<Nothing, Vec<ReleaseInfo>>(&Method::GET, "/api/apps/{app}/releases", "Lists releases", get(list))
+        .on::<Nothing, Vec<ReleaseInfo>>(
+            &Method::GET,
+            "/api/apps/{app}/releases",
+            "Lists releases",
+            get(list),
+        )
         .on::<Nothing, ReleaseInfo>(
             &Method::GET,
             "/api/apps/{app}/releases/{number}",

@@ -24,7 +24,8 @@ impl From<Problem> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(self.0)).into_response()
     }
 }
@@ -46,7 +47,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Body<T>, Failure> {
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|e| Failure(bad(&e.body_text())))?;
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|e| Failure(bad(&e.body_text())))?;
         serde_json::from_slice(&bytes).map(Body).map_err(|e| bad(&e.to_string()).into())
     }
 }

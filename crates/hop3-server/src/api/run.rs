@@ -27,7 +27,12 @@ type S = State<Arc<Server>>;
 
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
-        .on::<Nothing, Nothing>(&Method::GET, "/api/apps/{app}/run", "Runs a command, attached (WebSocket)", get(attached))
+        .on::<Nothing, Nothing>(
+            &Method::GET,
+            "/api/apps/{app}/run",
+            "Runs a command, attached (WebSocket)",
+            get(attached),
+        )
         .on::<RunRequest, RunStarted>(
             &Method::POST,
             "/api/apps/{app}/run",
@@ -36,11 +41,19 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
         )
 }
 
-async fn detached(State(server): S, Named(name): Named<AppName>, Body(request): Body<RunRequest>) -> Reply<RunStarted> {
+async fn detached(
+    State(server): S,
+    Named(name): Named<AppName>,
+    Body(request): Body<RunRequest>,
+) -> Reply<RunStarted> {
     blocking(move || verb::run::detached(&server, &name, &request)).await
 }
 
-async fn attached(State(server): S, Named(name): Named<AppName>, upgrade: WebSocketUpgrade) -> Result<Response, Failure> {
+async fn attached(
+    State(server): S,
+    Named(name): Named<AppName>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
     let (owner, of) = (Arc::clone(&server), name.clone());
     let _exists = blocking(move || owner.app(&of).map(drop)).await?;
     Ok(upgrade.on_upgrade(move |socket| session(server, name, socket)))

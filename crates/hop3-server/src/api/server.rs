@@ -28,7 +28,12 @@ struct StopRequest {
 
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     endpoints
-        .on::<Nothing, ServerInfo>(&Method::GET, "/api/server", "Tells about the server and its machine", get(info))
+        .on::<Nothing, ServerInfo>(
+            &Method::GET,
+            "/api/server",
+            "Tells about the server and its machine",
+            get(info),
+        )
         .on::<StopRequest, Nothing>(&Method::POST, "/api/server/stop", "Ends the server", post(stop))
         .on::<Nothing, Nothing>(&Method::GET, "/health", "Answers when the server does", get(health))
         .on::<Nothing, Value>(&Method::GET, "/api/openapi.json", "Gives this document", get(document))

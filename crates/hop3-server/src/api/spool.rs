@@ -23,12 +23,15 @@ pub(super) async fn spool(layout: &Layout, body: Body) -> Result<File, Failure> 
     let mut size = 0;
     while let Some(chunk) = data.next().await {
         let chunk = chunk.map_err(|e| {
-            Problem::new(Kind::User, "source.upload-cut", "the upload ended before it was whole").detail(e.to_string())
+            Problem::new(Kind::User, "source.upload-cut", "the upload ended before it was whole")
+                .detail(e.to_string())
         })?;
         size += chunk.len() as u64;
         if size > LIMIT_BYTES {
             let problem = Problem::new(Kind::User, "source.too-large", "the upload is larger than 1 GiB");
-            return Err(problem.hint("keep data and build results out of it with .gitignore or .hop3ignore").into());
+            return Err(problem
+                .hint("keep data and build results out of it with .gitignore or .hop3ignore")
+                .into());
         }
         file.write_all(&chunk).await.map_err(|e| Failure(internal(e)))?;
     }
@@ -42,6 +45,7 @@ pub(super) async fn spool(layout: &Layout, body: Body) -> Result<File, Failure> 
 fn unnamed(layout: &Layout) -> std::io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     let directory = layout.run_of("server");
-    let fd = openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
+    let fd =
+        openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
     Ok(File::from(fd))
 }

@@ -142,8 +142,10 @@ fn read_extension(entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>, Problem> 
     Ok(data)
 }
 
+type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// The records of a PAX header: `LENGTH KEY=VALUE\n`, the length counting the whole record.
-fn records(mut data: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Problem> {
+fn records(mut data: &[u8]) -> Result<Vec<Record<'_>>, Problem> {
     let bad = || bad_archive("a PAX record is malformed");
     let mut found = Vec::new();
     while !data.is_empty() {
@@ -168,7 +170,7 @@ fn number(digits: &[u8]) -> Result<u64, Problem> {
     std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or_else(bad)
 }
 
-fn commit_id((key, value): (&[u8], &[u8])) -> Option<String> {
+fn commit_id((key, value): Record<'_>) -> Option<String> {
     let hex = matches!(value.len(), 40 | 64) && value.iter().all(u8::is_ascii_hexdigit);
     (key == b"comment" && hex).then(|| String::from_utf8_lossy(value).into_owned())
 }

@@ -69,7 +69,8 @@ pub(super) fn healthy(cx: &Context<'_>, release: &Release, started: Started) -> 
 pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<Switched, Problem> {
     let store = &cx.server.store;
     let wanted = wanted(&cx.app, release);
-    let (kept, mut left): (Vec<Instance>, Vec<Instance>) = ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
+    let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
+        ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
     let domains = store.domains(&cx.app).map_err(internal)?;
     let service = routes::service(cx.server, &cx.app, &domains, Some(&release.artifact), &kept);
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
@@ -128,8 +129,12 @@ pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) ->
     let instances = of_release(cx.server.drivers.runtime.status(Some(&cx.app.name))?, release);
     let (one, others): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(|i| i.id == id);
     if one.is_empty() {
-        return Err(Problem::new(Kind::NotFound, "instance.unknown", format!("there is no instance \"{id}\""))
-            .hint(format!("see them with: hop3 ps -a {}", cx.app.name)));
+        return Err(Problem::new(
+            Kind::NotFound,
+            "instance.unknown",
+            format!("there is no instance \"{id}\""),
+        )
+        .hint(format!("see them with: hop3 ps -a {}", cx.app.name)));
     }
     let domains = cx.server.store.domains(&cx.app).map_err(internal)?;
     let without = routes::service(cx.server, &cx.app, &domains, Some(&release.artifact), &others);
@@ -148,7 +153,9 @@ fn drain(server: &Server, instances: &[Instance]) {
         return;
     }
     match server.drivers.proxy.drain(&upstreams, DRAIN) {
-        Ok(drained) if drained.cut > 0 => tracing::warn!(cut = drained.cut, "connections cut at the drain deadline"),
+        Ok(drained) if drained.cut > 0 => {
+            tracing::warn!(cut = drained.cut, "connections cut at the drain deadline")
+        }
         Ok(_) => {}
         // A proxy that is away has nothing in flight.
         Err(problem) => tracing::warn!(problem = problem.title, "drain"),

@@ -29,7 +29,9 @@ pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvK
     }
     if !generated.is_empty() {
         cx.server.store.change_config(&cx.app, &generated, &[]).map_err(internal)?;
-        cx.tell(hop3_core::event::Event::ConfigChanged { keys: generated.keys().map(ToString::to_string).collect() });
+        cx.tell(hop3_core::event::Event::ConfigChanged {
+            keys: generated.keys().map(ToString::to_string).collect(),
+        });
     }
     environment.extend(generated);
     for (key, default) in &settings.env {
@@ -78,8 +80,12 @@ fn compute(key: &EnvKey, template: &str, environment: &BTreeMap<EnvKey, String>)
         out.push_str(before);
         let (name, tail) = after.split_once('}').unwrap_or((after, ""));
         let value = name.parse::<EnvKey>().ok().and_then(|name| environment.get(&name)).ok_or_else(|| {
-            Problem::new(Kind::Config, "config.unknown-reference", format!("{key} refers to ${{{name}}}, which is not set"))
-                .hint(format!("set it with: hop3 config set {name}=…"))
+            Problem::new(
+                Kind::Config,
+                "config.unknown-reference",
+                format!("{key} refers to ${{{name}}}, which is not set"),
+            )
+            .hint(format!("set it with: hop3 config set {name}=…"))
         })?;
         out.push_str(value);
         rest = tail;

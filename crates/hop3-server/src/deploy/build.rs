@@ -45,7 +45,12 @@ pub(super) fn plan(cx: &Context<'_>, source: &Source, settings: &Settings) -> Re
     Ok(plan)
 }
 
-pub(super) fn run(cx: &Context<'_>, source: Source, settings: &Settings, plan: &BuildPlan) -> Result<Artifact, Problem> {
+pub(super) fn run(
+    cx: &Context<'_>,
+    source: Source,
+    settings: &Settings,
+    plan: &BuildPlan,
+) -> Result<Artifact, Problem> {
     let _slot = cx.server.build_slots.take(|| cx.say("waiting: other builds are running"));
     let config = cx.server.store.config(&cx.app).map_err(internal)?;
     cx.hide(config.values());
@@ -107,7 +112,11 @@ fn toolchains(cx: &Context<'_>, plan: &BuildPlan) -> Result<BTreeMap<String, Fou
     let mut found = BTreeMap::new();
     for wanted in &plan.toolchains {
         let toolchain = cx.server.drivers.toolchains.provide(wanted, &mut |line| cx.say(line))?;
-        let why = if wanted.source.is_empty() { String::new() } else { format!(" (asked for by {})", wanted.source) };
+        let why = if wanted.source.is_empty() {
+            String::new()
+        } else {
+            format!(" (asked for by {})", wanted.source)
+        };
         cx.say(&format!("{} {}{why}", wanted.name, toolchain.version));
         found.insert(wanted.name.clone(), toolchain);
     }
@@ -128,7 +137,12 @@ pub(super) fn run_step(cx: &Context<'_>, bench: &Bench<'_>, step: &Step) -> Resu
         "" => bench.places.tree.clone(),
         path => bench.places.tree.join(bench.places.fill(path)),
     };
-    execute(cx, bench, Job { command, cwd, env, sandbox: sandbox(cx, bench), limits: Limits::default() }, &step.hint)
+    execute(
+        cx,
+        bench,
+        Job { command, cwd, env, sandbox: sandbox(cx, bench), limits: Limits::default() },
+        &step.hint,
+    )
 }
 
 fn execute(cx: &Context<'_>, bench: &Bench<'_>, job: Job, hint: &str) -> Result<(), Problem> {
@@ -164,9 +178,15 @@ fn link(places: &Places, layer: &hop3_core::plan::Layer) -> Result<(), Problem> 
         let link = places.tree.join(at);
         let target = places.layers[&layer.name].join(inside);
         if link.symlink_metadata().is_ok() {
-            return Err(Problem::new(Kind::User, "build.in-the-way", format!("\"{at}\" is part of the source"))
-                .detail("Hop3 puts the installed dependencies there")
-                .hint(format!("take it out of the repository: git rm -r --cached {at}, and add it to .gitignore")));
+            return Err(Problem::new(
+                Kind::User,
+                "build.in-the-way",
+                format!("\"{at}\" is part of the source"),
+            )
+            .detail("Hop3 puts the installed dependencies there")
+            .hint(format!(
+                "take it out of the repository: git rm -r --cached {at}, and add it to .gitignore"
+            )));
         }
         std::os::unix::fs::symlink(target, link).map_err(internal)?;
     }
@@ -191,7 +211,8 @@ fn keep_only(cx: &Context<'_>, bench: &Bench<'_>) -> Result<(), Problem> {
 fn places(cx: &Context<'_>, artifact: &Artifact, plan: &BuildPlan) -> Places {
     let layout = &cx.server.layout;
     let mut places = Places::new(layout, &cx.app.name, &artifact.id);
-    places.layers = artifact.layers.iter().map(|(name, digest)| (name.clone(), layout.layer(digest))).collect();
+    places.layers =
+        artifact.layers.iter().map(|(name, digest)| (name.clone(), layout.layer(digest))).collect();
     places.caches = plan.caches.iter().map(|n| (n.clone(), layout.cache(&cx.app.name).join(n))).collect();
     places.toolchains = artifact.toolchains.clone();
     places

@@ -39,7 +39,11 @@ impl<'a> Context<'a> {
     }
 
     /// The only wrapper of a step: tells its start and end, times it.
-    pub(crate) fn step<T>(&self, step: DeployStep, body: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    pub(crate) fn step<T>(
+        &self,
+        step: DeployStep,
+        body: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let started = Instant::now();
         self.current.set(step);
         self.tell(Event::StepStarted { step });
@@ -72,7 +76,11 @@ impl<'a> Context<'a> {
     }
 
     /// Registers what must happen if the deployment fails later.
-    pub(crate) fn undo(&self, what: impl Into<String>, action: impl FnOnce() -> Result<(), Problem> + 'static) {
+    pub(crate) fn undo(
+        &self,
+        what: impl Into<String>,
+        action: impl FnOnce() -> Result<(), Problem> + 'static,
+    ) {
         self.undo.borrow_mut().push((what.into(), Box::new(action)));
     }
 
@@ -105,7 +113,11 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn redacted(&self, problem: &Problem) -> Problem {
-        Problem { detail: self.redact(&problem.detail), title: self.redact(&problem.title), ..problem.clone() }
+        Problem {
+            detail: self.redact(&problem.detail),
+            title: self.redact(&problem.title),
+            ..problem.clone()
+        }
     }
 }
 

@@ -43,7 +43,12 @@ pub(super) fn wait(cx: &Context<'_>, release: &Release, instances: &[Instance]) 
     Ok(())
 }
 
-fn wait_for(cx: &Context<'_>, release: &Release, instance: &Instance, deadline: Instant) -> Result<(), Problem> {
+fn wait_for(
+    cx: &Context<'_>,
+    release: &Release,
+    instance: &Instance,
+    deadline: Instant,
+) -> Result<(), Problem> {
     let check = &release.artifact.processes.health;
     let mut seen;
     loop {
@@ -95,7 +100,10 @@ fn http(address: SocketAddr, host: &str, path: &str, contains: Option<&str>) -> 
     let mut stream = connect(address)?;
     let ask = || -> std::io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hop3-health\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hop3-health\r\nConnection: close\r\n\r\n"
+        )?;
         let mut answer = Vec::new();
         let wanted = if contains.is_some() { BODY_LIMIT } else { 1024 };
         (&mut stream).take(wanted).read_to_end(&mut answer)?;
@@ -107,10 +115,15 @@ fn http(address: SocketAddr, host: &str, path: &str, contains: Option<&str>) -> 
     let text = String::from_utf8_lossy(&answer);
     let status: u16 = text.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
     if !(200..400).contains(&status) {
-        return Err(format!("{path} answered {}", if status == 0 { "no HTTP".into() } else { format!("status {status}") }));
+        return Err(format!(
+            "{path} answered {}",
+            if status == 0 { "no HTTP".into() } else { format!("status {status}") }
+        ));
     }
     match contains {
-        Some(wanted) if !text.contains(wanted) => Err(format!("{path} answered {status} without the text \"{wanted}\"")),
+        Some(wanted) if !text.contains(wanted) => {
+            Err(format!("{path} answered {status} without the text \"{wanted}\""))
+        }
         _ => Ok(()),
     }
 }
@@ -121,21 +134,30 @@ fn still_runs(cx: &Context<'_>, instance: &Instance) -> Result<(), Problem> {
     let now = now.iter().find(|i| i.id == instance.id);
     let ended = match now {
         None => true,
-        Some(i) => i.restarts > instance.restarts || matches!(i.state, InstanceState::Backoff | InstanceState::Crashed),
+        Some(i) => {
+            i.restarts > instance.restarts
+                || matches!(i.state, InstanceState::Backoff | InstanceState::Crashed)
+        }
     };
     if !ended {
         return Ok(());
     }
     let how = now.and_then(|i| i.last_exit.clone()).unwrap_or_else(|| "it is gone".into());
-    Err(Problem::new(Kind::User, "start.crashed", format!("the {} process ended right after its start", instance.process))
-        .detail(format!("{} ended with: {how}\n{}", instance.id, last_lines(cx, instance)).trim_end())
-        .hint("the last lines above are the app's own; try the command by hand with: hop3 run <command>"))
+    Err(Problem::new(
+        Kind::User,
+        "start.crashed",
+        format!("the {} process ended right after its start", instance.process),
+    )
+    .detail(format!("{} ended with: {how}\n{}", instance.id, last_lines(cx, instance)).trim_end())
+    .hint("the last lines above are the app's own; try the command by hand with: hop3 run <command>"))
 }
 
 fn never_healthy(cx: &Context<'_>, instance: &Instance, check: &HealthCheck, seen: &str) -> Problem {
     let secs = check.timeout_secs;
     let (code, title) = match (&check.path, &check.command) {
-        (None, None) => ("start.not-listening", format!("the web process did not listen on $PORT within {secs} s")),
+        (None, None) => {
+            ("start.not-listening", format!("the web process did not listen on $PORT within {secs} s"))
+        }
         _ => ("start.unhealthy", format!("the web process did not become healthy within {secs} s")),
     };
     let listening = listening_ports(instance);
@@ -145,7 +167,9 @@ fn never_healthy(cx: &Context<'_>, instance: &Instance, check: &HealthCheck, see
             detail += &format!("{} listens on port {port}\n", instance.id);
             "make the app listen on the port in the environment variable PORT"
         }
-        ("start.not-listening", []) => "make the app listen on $BIND_ADDRESS:$PORT; a slow start needs a longer [healthcheck] timeout",
+        ("start.not-listening", []) => {
+            "make the app listen on $BIND_ADDRESS:$PORT; a slow start needs a longer [healthcheck] timeout"
+        }
         _ => "mend what the check asks for, or set [healthcheck] path and timeout in hop3.toml",
     };
     detail += &last_lines(cx, instance);
@@ -164,7 +188,8 @@ fn describe(check: &HealthCheck) -> String {
 fn last_lines(cx: &Context<'_>, instance: &Instance) -> String {
     let query = LogQuery { process: Some(instance.process.clone()), ..LogQuery::default() };
     let lines = cx.server.drivers.runtime.logs(&cx.app.name, &query).unwrap_or_default();
-    let own: Vec<&str> = lines.iter().filter(|l| l.instance == instance.id).map(|l| l.text.as_str()).collect();
+    let own: Vec<&str> =
+        lines.iter().filter(|l| l.instance == instance.id).map(|l| l.text.as_str()).collect();
     own[own.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 

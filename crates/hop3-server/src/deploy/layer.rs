@@ -49,7 +49,12 @@ pub(super) fn digest(
 }
 
 /// Makes a layer unless it is there.
-pub(super) fn provide(cx: &Context<'_>, bench: &Bench<'_>, layer: &Layer, path: &Path) -> Result<(), Problem> {
+pub(super) fn provide(
+    cx: &Context<'_>,
+    bench: &Bench<'_>,
+    layer: &Layer,
+    path: &Path,
+) -> Result<(), Problem> {
     if is_complete(path) {
         cx.say(&format!("layer {}: unchanged, reused", layer.name));
         return Ok(());

@@ -69,7 +69,8 @@ impl Places {
 
     /// What a process sees beneath the hidden root, and toolchains that lie where its user could not go.
     pub(super) fn mounts(&self, tree_writable: bool) -> Vec<Mount> {
-        let mut mounts = vec![mount(&self.tree, tree_writable), mount(&self.data, true), mount(&self.home, true)];
+        let mut mounts =
+            vec![mount(&self.tree, tree_writable), mount(&self.data, true), mount(&self.home, true)];
         mounts.extend(self.layers.values().map(|path| mount(path, tree_writable)));
         mounts.extend(self.caches.values().map(|path| mount(path, true)));
         let far = self.toolchains.values().filter(|t| !t.prefix.starts_with("/usr"));

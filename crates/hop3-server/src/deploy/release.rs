@@ -21,8 +21,12 @@ use std::time::Duration;
 /// A release that needs no build.
 pub(crate) enum Change {
     /// The stored config is the new one.
-    Config { keys: Vec<EnvKey> },
-    Rollback { to: Release },
+    Config {
+        keys: Vec<EnvKey>,
+    },
+    Rollback {
+        to: Release,
+    },
     Restart,
     Renamed,
 }
@@ -64,11 +68,15 @@ pub(super) fn from_change(cx: &Context<'_>, change: Change) -> Result<Release, P
             cx.server.store.replace_config(&cx.app, &environment).map_err(internal)?;
             let stored = current.config.expose().clone();
             let (server, app) = (cx.server.clone(), cx.app.clone());
-            cx.undo("put the config back", move || server.store.replace_config(&app, &stored).map_err(internal));
+            cx.undo("put the config back", move || {
+                server.store.replace_config(&app, &stored).map_err(internal)
+            });
             (to.artifact.clone(), environment, format!("Rollback to {}", to.number))
         }
         Change::Restart => (current.artifact, current.config.expose().clone(), "Restart".to_owned()),
-        Change::Renamed => (current.artifact, current.config.expose().clone(), format!("Rename to {}", cx.app.name)),
+        Change::Renamed => {
+            (current.artifact, current.config.expose().clone(), format!("Rename to {}", cx.app.name))
+        }
     };
     create(cx, &artifact, &environment, &reason)
 }
@@ -96,7 +104,9 @@ fn create(
     let number: ReleaseNumber = release.number;
     cx.tell(Event::ReleaseCreated { release: number, reason: reason.to_owned() });
     let (server, app) = (cx.server.clone(), cx.app.clone());
-    cx.undo(format!("mark {number} as failed"), move || server.store.fail_release(&app, number).map_err(internal));
+    cx.undo(format!("mark {number} as failed"), move || {
+        server.store.fail_release(&app, number).map_err(internal)
+    });
     Ok(release)
 }
 

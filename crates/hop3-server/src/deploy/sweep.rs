@@ -13,8 +13,10 @@ const KEEP_RELEASES: u32 = 20;
 
 /// Sweeps one app; the caller holds its lock.
 pub(crate) fn sweep(server: &Server, app: &App) {
-    let done =
-        server.store.forget_old_releases(app, KEEP_RELEASES).and_then(|()| server.store.forget_old_events(app));
+    let done = server
+        .store
+        .forget_old_releases(app, KEEP_RELEASES)
+        .and_then(|()| server.store.forget_old_events(app));
     if let Err(error) = done {
         tracing::warn!(app = %app.name, error = format!("{error:#}"), "old rows not removed");
     }
@@ -42,5 +44,7 @@ fn remove_others(server: &Server, app: &App, used: &BTreeSet<String>) {
 
 fn names(directory: &Path, prefix: &str) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(move |name| name.starts_with(prefix))
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(move |name| name.starts_with(prefix))
 }

@@ -40,7 +40,9 @@ fn tell(server: &Server, before: &Seen, now: &Instance) {
     let how = now.last_exit.clone().unwrap_or_else(|| "unknown".into());
     let instance = now.id.clone();
     let event = match now.state {
-        InstanceState::Crashed if *state != InstanceState::Crashed => Event::InstanceCrashed { instance, how },
+        InstanceState::Crashed if *state != InstanceState::Crashed => {
+            Event::InstanceCrashed { instance, how }
+        }
         _ if now.restarts > *restarts => Event::InstanceExited { instance, how },
         _ => return,
     };

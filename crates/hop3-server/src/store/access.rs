@@ -32,7 +32,9 @@ impl Store {
     pub fn grant_of_token(&self, token: &str) -> Result<Option<Grant>> {
         let row: Option<Option<String>> = self
             .db()
-            .prepare_cached("SELECT app.name FROM token LEFT JOIN app ON app.id = token.app WHERE digest = ?1")?
+            .prepare_cached(
+                "SELECT app.name FROM token LEFT JOIN app ON app.id = token.app WHERE digest = ?1",
+            )?
             .query_row([digest(token)], |row| row.get(0))
             .optional()?;
         row.map(|app| match app {
@@ -49,7 +51,8 @@ impl Store {
         )?;
         let rows = statement.query_map([], |row| {
             let app: Option<String> = row.get(1)?;
-            let app = app.map(|name| name.parse()).transpose().map_err(|p: hop3_core::Problem| foreign(1, p))?;
+            let app =
+                app.map(|name| name.parse()).transpose().map_err(|p: hop3_core::Problem| foreign(1, p))?;
             Ok(TokenInfo { name: row.get(0)?, app, created_ms: row.get(2)? })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -72,7 +75,8 @@ impl Store {
     /// Name, fingerprint and the key line itself.
     pub fn keys(&self) -> Result<Vec<(KeyInfo, String)>> {
         let db = self.db();
-        let mut statement = db.prepare("SELECT name, fingerprint, created_ms, public_key FROM ssh_key ORDER BY 1")?;
+        let mut statement =
+            db.prepare("SELECT name, fingerprint, created_ms, public_key FROM ssh_key ORDER BY 1")?;
         let rows = statement.query_map([], |row| {
             let info = KeyInfo { name: row.get(0)?, fingerprint: row.get(1)?, created_ms: row.get(2)? };
             Ok((info, row.get(3)?))

@@ -12,7 +12,8 @@ impl Store {
     pub fn config(&self, app: &App) -> Result<BTreeMap<EnvKey, String>> {
         let db = self.db();
         let mut statement = db.prepare_cached("SELECT key, value FROM config WHERE app = ?1")?;
-        let rows = statement.query_map([app.id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let rows =
+            statement.query_map([app.id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         let mut config = BTreeMap::new();
         for row in rows {
             let (key, sealed) = row?;
@@ -41,7 +42,8 @@ impl Store {
 
     /// Makes the config exactly this (rollback).
     pub fn replace_config(&self, app: &App, config: &BTreeMap<EnvKey, String>) -> Result<()> {
-        let gone: Vec<EnvKey> = self.config(app)?.into_keys().filter(|key| !config.contains_key(key)).collect();
+        let gone: Vec<EnvKey> =
+            self.config(app)?.into_keys().filter(|key| !config.contains_key(key)).collect();
         self.change_config(app, config, &gone)
     }
 }

@@ -11,12 +11,21 @@ use rusqlite::{Row, params};
 const KEEP: u32 = 20_000;
 
 impl Store {
-    pub fn record(&self, app: Option<&App>, deployment: Option<DeploymentId>, event: Event) -> Result<EventRow> {
+    pub fn record(
+        &self,
+        app: Option<&App>,
+        deployment: Option<DeploymentId>,
+        event: Event,
+    ) -> Result<EventRow> {
         let time_ms = now_ms();
         let db = self.db();
-        db.prepare_cached("INSERT INTO event (time_ms, app, deployment, body) VALUES (?1, ?2, ?3, ?4)")?.execute(
-            params![time_ms, app.map(|a| a.id), deployment.map(|d| d.0), serde_json::to_string(&event)?],
-        )?;
+        db.prepare_cached("INSERT INTO event (time_ms, app, deployment, body) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                time_ms,
+                app.map(|a| a.id),
+                deployment.map(|d| d.0),
+                serde_json::to_string(&event)?
+            ])?;
         Ok(EventRow {
             id: db.last_insert_rowid(),
             time_ms,
@@ -47,7 +56,12 @@ impl Store {
     }
 
     /// Events of one deployment after `after`, oldest first.
-    pub fn deployment_events(&self, app: &App, deployment: DeploymentId, after: i64) -> Result<Vec<EventRow>> {
+    pub fn deployment_events(
+        &self,
+        app: &App,
+        deployment: DeploymentId,
+        after: i64,
+    ) -> Result<Vec<EventRow>> {
         self.query_events(
             "SELECT id, time_ms, deployment, body FROM event WHERE deployment = ?1 AND id > ?2 ORDER BY id",
             params![deployment.0, after],

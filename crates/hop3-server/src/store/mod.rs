@@ -50,7 +50,10 @@ impl Store {
     fn migrate(&mut self, layout: &Layout) -> Result<()> {
         let connection = self.connection.get_mut().expect("no other thread has the store yet");
         let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        anyhow::ensure!(version <= MIGRATIONS.len(), "the database was written by a newer hop3 (version {version})");
+        anyhow::ensure!(
+            version <= MIGRATIONS.len(),
+            "the database was written by a newer hop3 (version {version})"
+        );
         if version > 0 && version < MIGRATIONS.len() {
             let copy = layout.root().join(format!("hop3.db.v{version}"));
             connection.backup("main", copy, None)?;

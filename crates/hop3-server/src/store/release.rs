@@ -73,7 +73,10 @@ impl Store {
     pub fn activate_release(&self, app: &App, number: ReleaseNumber) -> Result<()> {
         let mut db = self.db();
         let tx = db.transaction()?;
-        tx.execute("UPDATE release SET state = 'active' WHERE app = ?1 AND number = ?2", params![app.id, number.0])?;
+        tx.execute(
+            "UPDATE release SET state = 'active' WHERE app = ?1 AND number = ?2",
+            params![app.id, number.0],
+        )?;
         tx.execute("UPDATE app SET current = ?2 WHERE id = ?1", params![app.id, number.0])?;
         Ok(tx.commit()?)
     }
@@ -128,10 +131,17 @@ impl Store {
             "SELECT app.id, release.number, release.artifact FROM release
              JOIN app ON app.id = release.app AND app.current = release.number",
         )?;
-        let rows = statement
-            .query_map([], |row| Ok((row.get::<_, i64>(0)?, (ReleaseNumber(row.get(1)?), artifact(row, 2)?))))?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, i64>(0)?, (ReleaseNumber(row.get(1)?), artifact(row, 2)?)))
+        })?;
         let mut current = rows.collect::<rusqlite::Result<std::collections::HashMap<_, _>>>()?;
-        Ok(apps.into_iter().map(|app| { let serves = current.remove(&app.id); (app, serves) }).collect())
+        Ok(apps
+            .into_iter()
+            .map(|app| {
+                let serves = current.remove(&app.id);
+                (app, serves)
+            })
+            .collect())
     }
 
     /// Forgets releases older than the newest `keep`, never the current one.

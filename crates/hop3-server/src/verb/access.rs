@@ -53,12 +53,18 @@ pub(crate) fn remove_key(server: &Server, name: &str) -> Result<(), Problem> {
 /// The file that sshd reads (`AuthorizedKeysFile`), made anew from the store.
 pub(crate) fn write_authorized_keys(server: &Server) -> Result<(), Problem> {
     let stored = server.store.keys().map_err(internal)?;
-    let named = stored.into_iter().map(|(info, line)| Ok(AuthorizedKey { name: info.name, key: PublicKey::parse(&line)? }));
+    let named = stored
+        .into_iter()
+        .map(|(info, line)| Ok(AuthorizedKey { name: info.name, key: PublicKey::parse(&line)? }));
     let named = named.collect::<Result<Vec<_>, Problem>>()?;
     let text = key::authorized_keys(&server.program, server.layout.root(), &named)?;
     key::write_authorized_keys(&server.layout.authorized_keys(), &text)
 }
 
 fn taken(what: &str, name: &str) -> Problem {
-    Problem::new(Kind::Conflict, "access.exists", format!("there is a {what} \"{name}\" already, or the same {what} under another name"))
+    Problem::new(
+        Kind::Conflict,
+        "access.exists",
+        format!("there is a {what} \"{name}\" already, or the same {what} under another name"),
+    )
 }

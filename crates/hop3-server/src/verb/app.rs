@@ -82,9 +82,13 @@ pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> 
 pub(crate) fn destroy(server: &Arc<Server>, name: &AppName, confirm: &str) -> Result<(), Problem> {
     let app = server.app(name)?;
     if confirm != name.as_str() {
-        return Err(Problem::new(Kind::User, "app.not-confirmed", format!("destroying \"{name}\" is not confirmed"))
-            .detail("its releases, repository and data directory would be gone for good")
-            .hint(format!("hop3 app destroy {name} --confirm {name}")));
+        return Err(Problem::new(
+            Kind::User,
+            "app.not-confirmed",
+            format!("destroying \"{name}\" is not confirmed"),
+        )
+        .detail("its releases, repository and data directory would be gone for good")
+        .hint(format!("hop3 app destroy {name} --confirm {name}")));
     }
     let lock = server.lock_of(&app);
     let _held = lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -132,11 +136,17 @@ pub(crate) fn rename(server: &Arc<Server>, from: &AppName, to: &AppName) -> Resu
 pub(crate) fn clone(server: &Arc<Server>, from: &AppName, to: &AppName) -> Result<AppInfo, Problem> {
     let original = server.app(from)?;
     let source = original.current.ok_or_else(|| {
-        Problem::new(Kind::Conflict, "app.not-deployed", format!("the app \"{from}\" has no release to clone"))
+        Problem::new(
+            Kind::Conflict,
+            "app.not-deployed",
+            format!("the app \"{from}\" has no release to clone"),
+        )
     })?;
-    let release = server.store.release(&original, source).map_err(internal)?.ok_or_else(|| {
-        internal(anyhow::anyhow!("the current release of {from} is not in the store"))
-    })?;
+    let release = server
+        .store
+        .release(&original, source)
+        .map_err(internal)?
+        .ok_or_else(|| internal(anyhow::anyhow!("the current release of {from} is not in the store")))?;
     let app = create(server, to)?;
     let made = crate::verb::deploy::clone_release(server, &app, &original, &release);
     if let Err(problem) = made {

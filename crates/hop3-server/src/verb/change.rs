@@ -21,7 +21,10 @@ const MOST_INSTANCES: u32 = 100;
 const MOST_VALUE_BYTES: usize = 100 * 1024;
 
 /// Runs a change and undoes what it did when it fails.
-pub(super) fn changing<T>(cx: Context<'_>, body: impl FnOnce(&Context<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+pub(super) fn changing<T>(
+    cx: Context<'_>,
+    body: impl FnOnce(&Context<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     body(&cx).inspect_err(|_| cx.unwind())
 }
 
@@ -36,7 +39,11 @@ fn with_lock<T>(
     body(server.app(name)?)
 }
 
-pub(crate) fn config(server: &Arc<Server>, name: &AppName, request: ConfigChangeRequest) -> Result<ReleaseMade, Problem> {
+pub(crate) fn config(
+    server: &Arc<Server>,
+    name: &AppName,
+    request: ConfigChangeRequest,
+) -> Result<ReleaseMade, Problem> {
     for (key, value) in &request.set {
         check_value(key, value)?;
     }
@@ -65,17 +72,29 @@ pub(crate) fn config(server: &Arc<Server>, name: &AppName, request: ConfigChange
 
 fn check_value(key: &EnvKey, value: &str) -> Result<(), Problem> {
     if value.contains('\0') {
-        return Err(Problem::new(Kind::User, "config.bad-value", format!("the value of {key} has a NUL byte"))
-            .hint("no environment variable can hold one; encode it, for example as base64"));
+        return Err(Problem::new(
+            Kind::User,
+            "config.bad-value",
+            format!("the value of {key} has a NUL byte"),
+        )
+        .hint("no environment variable can hold one; encode it, for example as base64"));
     }
     if value.len() > MOST_VALUE_BYTES {
-        return Err(Problem::new(Kind::User, "config.too-large", format!("the value of {key} is larger than 100 KiB"))
-            .hint("keep large values in a file of the app's data directory"));
+        return Err(Problem::new(
+            Kind::User,
+            "config.too-large",
+            format!("the value of {key} is larger than 100 KiB"),
+        )
+        .hint("keep large values in a file of the app's data directory"));
     }
     Ok(())
 }
 
-pub(crate) fn scale(server: &Arc<Server>, name: &AppName, wanted: &BTreeMap<ProcessName, u32>) -> Result<(), Problem> {
+pub(crate) fn scale(
+    server: &Arc<Server>,
+    name: &AppName,
+    wanted: &BTreeMap<ProcessName, u32>,
+) -> Result<(), Problem> {
     if let Some((process, _)) = wanted.iter().find(|(_, count)| **count > MOST_INSTANCES) {
         return Err(Problem::new(
             Kind::User,
@@ -89,12 +108,19 @@ pub(crate) fn scale(server: &Arc<Server>, name: &AppName, wanted: &BTreeMap<Proc
         let known = &release.artifact.processes.processes;
         if let Some(process) = wanted.keys().find(|p| !known.contains_key(*p)) {
             let names: Vec<&str> = known.keys().map(ProcessName::as_str).collect();
-            return Err(Problem::new(Kind::NotFound, "process.unknown", format!("the app has no process \"{process}\""))
-                .detail(format!("it has: {}", names.join(", "))));
+            return Err(Problem::new(
+                Kind::NotFound,
+                "process.unknown",
+                format!("the app has no process \"{process}\""),
+            )
+            .detail(format!("it has: {}", names.join(", "))));
         }
         let before = app.scale.clone();
-        let changes: Vec<(ProcessName, u32, u32)> =
-            wanted.iter().map(|(p, to)| (p.clone(), app.count(p), *to)).filter(|(_, from, to)| from != to).collect();
+        let changes: Vec<(ProcessName, u32, u32)> = wanted
+            .iter()
+            .map(|(p, to)| (p.clone(), app.count(p), *to))
+            .filter(|(_, from, to)| from != to)
+            .collect();
         app.scale.extend(wanted.iter().map(|(p, count)| (p.clone(), *count)));
         server.store.set_scale(&app, &app.scale).map_err(internal)?;
         if !app.stopped {
@@ -116,7 +142,8 @@ pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> R
         (PsAction::Stop, None) => stop(server, &app).map(|()| ReleaseMade { release: None }),
         (PsAction::Start, None) => start(server, app).map(|()| ReleaseMade { release: None }),
         (PsAction::Restart, None) => {
-            let number = changing(Context::new(server, app, None), |cx| deploy::redeploy(cx, Change::Restart))?;
+            let number =
+                changing(Context::new(server, app, None), |cx| deploy::redeploy(cx, Change::Restart))?;
             Ok(ReleaseMade { release: Some(number) })
         }
         (PsAction::Restart, Some(id)) => {
@@ -125,8 +152,10 @@ pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> R
             deploy::restart_instance(&cx, &release, id)?;
             Ok(ReleaseMade { release: None })
         }
-        (_, Some(_)) => Err(Problem::new(Kind::User, "ps.one-instance", "one instance can only be restarted")
-            .hint(format!("stop the whole app, or scale it: hop3 scale web=1 -a {name}"))),
+        (_, Some(_)) => {
+            Err(Problem::new(Kind::User, "ps.one-instance", "one instance can only be restarted")
+                .hint(format!("stop the whole app, or scale it: hop3 scale web=1 -a {name}")))
+        }
     })
 }
 
@@ -150,13 +179,21 @@ fn start(server: &Arc<Server>, app: App) -> Result<(), Problem> {
             .filter(|(key, value)| release.config.expose().get(*key) != Some(value))
             .map(|(key, _)| key.clone())
             .collect();
-        if keys.is_empty() { deploy::converge(cx, &release) } else { deploy::redeploy(cx, Change::Config { keys }).map(drop) }
+        if keys.is_empty() {
+            deploy::converge(cx, &release)
+        } else {
+            deploy::redeploy(cx, Change::Config { keys }).map(drop)
+        }
     })?;
     server.record(Some(&app), None, Event::AppStarted);
     reconcile::route(server, &app)
 }
 
-pub(crate) fn rollback(server: &Arc<Server>, name: &AppName, to: Option<ReleaseNumber>) -> Result<ReleaseMade, Problem> {
+pub(crate) fn rollback(
+    server: &Arc<Server>,
+    name: &AppName,
+    to: Option<ReleaseNumber>,
+) -> Result<ReleaseMade, Problem> {
     with_lock(server, name, |app| {
         let target = target(server, &app, to)?;
         let to = target.number;

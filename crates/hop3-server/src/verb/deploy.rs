@@ -27,7 +27,8 @@ pub(crate) fn run(server: &Arc<Server>, app: App, deployment: DeploymentId, uplo
     let result = server.app(&app.name).and_then(|app| {
         let cx = Context::new(server, app, Some(deployment));
         let run = AssertUnwindSafe(|| deploy::deploy(&cx, upload));
-        let result = catch_unwind(run).unwrap_or_else(|_| Err(internal(anyhow::anyhow!("a deployment panicked"))));
+        let result =
+            catch_unwind(run).unwrap_or_else(|_| Err(internal(anyhow::anyhow!("a deployment panicked"))));
         result.inspect_err(|_| cx.unwind()).map_err(|problem| cx.redacted(&problem))
     });
     drop(held);
@@ -44,7 +45,12 @@ pub(crate) fn run(server: &Arc<Server>, app: App, deployment: DeploymentId, uplo
 
 /// Gives a new app another's release and starts it. The built tree is shared: it is read-only, and kept as long as a
 /// release of any app names it.
-pub(crate) fn clone_release(server: &Arc<Server>, app: &App, from: &App, release: &Release) -> Result<(), Problem> {
+pub(crate) fn clone_release(
+    server: &Arc<Server>,
+    app: &App,
+    from: &App,
+    release: &Release,
+) -> Result<(), Problem> {
     let config = release.config.expose();
     server.store.replace_config(app, config).map_err(internal)?;
     let reason = format!("Clone of {} {}", from.name, release.number);

@@ -17,7 +17,8 @@ pub(crate) fn info(server: &Server) -> Result<ServerInfo, Problem> {
 }
 
 fn checks(server: &Server) -> Vec<Check> {
-    let mut checks = vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
+    let mut checks =
+        vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
     checks.push(role("proxy", server.drivers.proxy.status()));
     checks.push(control_plane_user());
     for (name, found) in server.drivers.toolchains.installed() {
@@ -57,13 +58,19 @@ fn git() -> Check {
 fn cgroups() -> Check {
     match Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         true => check("cgroup v2", Verdict::Ok, "there"),
-        false => check("cgroup v2", Verdict::Reduced, "not the machine's hierarchy: memory and CPU limits need it"),
+        false => {
+            check("cgroup v2", Verdict::Reduced, "not the machine's hierarchy: memory and CPU limits need it")
+        }
     }
 }
 
 fn control_plane_user() -> Check {
     match rustix::process::getuid().is_root() {
-        true => check("control plane", Verdict::Reduced, "the server runs as root; an installed one has a user of its own"),
+        true => check(
+            "control plane",
+            Verdict::Reduced,
+            "the server runs as root; an installed one has a user of its own",
+        ),
         false => check("control plane", Verdict::Ok, "runs without root"),
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn fetch(server: &Server, url: &str, reference: Option<&str>) -> Resu
     if !safe {
         return Err(Problem::new(Kind::User, "git.bad-ref", "this is not a branch, tag or commit"));
     }
-    let scratch = server.layout.run_of("server").join(format!("fetch-{}", crate::random::token().map_err(internal)?));
+    let scratch =
+        server.layout.run_of("server").join(format!("fetch-{}", crate::random::token().map_err(internal)?));
     let fetched = fetch_into(server, &scratch, url, reference);
     let removed = std::fs::remove_dir_all(&scratch);
     let upload = fetched?;
@@ -100,7 +101,8 @@ fn public(host: &str, port: u16) -> Result<(), Problem> {
         return Ok(());
     }
     let addresses = (host, port).to_socket_addrs().map_err(|e| {
-        Problem::new(Kind::User, "git.unknown-host", format!("the host {host:?} is not known")).detail(e.to_string())
+        Problem::new(Kind::User, "git.unknown-host", format!("the host {host:?} is not known"))
+            .detail(e.to_string())
     })?;
     for address in addresses {
         if !is_public(address.ip()) {

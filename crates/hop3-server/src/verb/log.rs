@@ -66,7 +66,9 @@ fn text(event: &Event) -> Option<String> {
         Event::ConfigChanged { keys } => format!("config changed: {}", keys.join(", ")),
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
-        Event::InstanceCrashed { instance, how } => format!("{instance} crashed too often, not started again: {how}"),
+        Event::InstanceCrashed { instance, how } => {
+            format!("{instance} crashed too often, not started again: {how}")
+        }
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
     })

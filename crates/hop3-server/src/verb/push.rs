@@ -14,7 +14,12 @@ use std::sync::Arc;
 pub(crate) struct Pushes(pub Arc<Server>);
 
 impl GitAccess for Pushes {
-    fn admit(&self, token: Option<&Secret<String>>, name: &AppName, service: Service) -> Result<Admitted, Refusal> {
+    fn admit(
+        &self,
+        token: Option<&Secret<String>>,
+        name: &AppName,
+        service: Service,
+    ) -> Result<Admitted, Refusal> {
         let server = &self.0;
         let token = token.ok_or(Refusal::Unauthenticated)?;
         let grant = server.store.grant_of_token(token.expose()).map_err(internal)?;

@@ -46,7 +46,11 @@ pub(crate) fn job(server: &Arc<Server>, name: &AppName, request: &RunRequest) ->
 }
 
 /// Starts a command whose output goes to the app's log; gives the name its lines have there.
-pub(crate) fn detached(server: &Arc<Server>, name: &AppName, request: &RunRequest) -> Result<RunStarted, Problem> {
+pub(crate) fn detached(
+    server: &Arc<Server>,
+    name: &AppName,
+    request: &RunRequest,
+) -> Result<RunStarted, Problem> {
     let job = job(server, name, request)?;
     let suffix: String = crate::random::token().map_err(internal)?.chars().skip(5).take(4).collect();
     let label = format!("run.{}", suffix.to_lowercase().replace(['-', '_'], "0"));
