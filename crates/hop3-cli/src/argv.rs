@@ -108,7 +108,7 @@ fn nearest<'a>(command: &'a Command, word: &str) -> Option<&'a str> {
         .get_subcommands()
         .filter(|c| !c.is_hide_set())
         .map(|c| (strsim::damerau_levenshtein(c.get_name(), word), c.get_name()))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
         .min()
         .map(|(_, name)| name)
 }

@@ -15,16 +15,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub use crate::commands::server::ServerCommand;
+pub use crate::commands::server::{ServerCommand, StopArgs};
 
 /// Options of every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
     /// The directory of a Hop3 on this machine, used without a login
-    #[arg(long, env = "HOP3_ROOT", global = true, value_name = "DIR")]
+    #[arg(long, env = "HOP3_ROOT", hide_env_values = true, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The server to talk to, instead of the one logged in to
-    #[arg(long, env = "HOP3_SERVER", global = true, value_name = "URL")]
+    #[arg(long, env = "HOP3_SERVER", hide_env_values = true, global = true, value_name = "URL")]
     pub server: Option<String>,
     /// Print answers as JSON
     #[arg(long, global = true)]
@@ -45,7 +45,8 @@ pub struct Program {
     pub command: fn() -> clap::Command,
 }
 
-/// The commands of the client.
+// Not a doc comment: clap would take it for the program's own description.
+// The commands of the client.
 #[derive(Subcommand, Debug)]
 pub enum ClientCommand {
     Deploy(deploy::DeployArgs),
@@ -84,20 +85,22 @@ pub enum ClientCommand {
 
 /// Runs one command; the exit status tells the kind of problem, or is that of the command run on the server.
 pub fn run(command: ClientCommand, options: GlobalArgs, program: Program) -> ExitCode {
-    let is_json = options.json;
     let mut cx = Context::new(options, program);
-    match dispatch(command, &mut cx) {
-        Ok(status) => ExitCode::from(status),
-        Err(problem) => {
-            let text = match serde_json::to_string(&problem) {
-                Ok(json) if is_json => json + "\n",
-                _ => clean_lines(&problem.render()),
-            };
-            // Nobody may be reading; the exit status still tells.
-            drop(io::stderr().write_all(text.as_bytes()));
-            ExitCode::from(problem.kind.exit_code())
-        }
-    }
+    ExitCode::from(execute(command, &mut cx, &mut io::stderr()))
+}
+
+pub(crate) fn execute(command: ClientCommand, cx: &mut Context, err: &mut dyn Write) -> u8 {
+    let problem = match dispatch(command, cx) {
+        Ok(status) => return status,
+        Err(problem) => problem,
+    };
+    let text = match serde_json::to_string(&problem) {
+        Ok(json) if cx.options.json => json + "\n",
+        _ => clean_lines(&problem.render()),
+    };
+    // Nobody may be reading; the exit status still tells.
+    drop(err.write_all(text.as_bytes()));
+    problem.kind.exit_code()
 }
 
 fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {

@@ -6,11 +6,11 @@
 
 use crate::login::Logins;
 use crate::problem;
+use crate::wire::Wire;
 use hop3_core::Problem;
 use hop3_core::layout::Layout;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,10 +23,6 @@ pub(crate) enum Target {
     /// `http://HOST:PORT`
     Http { host: String, port: u16, token: Option<String> },
 }
-
-/// Anything bytes flow through both ways.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 impl Target {
     /// Finds the server this command talks to.
@@ -89,12 +85,12 @@ impl Target {
         }
     }
 
-    pub(crate) async fn connect(&self) -> Result<Box<dyn Wire>, Problem> {
+    pub(crate) async fn connect(&self) -> Result<Wire, Problem> {
         let failed = |e: std::io::Error| problem::unreachable(&self.name(), e);
         match self {
             Target::Socket(path) => {
                 let stream = UnixStream::connect(path).await.map_err(failed)?;
-                Ok(Box::new(stream))
+                Ok(Wire::new(stream))
             }
             Target::Http { host, port, .. } => {
                 let connecting = TcpStream::connect((resolvable(host), *port));
@@ -103,7 +99,7 @@ impl Target {
                     .map_err(|_| problem::unreachable(&self.name(), "no connection within 10 seconds"))?
                     .map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
-                Ok(Box::new(stream))
+                Ok(Wire::new(stream))
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::connection::Target;
 use crate::problem;
 use crate::render::{Style, clean_lines};
-use crate::terminal::Quiet;
+use crate::terminal::Mode;
 use clap::Args;
 use hop3_core::Problem;
 use hop3_core::name::AppName;
@@ -24,19 +24,37 @@ pub struct AppArg {
     pub app: Option<String>,
 }
 
+impl AppArg {
+    /// `ps -a shop stop` is `ps stop -a shop`.
+    pub(crate) fn or(self, before: AppArg) -> AppArg {
+        AppArg { app: self.app.or(before.app) }
+    }
+}
+
 /// The surroundings of one command.
 pub(crate) struct Context {
     pub(crate) options: GlobalArgs,
     pub(crate) program: Program,
     out: Box<dyn Write>,
     style: Style,
+    zone: TimeZone,
     is_out_open: bool,
 }
 
 impl Context {
     pub(crate) fn new(options: GlobalArgs, program: Program) -> Context {
         let style = Style::of(io::stdout().is_terminal() && !options.json);
-        Context { options, program, out: Box::new(io::stdout()), style, is_out_open: true }
+        Context::writing_to(Box::new(io::stdout()), style, options, program, TimeZone::system())
+    }
+
+    pub(crate) fn writing_to(
+        out: Box<dyn Write>,
+        style: Style,
+        options: GlobalArgs,
+        program: Program,
+        zone: TimeZone,
+    ) -> Context {
+        Context { options, program, out, style, zone, is_out_open: true }
     }
 
     pub(crate) fn client(&self) -> Result<Client, Problem> {
@@ -48,7 +66,7 @@ impl Context {
     }
 
     pub(crate) fn zone(&self) -> TimeZone {
-        TimeZone::system()
+        self.zone.clone()
     }
 
     /// The app named by `-a`, HOP3_APP, the git remote, or `[metadata] id` of `hop3.toml`, in this order.
@@ -128,7 +146,7 @@ impl Context {
 
     /// Asks for something that does not appear on the screen.
     pub(crate) fn ask_secret(&mut self, question: &str) -> Option<String> {
-        let _quiet = Quiet::enter();
+        let _quiet = Mode::quiet();
         let answer = self.ask(question);
         drop(io::stderr().write_all(b"\n"));
         answer

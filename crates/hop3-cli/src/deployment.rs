@@ -7,16 +7,16 @@ use crate::problem;
 use crate::render::{Style, clean_lines, render_event};
 use crate::upload::Upload;
 use hop3_core::api::{AppInfo, CreateAppRequest};
-use hop3_core::{Kind, Problem};
 use hop3_core::event::{Event, EventRow};
 use hop3_core::name::AppName;
+use hop3_core::{Kind, Problem};
 use hyper::Method;
 use std::io::{Read, Write};
 use std::path::Path;
 
 /// What a push brought.
 pub struct Pushed<'a> {
-    pub app: &'a AppName,
+    pub app: AppName,
     /// The commit.
     pub source: &'a str,
     pub branch: &'a str,
@@ -59,7 +59,7 @@ fn upload_through(
     out: &mut dyn Write,
 ) -> Result<(), Problem> {
     let client = Client::new(Target::Socket(socket.to_owned()))?;
-    let path = format!("{}&branch={}", upload_path(pushed.app, pushed.source, true), encode(pushed.branch));
+    let path = format!("{}&branch={}", upload_path(&pushed.app, pushed.source, true), encode(pushed.branch));
     let mut events = client.stream(Method::POST, &path, Upload::copied_from(tar))?;
     follow(&mut events, |row| {
         drop(out.write_all(render_event(row, Style::PLAIN).as_bytes()).and_then(|()| out.flush()));
@@ -76,6 +76,7 @@ pub(crate) fn follow(events: &mut EventStream<'_>, mut show: impl FnMut(&EventRo
     while let Some(row) = events.next::<EventRow>()? {
         match row.event {
             Event::DeploymentFailed { problem, .. } => return Err(problem),
+            Event::DeploymentInterrupted => return Err(problem::interrupted()),
             Event::DeploymentSucceeded { .. } => {
                 show(&row);
                 return Ok(());

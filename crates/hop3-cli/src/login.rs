@@ -110,3 +110,6 @@ fn login_path() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/nonexistent"));
     base.join("hop3").join("config.toml")
 }
+
+#[cfg(test)]
+mod tests;

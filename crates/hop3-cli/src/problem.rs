@@ -53,6 +53,12 @@ pub(crate) fn stream_cut() -> Problem {
         .hint("see how it went with: hop3 status, hop3 logs --build")
 }
 
+pub(crate) fn interrupted() -> Problem {
+    Problem::new(Kind::Unavailable, "cli.interrupted", "the server ended in the middle of the deployment")
+        .detail("what served before still serves")
+        .hint("deploy again")
+}
+
 pub(crate) fn no_app() -> Problem {
     Problem::new(Kind::User, "cli.no-app", "it is not clear which app is meant").hint(
         "name it with -a APP (or HOP3_APP), or run this in a directory whose git remote hop3 points at the app",
@@ -82,7 +88,7 @@ pub(crate) fn bad_login_file(path: &Path, cause: impl ToString) -> Problem {
 
 pub(crate) fn unknown_command(word: &str, near: Option<&str>) -> Problem {
     let shown: String = word.chars().take(60).flat_map(char::escape_debug).collect();
-    let problem = Problem::new(Kind::User, "cli.unknown-command", format!("there is no command {shown:?}"))
+    let problem = Problem::new(Kind::User, "cli.unknown-command", format!("there is no command \"{shown}\""))
         .detail(format!("neither is there a program hop3-{shown} in PATH"));
     match near {
         Some(near) => problem.hint(format!("did you mean: hop3 {near}")),

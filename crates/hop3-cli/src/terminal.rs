@@ -1,45 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The user's terminal while a program on the server has it: raw mode, its size, and its way back.
 //!
-//! Raw mode ends when the guard is dropped, on every path out.
+//! A changed mode ends when its guard is dropped, on every path out.
 
-use rustix::termios::{self, OptionalActions, Termios};
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use std::io::{self, IsTerminal, Read};
 use tokio::sync::mpsc;
 
-/// No echo, until dropped.
-pub(crate) struct Quiet(RawMode);
-
-impl Quiet {
-    pub(crate) fn enter() -> Option<Quiet> {
-        let before = termios::tcgetattr(io::stdin()).ok()?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(termios::LocalModes::ECHO);
-        termios::tcsetattr(io::stdin(), OptionalActions::Now, &quiet).ok()?;
-        Some(Quiet(RawMode { before }))
-    }
-}
-
-/// Raw mode, until dropped.
-pub(crate) struct RawMode {
+/// A changed mode of the terminal, until dropped.
+pub(crate) struct Mode {
     before: Termios,
 }
 
-impl RawMode {
-    /// `None` unless both ends of this command are a terminal.
-    pub(crate) fn enter() -> Option<RawMode> {
+impl Mode {
+    /// Every key goes through; `None` unless both ends of this command are a terminal.
+    pub(crate) fn raw() -> Option<Mode> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return None;
         }
+        Mode::changed(Termios::make_raw)
+    }
+
+    /// What is typed does not appear.
+    pub(crate) fn quiet() -> Option<Mode> {
+        Mode::changed(|mode| mode.local_modes.remove(LocalModes::ECHO))
+    }
+
+    fn changed(change: impl FnOnce(&mut Termios)) -> Option<Mode> {
         let before = termios::tcgetattr(io::stdin()).ok()?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw).ok()?;
-        Some(RawMode { before })
+        let mut mode = before.clone();
+        change(&mut mode);
+        termios::tcsetattr(io::stdin(), OptionalActions::Now, &mode).ok()?;
+        Some(Mode { before })
     }
 }
 
-impl Drop for RawMode {
+impl Drop for Mode {
     fn drop(&mut self) {
         // Without the terminal there is nothing left to restore.
         let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.before);

@@ -94,6 +94,11 @@ impl Layout {
         self.run().join(role)
     }
 
+    /// Held by the one process that is this role.
+    pub fn lock_of(&self, role: &str) -> PathBuf {
+        self.run_of(role).join("lock")
+    }
+
     /// Local administration: whoever may connect (SO_PEERCRED) is admin.
     pub fn api_socket(&self) -> PathBuf {
         self.run_of("server").join("api.sock")

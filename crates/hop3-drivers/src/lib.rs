@@ -1,1 +1,8 @@
-//! Placeholder.
+// SPDX-License-Identifier: Apache-2.0
+//! Every built-in driver: one folder for each trait of `hop3_core::driver`, one file for each implementation.
+
+pub mod builders;
+pub mod contract;
+pub mod proxies;
+pub mod runtimes;
+pub mod toolchains;

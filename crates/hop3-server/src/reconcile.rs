@@ -6,7 +6,7 @@
 use crate::deploy::{self, Context};
 use crate::routes;
 use crate::server::{Server, internal};
-use crate::store::App;
+use crate::store::{App, Serving};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
 use hop3_core::problem::Problem;
@@ -46,8 +46,6 @@ pub fn repair_missing(server: &Arc<Server>) -> Result<(), Problem> {
     repair_all(server, serving, &instances);
     Ok(())
 }
-
-type Serving = Vec<(App, Option<(ReleaseNumber, Artifact)>)>;
 
 fn repair_all(server: &Arc<Server>, serving: Serving, instances: &HashMap<AppName, Vec<Instance>>) {
     for (app, current) in serving {

@@ -5,9 +5,25 @@ use std::collections::BTreeMap;
 
 /// Whole names, compared without regard to case.
 const NAMES: &[&str] = &[
-    "all_proxy", "bundle_mirror__all", "composer_repo_packagist", "curl_ca_bundle", "git_ssl_cainfo", "goflags",
-    "gonosumdb", "goprivate", "goproxy", "gosumdb", "hex_mirror", "http_proxy", "https_proxy", "maven_opts",
-    "no_proxy", "node_extra_ca_certs", "requests_ca_bundle", "ssl_cert_dir", "ssl_cert_file",
+    "all_proxy",
+    "bundle_mirror__all",
+    "composer_repo_packagist",
+    "curl_ca_bundle",
+    "git_ssl_cainfo",
+    "goflags",
+    "gonosumdb",
+    "goprivate",
+    "goproxy",
+    "gosumdb",
+    "hex_mirror",
+    "http_proxy",
+    "https_proxy",
+    "maven_opts",
+    "no_proxy",
+    "node_extra_ca_certs",
+    "requests_ca_bundle",
+    "ssl_cert_dir",
+    "ssl_cert_file",
 ];
 
 /// Families of names: the settings of package managers themselves.

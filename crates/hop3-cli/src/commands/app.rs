@@ -77,9 +77,8 @@ pub(crate) fn run(command: AppCommand, cx: &mut Context) -> Result<(), Problem> 
 
 fn create(name: &str, cx: &mut Context) -> Result<(), Problem> {
     let name: AppName = name.parse()?;
-    let client = cx.client()?;
-    client.send::<Value>(Method::POST, "/api/apps", &CreateAppRequest { name: name.clone() })?;
-    let info: AppInfo = client.get(&format!("/api/apps/{name}"))?;
+    let request = CreateAppRequest { name: name.clone() };
+    let info: AppInfo = cx.client()?.send(Method::POST, "/api/apps", &request)?;
     cx.answer(&info, |_| {
         let add = format!("git remote add hop3 {}", crate::render::clean(&info.git_url));
         format!("created {name}\ndeploy it with: hop3 deploy -a {name}\nor by git:      {add}\n")

@@ -19,7 +19,7 @@ pub enum ConfigCommand {
     /// Set variables; the app restarts with them
     Set {
         /// For example DEBUG=1; the value is everything after the first =
-        #[arg(required = true, value_name = "KEY=VALUE", allow_hyphen_values = true)]
+        #[arg(required = true, value_name = "KEY=VALUE")]
         pairs: Vec<String>,
         #[command(flatten)]
         change: Change,
@@ -98,7 +98,7 @@ fn apply(change: &Change, mut request: ConfigChangeRequest, cx: &mut Context) ->
         };
         match made.release {
             Some(release) => format!("{done}; {app} {release} is live\n"),
-            None => format!("{done}; {app} has them from its next release on\n"),
+            None => format!("{done}; it counts from the next release of {app} on\n"),
         }
     });
     Ok(())

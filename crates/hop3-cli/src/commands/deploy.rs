@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `deploy`: a directory or a git address becomes the app's next release.
 
-use crate::client::{Client, json};
+use crate::client::json;
 use crate::context::{AppArg, Context, app_of_directory};
 use crate::deployment::{follow, upload_path};
 use crate::pack::pack;
@@ -9,9 +9,9 @@ use crate::problem;
 use crate::render::render_event;
 use crate::upload::Upload;
 use clap::Args;
-use hop3_core::api::{CreateAppRequest, DeployGitRequest};
+use hop3_core::Problem;
+use hop3_core::api::{AppInfo, DeployGitRequest};
 use hop3_core::name::AppName;
-use hop3_core::{Kind, Problem};
 use hyper::Method;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,8 +48,8 @@ pub(crate) fn run(args: DeployArgs, cx: &mut Context) -> Result<(), Problem> {
     let mut events = match args.git {
         Some(url) => {
             let request = DeployGitRequest { url, reference: args.reference };
-            if !args.no_create {
-                create_absent(&client, &app)?;
+            if args.no_create {
+                client.get::<AppInfo>(&format!("/api/apps/{app}"))?;
             }
             client.stream(Method::POST, &format!("/api/apps/{app}/deployments/git"), json(&request))?
         }
@@ -85,14 +85,4 @@ pub(crate) fn name_of(directory: &Path) -> String {
     let joined = words.join("-");
     let from_letter = joined.trim_start_matches(|c: char| !c.is_ascii_lowercase());
     from_letter.chars().take(39).collect::<String>().trim_end_matches('-').to_owned()
-}
-
-fn create_absent(client: &Client, app: &AppName) -> Result<(), Problem> {
-    match client.get::<serde_json::Value>(&format!("/api/apps/{app}")) {
-        Err(p) if p.kind == Kind::NotFound => {
-            let request = CreateAppRequest { name: app.clone() };
-            client.send::<serde_json::Value>(Method::POST, "/api/apps", &request).map(drop)
-        }
-        other => other.map(drop),
-    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ps`: the instances of an app; stops, starts and restarts them.
 
+use crate::commands::restart::RestartArgs;
 use crate::context::{AppArg, Context};
 use crate::render::instance_table;
 use clap::{Args, Subcommand};
@@ -11,7 +12,6 @@ use hyper::Method;
 
 /// Show the instances of an app, or stop, start and restart them
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct PsArgs {
     #[command(flatten)]
     app: AppArg,
@@ -26,7 +26,7 @@ pub(crate) enum PsCommand {
     /// Start what was stopped
     Start(PsTarget),
     /// Start every instance anew, or one
-    Restart(crate::commands::restart::RestartArgs),
+    Restart(RestartArgs),
 }
 
 #[derive(Args, Debug)]
@@ -38,9 +38,11 @@ pub(crate) struct PsTarget {
 pub(crate) fn run(args: PsArgs, cx: &mut Context) -> Result<(), Problem> {
     match args.command {
         None => list(&args.app, cx),
-        Some(PsCommand::Stop(target)) => act(&target.app, PsAction::Stop, None, cx),
-        Some(PsCommand::Start(target)) => act(&target.app, PsAction::Start, None, cx),
-        Some(PsCommand::Restart(target)) => crate::commands::restart::run(target, cx),
+        Some(PsCommand::Stop(target)) => act(&target.app.or(args.app), PsAction::Stop, None, cx),
+        Some(PsCommand::Start(target)) => act(&target.app.or(args.app), PsAction::Start, None, cx),
+        Some(PsCommand::Restart(RestartArgs { instance, app })) => {
+            act(&app.or(args.app), PsAction::Restart, instance, cx)
+        }
     }
 }
 

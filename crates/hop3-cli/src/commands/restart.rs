@@ -11,9 +11,9 @@ use hop3_core::api::PsAction;
 #[derive(Args, Debug)]
 pub struct RestartArgs {
     /// One instance, as `ps` shows it: web.v3.1
-    instance: Option<String>,
+    pub(crate) instance: Option<String>,
     #[command(flatten)]
-    app: AppArg,
+    pub(crate) app: AppArg,
 }
 
 pub(crate) fn run(args: RestartArgs, cx: &mut Context) -> Result<(), Problem> {

@@ -5,10 +5,11 @@
 //! and exit status. Without a terminal on both ends, plain pipes are used and nothing is changed in the bytes.
 
 use crate::client::problem_of;
-use crate::connection::{Target, Wire};
+use crate::connection::Target;
 use crate::context::{AppArg, Context};
 use crate::problem;
-use crate::terminal::{self, RawMode};
+use crate::terminal::{self, Mode};
+use crate::wire::Wire;
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hop3_core::Problem;
@@ -60,14 +61,14 @@ pub(crate) fn attach(
     let client = cx.client()?;
     client.runtime().block_on(async {
         let mut socket = open(client.target(), app).await?;
-        let raw = RawMode::enter();
+        let raw = Mode::raw();
         let request = RunRequest { argv, terminal: raw.as_ref().map(|_| terminal::size()), instance };
         send(&mut socket, &request).await?;
         converse(&mut socket, cx).await
     })
 }
 
-type Socket = WebSocketStream<Box<dyn Wire>>;
+type Socket = WebSocketStream<Wire>;
 
 async fn open(target: &Target, app: &AppName) -> Result<Socket, Problem> {
     let unreachable = |e: Error| problem::unreachable(&target.name(), e);

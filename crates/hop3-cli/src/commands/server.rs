@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `server stop` and `server info`: the verbs beside the `server` role, which the program itself owns.
+//! `server stop` and `server info`: the verbs beside the `server` role, which the program itself owns. On the server's
+//! own machine the program stops roles itself, whether or not they answer.
 
 use crate::context::Context;
 use crate::render::server_info;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use hop3_core::Problem;
 use hop3_core::api::ServerInfo;
 use hyper::Method;
@@ -13,18 +14,21 @@ use serde_json::{Value, json};
 #[derive(Subcommand, Debug)]
 pub enum ServerCommand {
     /// Stop the server; apps keep running and serving
-    Stop {
-        /// Stop the apps, the proxy and the supervisor too
-        #[arg(long)]
-        all: bool,
-    },
+    Stop(StopArgs),
     /// Show version, address and number of apps
     Info,
 }
 
+#[derive(Args, Clone, Debug)]
+pub struct StopArgs {
+    /// Stop the apps, the proxy and the supervisor too
+    #[arg(long)]
+    pub all: bool,
+}
+
 pub(crate) fn run(command: ServerCommand, cx: &mut Context) -> Result<(), Problem> {
     match command {
-        ServerCommand::Stop { all } => {
+        ServerCommand::Stop(StopArgs { all }) => {
             let answer: Value =
                 cx.client()?.send(Method::POST, "/api/server/stop", &json!({ "all": all }))?;
             let what = if all { "the server, the proxy and all apps are" } else { "the server is" };

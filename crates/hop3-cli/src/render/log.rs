@@ -16,5 +16,6 @@ pub(crate) fn log_line(entry: &LogEntry, zone: &TimeZone, style: Style) -> Strin
         LogOrigin::Platform => Tone::Strong,
     };
     let time = style.paint(Tone::Faint, &clock(entry.time_ms, zone));
-    format!("{time} {} | {}\n", style.paint(tone, &source), clean(&entry.text))
+    let source = style.paint(tone, &format!("{source:<9}"));
+    format!("{time} {source} | {}\n", clean(&entry.text))
 }

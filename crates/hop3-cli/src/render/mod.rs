@@ -18,7 +18,7 @@ pub(crate) use plan::plan;
 pub use style::Style;
 pub(crate) use style::{Tone, clean, clean_lines};
 pub(crate) use table::Table;
-pub(crate) use time::{clock, duration};
+pub(crate) use time::clock;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ pub(crate) fn duration(millis: u64) -> String {
     let secs = millis / 1000;
     match millis {
         0..1_000 => format!("{millis} ms"),
-        1_000..59_950 => format!("{:.1} s", millis as f64 / 1000.0),
+        1_000..60_000 => format!("{:.1} s", millis as f64 / 1000.0),
         _ if secs < 3600 => format!("{} min {:02} s", secs / 60, secs % 60),
         _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
     }

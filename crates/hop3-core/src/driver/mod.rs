@@ -36,4 +36,3 @@ pub struct Registry {
     pub proxy: Arc<dyn Proxy>,
     pub toolchains: Arc<dyn Toolchains>,
 }
-

@@ -142,6 +142,7 @@ fn read_extension(entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>, Problem> 
     Ok(data)
 }
 
+/// Key and value of a PAX record.
 type Record<'a> = (&'a [u8], &'a [u8]);
 
 /// The records of a PAX header: `LENGTH KEY=VALUE\n`, the length counting the whole record.

@@ -25,7 +25,7 @@ pub(crate) enum Change {
         keys: Vec<EnvKey>,
     },
     Rollback {
-        to: Release,
+        to: Box<Release>,
     },
     Restart,
     Renamed,

@@ -39,6 +39,9 @@ pub struct Release {
     pub created_ms: u64,
 }
 
+/// Every app with the number and artifact of the release that serves.
+pub(crate) type Serving = Vec<(App, Option<(ReleaseNumber, Artifact)>)>;
+
 const COLUMNS: &str = "number, artifact, config, reason, state, created_ms";
 
 impl Store {
@@ -124,7 +127,7 @@ impl Store {
     }
 
     /// Every app with the number and artifact of the release that serves: what the route table is derived from.
-    pub fn serving(&self) -> Result<Vec<(App, Option<(ReleaseNumber, Artifact)>)>> {
+    pub fn serving(&self) -> Result<Serving> {
         let apps = self.apps()?;
         let db = self.db();
         let mut statement = db.prepare_cached(

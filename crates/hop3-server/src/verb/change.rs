@@ -198,7 +198,7 @@ pub(crate) fn rollback(
         let target = target(server, &app, to)?;
         let to = target.number;
         let cx = Context::new(server, app.clone(), None);
-        let release = changing(cx, |cx| deploy::redeploy(cx, Change::Rollback { to: target }))?;
+        let release = changing(cx, |cx| deploy::redeploy(cx, Change::Rollback { to: Box::new(target) }))?;
         server.record(Some(&app), None, Event::RolledBack { to, release });
         Ok(ReleaseMade { release: Some(release) })
     })

@@ -64,7 +64,7 @@ fn receive() -> Result<u8, Problem> {
     let mut git = archive(&repository, &deploy.commit, &quarantine)?;
     let tar = git.stdout.take().ok_or_else(|| unavailable(&io::Error::other("git archive has no output")))?;
     let short: String = deploy.commit.chars().take(12).collect();
-    let pushed = Pushed { app: &env.app, source: &short, branch: &deploy.branch };
+    let pushed = Pushed { app: env.app, source: &short, branch: &deploy.branch };
     let status = stream_deployment(&layout.api_socket(), &pushed, tar, &mut out);
     let _ = git.wait();
     Ok(status)

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Keep: the roles keep each other alive.
 //!
-//! A role holds an exclusive lock on `run/<role>/lock` as long as it lives; the kernel drops it when the process
-//! ends, however it ends. So whoever waits for that lock learns of the death at once, without polling and without
-//! pids that could be recycled. A role that should live has a file `run/<role>/wanted` with the arguments to start
-//! it with; a deliberate stop removes the file first.
+//! Whoever waits for the lock of a role (`hop3_core::lock`) learns of its death at once. A role that should live has a
+//! file `run/<role>/wanted` with the arguments to start it with; a deliberate stop removes the file first.
 
 use anyhow::{Context, Result};
 use hop3_core::layout::Layout;
-use rustix::fs::{FlockOperation, flock};
+use hop3_core::lock;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,33 +41,9 @@ fn wanted(layout: &Layout, role: &str) -> Option<Vec<String>> {
     Some(text.lines().map(str::to_owned).collect())
 }
 
-fn lock_file(layout: &Layout, role: &str) -> std::io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).open(layout.run_of(role).join("lock"))
-}
-
-/// Takes a role's lock for this process; `None` when another holds it. Tries for a moment, since keepers hold it
-/// for an instant when they learn of a death.
-pub(crate) fn take(layout: &Layout, role: &str) -> Result<Option<File>> {
-    let file = lock_file(layout, role)?;
-    let deadline = Instant::now() + Duration::from_millis(500);
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(file)),
-            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-            Err(_) => return Ok(None),
-        }
-    }
-}
-
 /// Tells whether a role lives.
 pub(crate) fn lives(layout: &Layout, role: &str) -> bool {
-    lock_file(layout, role).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
-}
-
-/// Waits until a role has ended.
-pub(crate) fn wait_for_end(layout: &Layout, role: &str) -> Result<()> {
-    flock(&lock_file(layout, role)?, FlockOperation::LockShared)?;
-    Ok(())
+    lock::is_held(&layout.lock_of(role))
 }
 
 /// Starts a role when it is wanted and does not live, and waits until it lives.
@@ -97,8 +71,8 @@ pub(crate) fn keep_others(layout: &Layout, own: &str) -> Result<()> {
 
 /// Waits for a role's death and starts it again.
 fn keep_once(layout: &Layout, role: &str, child: &mut Option<Child>) {
-    if let Err(error) = wait_for_end(layout, role) {
-        tracing::warn!(role, error = format!("{error:#}"), "cannot watch");
+    if let Err(error) = lock::wait_until_free(&layout.lock_of(role)) {
+        tracing::warn!(role, %error, "cannot watch");
         std::thread::sleep(PAUSE);
         return;
     }
@@ -136,7 +110,11 @@ fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
     while !lives(layout, role) {
         if let Some(status) = child.try_wait()? {
             // Another keeper was faster, or it cannot start.
-            anyhow::ensure!(lives(layout, role), "{role} ended with {status}; see its log in {}", layout.run_of(role).display());
+            anyhow::ensure!(
+                lives(layout, role),
+                "{role} ended with {status}; see its log in {}",
+                layout.run_of(role).display()
+            );
             break;
         }
         anyhow::ensure!(Instant::now() < deadline, "{role} did not start within {START:?}");

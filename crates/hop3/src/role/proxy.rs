@@ -23,9 +23,5 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     let layout = layout(options);
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
-    hop3_proxy::run(hop3_proxy::Options {
-        layout,
-        http: args.http,
-        allowed_uid: rustix::process::getuid().as_raw(),
-    })
+    hop3_proxy::run(hop3_proxy::Options::new(layout, args.http))
 }

@@ -8,6 +8,7 @@ use crate::{environment, wire};
 use anyhow::{Context, Result};
 use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
 use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
 use hop3_server::{Parts, Server, Site, StopScope, Store};
 use std::ffi::OsString;
 use std::io::Write;
@@ -36,13 +37,12 @@ pub(crate) fn run(args: ServerArgs, options: GlobalArgs) -> ExitCode {
 
 fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
     let layout = prepare(&layout(options))?;
-    let Some(_lock) = keep::take(&layout, "server")? else {
+    let Some(_lock) = RoleLock::take(&layout.lock_of("server"))? else {
         // A keeper that was not the first must not make noise; a person must be told.
         anyhow::ensure!(args.background, "a server runs on {} already", layout.root().display());
         return Ok(());
     };
     let http = address(&layout, args.http)?;
-    std::fs::write(layout.run_of("server").join("pid"), std::process::id().to_string())?;
     want_all(&layout, http, &args.domain)?;
     for role in ["supervisor", "proxy"] {
         keep::ensure(&layout, role)?;
@@ -77,7 +77,8 @@ fn ready(url: &str) {
 
 /// Makes the directories of a root; everything beneath it is closed to others but what a role opens.
 fn prepare(layout: &Layout) -> Result<Layout> {
-    let make = |path: &std::path::Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    let make =
+        |path: &std::path::Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
     make(layout.root(), 0o755).with_context(|| format!("making {}", layout.root().display()))?;
     // As the kernel names it: sandboxes hide and show it by this path.
     let layout = Layout::new(layout.root().canonicalize()?);

@@ -4,6 +4,7 @@
 
 use super::keep;
 use hop3_core::layout::Layout;
+use hop3_core::lock;
 use hop3_core::problem::{Kind, Problem};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::Write;
@@ -25,7 +26,7 @@ pub(crate) fn others(layout: &Layout) -> Result<(), Problem> {
     keep::unwant(layout, "supervisor");
     end(layout, "proxy")?;
     if keep::lives(layout, "supervisor") {
-        hop3_supervisor::Client::new(layout).shutdown()?;
+        hop3_supervisor::Client::new(layout.supervisor_socket()).shutdown()?;
         wait(layout, "supervisor")?;
     }
     Ok(())
@@ -36,19 +37,25 @@ fn end(layout: &Layout, role: &str) -> Result<(), Problem> {
     if !keep::lives(layout, role) {
         return Ok(());
     }
-    let pid = std::fs::read_to_string(layout.run_of(role).join("pid")).unwrap_or_default();
-    let process = pid.trim().parse().ok().and_then(Pid::from_raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    // The lock is held, so the pid written by its holder is alive and not recycled.
+    let pid = lock::holder(&layout.lock_of(role)).and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    // The descriptor names the process that holds the lock if the lock is still held: a pid is not given away while
+    // its process lives.
     let told = process.filter(|_| keep::lives(layout, role)).map(|fd| pidfd_send_signal(fd, Signal::TERM));
     match told {
         Some(Ok(())) => wait(layout, role),
-        _ => Err(Problem::new(Kind::Denied, "server.not-stopped", format!("the {role} could not be told to end"))
-            .hint("run this as the user that started it")),
+        _ => Err(Problem::new(
+            Kind::Denied,
+            "server.not-stopped",
+            format!("the {role} could not be told to end"),
+        )
+        .hint("run this as the user that started it")),
     }
 }
 
 fn wait(layout: &Layout, role: &str) -> Result<(), Problem> {
-    keep::wait_for_end(layout, role).map_err(|e| {
-        Problem::new(Kind::Unavailable, "server.not-stopped", format!("the {role} has not ended")).detail(e.to_string())
+    lock::wait_until_free(&layout.lock_of(role)).map_err(|e| {
+        Problem::new(Kind::Unavailable, "server.not-stopped", format!("the {role} has not ended"))
+            .detail(e.to_string())
     })
 }

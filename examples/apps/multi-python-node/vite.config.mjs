@@ -1,0 +1,3 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({ root: "front", base: "/assets/", build: { outDir: "../dist", assetsDir: "." } });

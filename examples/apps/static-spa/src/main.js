@@ -1,0 +1,1 @@
+document.querySelector("#greeting").textContent = `${GREETING} This is ${location.pathname}`;

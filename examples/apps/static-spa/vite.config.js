@@ -1,0 +1,3 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({ define: { GREETING: JSON.stringify("Hello from Vite!") } });

@@ -1,0 +1,4 @@
+import os
+
+print("starting", flush=True)
+print(os.environ["PAYMENT_KEY"])

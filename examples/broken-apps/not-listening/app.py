@@ -1,0 +1,5 @@
+import time
+
+print("working, but never listening", flush=True)
+while True:
+    time.sleep(60)
