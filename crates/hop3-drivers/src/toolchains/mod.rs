@@ -1,2 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Toolchains.
+//! Toolchains: what is installed on this machine, and what a package registry can give.
+//!
+//! Reading order: `installed` (the driver), `tool` (the table), `search` (where things lie), `version`, `obtain`.
+
+mod installed;
+mod obtain;
+mod search;
+mod tool;
+mod version;
+
+pub use installed::InstalledToolchains;
