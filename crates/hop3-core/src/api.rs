@@ -174,6 +174,9 @@ pub struct DeployQuery {
     /// Make the app when it is absent.
     #[serde(default)]
     pub create: bool,
+    /// The branch that was pushed; becomes the deploy branch of an app that never had a release.
+    #[serde(default)]
+    pub branch: Option<String>,
 }
 
 /// `POST /api/apps/{app}/deployments/git`

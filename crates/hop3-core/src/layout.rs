@@ -94,9 +94,19 @@ impl Layout {
         self.run().join(role)
     }
 
+    /// Held by the one process that is this role.
+    pub fn lock_of(&self, role: &str) -> PathBuf {
+        self.run_of(role).join("lock")
+    }
+
     /// Local administration: whoever may connect (SO_PEERCRED) is admin.
     pub fn api_socket(&self) -> PathBuf {
         self.run_of("server").join("api.sock")
+    }
+
+    /// What sshd reads for the user that pushes come in as (`AuthorizedKeysFile`).
+    pub fn authorized_keys(&self) -> PathBuf {
+        self.root.join("authorized_keys")
     }
 
     /// Where the proxy hands over requests for the server's own host name; tokens are required there.

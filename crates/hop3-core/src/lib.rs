@@ -17,6 +17,7 @@ pub mod cron;
 pub mod driver;
 pub mod event;
 pub mod layout;
+pub mod lock;
 pub mod name;
 pub mod plan;
 pub mod problem;

@@ -120,7 +120,7 @@ pub enum GeneratedForm {
 }
 
 /// A command run on a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Cron {
     /// Five fields (crontab(5)): minute, hour, day of month, month, day of week; in the server's time zone.
     pub schedule: String,

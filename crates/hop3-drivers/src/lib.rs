@@ -2,4 +2,7 @@
 //! Every built-in driver: one folder for each trait of `hop3_core::driver`, one file for each implementation.
 
 pub mod builders;
+pub mod contract;
+pub mod proxies;
+pub mod runtimes;
 pub mod toolchains;

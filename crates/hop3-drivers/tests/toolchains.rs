@@ -6,7 +6,7 @@ use hop3_core::layout::Layout;
 use hop3_core::plan::Toolchain;
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
-use hop3_drivers::toolchains::InstalledToolchains;
+use hop3_drivers::toolchains::Installed;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -77,11 +77,11 @@ impl Machine {
             .expect("the test's own folder can be written");
     }
 
-    fn toolchains(&self, path: &[&str]) -> InstalledToolchains {
+    fn toolchains(&self, path: &[&str]) -> Installed {
         let at = |name: &str| self.folder.path().join(name).display().to_string();
         let path = path.iter().map(|name| at(name)).collect::<Vec<_>>().join(":");
         let env = BTreeMap::from([("PATH".to_owned(), path), ("HOME".to_owned(), at("home"))]);
-        InstalledToolchains::new(&Layout::new(at("root")), &env, Arc::new(Direct))
+        Installed::new(&Layout::new(at("root")), &env, Arc::new(Direct))
     }
 
     fn questions(&self) -> usize {
@@ -190,7 +190,7 @@ fn tools_that_are_not_there_come_from_their_registries() {
     let at = |name: &str| machine.folder.path().join(name).display().to_string();
     let mut env: BTreeMap<String, String> = std::env::vars().collect();
     env.extend([("PATH".to_owned(), String::new()), ("HOME".to_owned(), at("home"))]);
-    let toolchains = InstalledToolchains::new(&Layout::new(at("root")), &env, Arc::new(Direct));
+    let toolchains = Installed::new(&Layout::new(at("root")), &env, Arc::new(Direct));
     for (name, version) in [("uv", ">=0.5"), ("yarn", "1.22.19")] {
         let mut told = Vec::new();
         match toolchains.provide(&asked(name, version, ""), &mut |line| told.push(line.to_owned())) {

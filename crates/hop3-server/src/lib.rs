@@ -1,1 +1,23 @@
-//! Placeholder.
+// SPDX-License-Identifier: Apache-2.0
+//! The control plane: API, git, deployments, schedules. It owns the store and knows driver traits, no driver.
+//!
+//! Reading order: `deploy` (the way of a push), `reconcile` (what repairs every crash), `verb` (what can be asked),
+//! `api` (who asks), `store` (what is kept).
+
+pub mod api;
+pub mod checkout;
+mod deploy;
+pub mod git;
+mod jobs;
+mod listen;
+mod random;
+pub mod reconcile;
+mod routes;
+mod seal;
+mod server;
+mod store;
+mod verb;
+
+pub use listen::serve;
+pub use server::{Parts, Server, Site, StopScope};
+pub use store::Store;

@@ -9,24 +9,30 @@ mod builder;
 mod proxy;
 mod runner;
 mod runtime;
+mod toolchains;
 
 pub use builder::{Builder, Detected};
 pub use proxy::{Drained, Proxy, ProxyStatus};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
 pub use runtime::{LogLine, LogQuery, Runtime, Session};
+pub use toolchains::Toolchains;
 
+use crate::plan::BuildPlan;
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::source::SourceTree;
 use std::sync::Arc;
+
+/// Makes the whole plan of a source.
+pub type Plan = dyn Fn(&SourceTree, &Settings) -> Result<BuildPlan, Problem> + Send + Sync;
 
 /// Every driver of an installation, chosen in `hop3/src/wire.rs`.
 #[derive(Clone)]
 pub struct Registry {
-    /// In the order in which they are asked.
-    pub builders: Vec<Arc<dyn Builder>>,
+    /// Asks the builders in their order and completes the plan of the first that recognises the source.
+    pub plan: Arc<Plan>,
     pub runner: Arc<dyn Runner>,
     pub runtime: Arc<dyn Runtime>,
     pub proxy: Arc<dyn Proxy>,
     pub toolchains: Arc<dyn Toolchains>,
 }
-
-pub use toolchains::Toolchains;
-mod toolchains;

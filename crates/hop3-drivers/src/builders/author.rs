@@ -2,13 +2,15 @@
 //! What the author of an app may say in the same way for every language: which toolchain version, which build
 //! command, which processes. The author's word always wins over what a builder would do.
 
-use hop3_core::Problem;
 use hop3_core::driver::Detected;
 use hop3_core::name::ProcessName;
 use hop3_core::plan::{Step, Toolchain};
+use hop3_core::problem::Span;
 use hop3_core::sandbox::Command;
 use hop3_core::settings::Settings;
 use hop3_core::source::SourceTree;
+use hop3_core::{Kind, Problem};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Tells that one of these files is there.
@@ -59,10 +61,7 @@ pub(crate) fn pinned(
 
 /// The steps of a build: the author's own command lines, else the builder's.
 pub(crate) fn build_steps(settings: &Settings, env: &BTreeMap<String, String>, own: Vec<Step>) -> Vec<Step> {
-    let with_env = |mut step: Step| {
-        step.env = env.clone();
-        step
-    };
+    let with_env = |step: Step| Step { env: env.clone().into_iter().chain(step.env).collect(), ..step };
     if settings.build.command.is_empty() {
         return own.into_iter().map(with_env).collect();
     }
@@ -84,8 +83,10 @@ pub(crate) fn web(settings: &Settings, command: Option<Command>) -> BTreeMap<Pro
 /// Runs a fixed script by the shell, which alone knows `$PORT`; what comes from the app goes in as `$1`, `$2`, …,
 /// never into the script.
 pub(crate) fn scripted(script: &str, arguments: &[&str]) -> Command {
-    let fixed = ["/bin/sh", "-c", script, "sh"];
-    Command::exec(fixed.iter().chain(arguments).copied())
+    // The shell takes the first word after a script for its own name.
+    let name = (!arguments.is_empty()).then_some("sh");
+    let fixed = ["/bin/sh", "-c", script];
+    Command::exec(fixed.into_iter().chain(name).chain(arguments.iter().copied()))
 }
 
 pub(crate) fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -96,6 +97,17 @@ pub(crate) fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 pub(crate) fn path_of(toolchains: &[Toolchain]) -> String {
     let folders: Vec<String> = toolchains.iter().map(|t| format!("{{toolchain:{}}}/bin", t.name)).collect();
     folders.join(":")
+}
+
+/// Reads a JSON file that the author wrote.
+pub(crate) fn json(file: &str, text: &str) -> Result<Value, Problem> {
+    serde_json::from_str(text).map_err(|error| {
+        let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+        let offset = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+        Problem::new(Kind::Config, "source.bad-json", format!("{file} is not valid JSON"))
+            .detail(error.to_string())
+            .span(Span::at(file, text, offset))
+    })
 }
 
 fn first_word(text: &str) -> Option<&str> {

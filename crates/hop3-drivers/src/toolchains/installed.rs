@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `InstalledToolchains`: the newest installed version that will do, else one from a registry.
+//! `Installed`: the newest installed version that will do, else one from a registry.
 //!
 //! Each program is asked for its version once and again only when its file has changed, so that a deployment costs a
 //! few look-ups.
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 pub(super) const NOBODY: u32 = 65_534;
 const VERSION_DEADLINE: Duration = Duration::from_secs(20);
 
-pub struct InstalledToolchains {
+pub struct Installed {
     places: Places,
     runner: Arc<dyn Runner>,
     /// What the clients of registries need: proxies, certificates, indexes.
@@ -32,13 +32,13 @@ pub struct InstalledToolchains {
     known: Mutex<HashMap<(PathBuf, SystemTime), Option<Version>>>,
 }
 
-impl InstalledToolchains {
+impl Installed {
     /// `environment` is that of the server: `PATH` and `HOME` say where to look, the rest is for registries.
     pub fn new(
         layout: &Layout,
         environment: &BTreeMap<String, String>,
         runner: Arc<dyn Runner>,
-    ) -> InstalledToolchains {
+    ) -> Installed {
         let path = environment.get("PATH").map(String::as_str).unwrap_or_default();
         let fixed = std::env::split_paths(path).filter(|dir| dir.is_absolute() && !dir.ends_with("shims"));
         let places = Places {
@@ -50,12 +50,7 @@ impl InstalledToolchains {
             own: layout.toolchains(),
             root: layout.root().to_owned(),
         };
-        InstalledToolchains {
-            places,
-            runner,
-            env: super::obtain::passed(environment),
-            known: Mutex::default(),
-        }
+        Installed { places, runner, env: super::obtain::passed(environment), known: Mutex::default() }
     }
 
     /// Every version of a tool on this machine, newest first.
@@ -119,7 +114,7 @@ impl InstalledToolchains {
     }
 }
 
-impl Toolchains for InstalledToolchains {
+impl Toolchains for Installed {
     fn provide(&self, asked: &Toolchain, report: &mut dyn FnMut(&str)) -> Result<FoundToolchain, Problem> {
         let tool = tool(&asked.name).ok_or_else(|| unknown(asked))?;
         let wanted = Wanted::parse(&asked.version).ok_or_else(|| unreadable(asked))?;

@@ -9,4 +9,4 @@ mod search;
 mod tool;
 mod version;
 
-pub use installed::InstalledToolchains;
+pub use installed::Installed;

@@ -2,7 +2,7 @@
 //! Getting toolchains from package registries, by the registries' own clients. What comes is made in a folder of its
 //! own and renamed at the end, so that half a toolchain is never found.
 
-use super::installed::{InstalledToolchains, NOBODY, Printed, job};
+use super::installed::{Installed, NOBODY, Printed, job};
 use super::tool::Tool;
 use super::version::Wanted;
 use hop3_core::driver::{Runner, Toolchains};
@@ -40,7 +40,7 @@ pub(super) struct Workshop<'a> {
     pub own: &'a Path,
     pub env: &'a BTreeMap<String, String>,
     pub runner: &'a dyn Runner,
-    pub toolchains: &'a InstalledToolchains,
+    pub toolchains: &'a Installed,
 }
 
 /// Variables that name proxies, certificates and indexes.

@@ -1,2 +1,6 @@
-#[test]
-fn t() {}
+// SPDX-License-Identifier: Apache-2.0
+//! All end-to-end tests, in one program: each boots the real `hop3` in a temporary root and uses it from outside.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod harness;
+mod push;

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every problem the CLI itself tells, in one place, so that its tone can be read in one sitting.
+//!
+//! Problems that come from the server are passed on untouched.
+
+use hop3_core::{Kind, Problem};
+use std::io;
+use std::path::Path;
+
+pub(crate) fn not_logged_in() -> Problem {
+    Problem::new(Kind::Denied, "cli.not-logged-in", "no Hop3 server is known here").hint(
+        "log in with: hop3 login http://SERVER\non the server's own machine: HOP3_ROOT=DIR hop3 … (or --root DIR)",
+    )
+}
+
+pub(crate) fn unreachable(target: &str, cause: impl ToString) -> Problem {
+    Problem::new(Kind::Unavailable, "cli.unreachable", format!("the server at {target} does not answer"))
+        .detail(cause.to_string())
+        .hint("is it running? on its machine, look with: hop3 doctor")
+}
+
+pub(crate) fn bad_url(url: &str) -> Problem {
+    Problem::new(Kind::User, "cli.bad-url", format!("{url:?} is not the address of a server"))
+        .hint("write it as http://HOST or http://HOST:PORT")
+}
+
+pub(crate) fn https_not_spoken(url: &str) -> Problem {
+    Problem::new(Kind::User, "cli.no-https", format!("this client does not speak https yet ({url})"))
+        .detail("https arrives together with Hop3's own certificates.")
+        .hint("use http://…, over a tunnel when the network is not yours: ssh -L 8080:localhost:80 SERVER")
+}
+
+pub(crate) fn not_hop3(status: u16, body: &str) -> Problem {
+    let first: String = body.lines().next().unwrap_or("").chars().take(200).collect();
+    let kind = match status {
+        401 | 403 => Kind::Denied,
+        404 => Kind::NotFound,
+        _ => Kind::Unavailable,
+    };
+    Problem::new(kind, "cli.unexpected-answer", format!("the server answered {status} without saying why"))
+        .detail(first)
+        .hint("is this the address of a Hop3 server? is the token still valid? log in again with: hop3 login URL")
+}
+
+pub(crate) fn unreadable_answer(cause: impl ToString) -> Problem {
+    Problem::new(Kind::Bug, "cli.unreadable-answer", "the server's answer is not what this client expects")
+        .detail(cause.to_string())
+        .hint("client and server may be of different versions: compare hop3 version with hop3 server info")
+}
+
+pub(crate) fn stream_cut() -> Problem {
+    Problem::new(Kind::Unavailable, "cli.stream-cut", "the connection ended before the deployment did")
+        .hint("see how it went with: hop3 status, hop3 logs --build")
+}
+
+pub(crate) fn interrupted() -> Problem {
+    Problem::new(Kind::Unavailable, "cli.interrupted", "the server ended in the middle of the deployment")
+        .detail("what served before still serves")
+        .hint("deploy again")
+}
+
+pub(crate) fn no_app() -> Problem {
+    Problem::new(Kind::User, "cli.no-app", "it is not clear which app is meant").hint(
+        "name it with -a APP (or HOP3_APP), or run this in a directory whose git remote hop3 points at the app",
+    )
+}
+
+pub(crate) fn unreadable(path: &Path, cause: &io::Error) -> Problem {
+    Problem::new(Kind::User, "cli.unreadable", format!("{} cannot be read", path.display()))
+        .detail(cause.to_string())
+}
+
+pub(crate) fn unwritable(path: &Path, cause: &io::Error) -> Problem {
+    Problem::new(Kind::User, "cli.unwritable", format!("{} cannot be written", path.display()))
+        .detail(cause.to_string())
+}
+
+pub(crate) fn not_a_directory(path: &Path) -> Problem {
+    Problem::new(Kind::User, "cli.not-a-directory", format!("{} is not a directory", path.display()))
+        .hint("give the directory of the app: hop3 deploy DIR")
+}
+
+pub(crate) fn bad_login_file(path: &Path, cause: impl ToString) -> Problem {
+    Problem::new(Kind::Config, "cli.bad-login-file", format!("{} is not readable as TOML", path.display()))
+        .detail(cause.to_string())
+        .hint("repair it, or delete it and log in again with: hop3 login URL")
+}
+
+pub(crate) fn unknown_command(word: &str, near: Option<&str>) -> Problem {
+    let shown: String = word.chars().take(60).flat_map(char::escape_debug).collect();
+    let problem = Problem::new(Kind::User, "cli.unknown-command", format!("there is no command \"{shown}\""))
+        .detail(format!("neither is there a program hop3-{shown} in PATH"));
+    match near {
+        Some(near) => problem.hint(format!("did you mean: hop3 {near}")),
+        None => problem.hint("see all commands with: hop3 help"),
+    }
+}
+
+pub(crate) fn not_started(program: &Path, cause: &io::Error) -> Problem {
+    Problem::new(Kind::Plugin, "cli.not-started", format!("{} could not be started", program.display()))
+        .detail(cause.to_string())
+}
+
+pub(crate) fn not_confirmed(app: &str) -> Problem {
+    Problem::new(Kind::User, "cli.not-confirmed", format!("destroying {app} was not confirmed"))
+        .detail("nothing was destroyed")
+        .hint(format!("type its name when asked, or add: --confirm {app}"))
+}
+
+pub(crate) fn bad_argument(what: &str, value: &str, hint: &str) -> Problem {
+    let shown: String = value.chars().take(60).flat_map(char::escape_debug).collect();
+    Problem::new(Kind::User, "cli.bad-argument", format!("\"{shown}\" is not {what}")).hint(hint)
+}
+
+pub(crate) fn no_such_key(key: &str, app: &str) -> Problem {
+    Problem::new(Kind::NotFound, "config.no-such-key", format!("{app} has no config variable {key}"))
+        .hint(format!("see them with: hop3 config list -a {app}"))
+}
+
+pub(crate) fn no_token() -> Problem {
+    Problem::new(Kind::User, "cli.no-token", "a token is needed to log in").hint(
+        "make one on the server's machine with: hop3 token create NAME\nthen: hop3 login URL --token TOKEN (or the token on standard input)",
+    )
+}
+
+pub(crate) fn system(what: &str, cause: impl ToString) -> Problem {
+    Problem::new(Kind::Unavailable, "cli.system", format!("{what} failed")).detail(cause.to_string())
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How answers look: data in, text out. Everything reads well without colour.
+//!
+//! Text that came from outside passes `clean` before it reaches a terminal.
+
+mod app;
+mod event;
+mod log;
+mod plan;
+mod style;
+mod table;
+mod time;
+
+pub(crate) use app::{app_info, app_table, instance_table, server_info};
+pub use event::render_event;
+pub(crate) use log::log_line;
+pub(crate) use plan::plan;
+pub use style::Style;
+pub(crate) use style::{Tone, clean, clean_lines};
+pub(crate) use table::Table;
+pub(crate) use time::clock;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One test per thing a user reads: the request that was sent, the text that came out, the exit status.
+
+use super::program::hop3;
+use super::server::{Server, problem};
+use expect_test::{Expect, expect};
+use hop3_core::{Kind, Problem};
+use serde_json::{Value, json};
+
+/// Runs a command against one answer; expects the request and the output.
+fn check(line: &str, answer: Value, arguments: &[&str], expected: Expect) {
+    let server = Server::start(&[(line, 200, vec![answer.to_string()])]);
+    let done = hop3(&server, arguments);
+    expected.assert_eq(&format!("{}--\n{}", server.requests(), done.text()));
+}
+
+fn app_info() -> Value {
+    json!({
+        "name": "shop", "state": "running", "release": 3, "url": "http://shop.localhost:8080",
+        "git_url": "http://localhost:8080/git/shop.git", "deploy_branch": "main", "domains": ["shop.example.org"],
+        "scale": {"web": 2}, "created_ms": 0,
+        "instances": [{
+            "id": "web.v3.1", "app": "shop", "process": "web", "release": 3, "state": "running", "pid": 4711,
+            "address": "127.0.0.1:5001", "started_ms": 0, "restarts": 0
+        }]
+    })
+}
+
+#[test]
+fn app_list_is_a_table() {
+    check(
+        "GET /api/apps",
+        json!([
+            {"name": "shop", "state": "running", "release": 3, "url": "http://shop.localhost", "created_ms": 0},
+            {"name": "a", "state": "new", "release": null, "url": "http://a.localhost", "created_ms": 86_400_000_u64}
+        ]),
+        &["app", "list"],
+        expect![[r#"
+            GET /api/apps
+            --
+            APP   STATE    RELEASE  CREATED              URL
+            shop  running  v3       1970-01-01 00:00:00  http://shop.localhost
+            a     new      -        1970-01-02 00:00:00  http://a.localhost
+            exit status 0
+        "#]],
+    );
+}
+
+#[test]
+fn app_info_shows_instances() {
+    check(
+        "GET /api/apps/shop",
+        app_info(),
+        &["app", "info", "shop"],
+        expect![[r#"
+        GET /api/apps/shop
+        --
+        app      shop
+        state    running
+        release  v3
+        url      http://shop.localhost:8080
+        git url  http://localhost:8080/git/shop.git
+        branch   main
+        domains  shop.example.org
+        scale    web=2
+        created  1970-01-01 00:00:00
+
+        INSTANCE  PROCESS  RELEASE  STATE    PID   ADDRESS         STARTED              RESTARTS  LAST EXIT
+        web.v3.1  web      v3       running  4711  127.0.0.1:5001  1970-01-01 00:00:00  0         -
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn app_info_as_json_is_the_answer_of_the_api() {
+    let server = Server::start(&[("GET /api/apps/shop", 200, vec![app_info().to_string()])]);
+    let done = hop3(&server, &["app", "info", "shop", "--json"]);
+    let read: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(read["instances"][0]["pid"], 4711);
+    assert_eq!(read["url"], "http://shop.localhost:8080");
+    assert_eq!(done.status, 0);
+}
+
+#[test]
+fn ps_lists_instances() {
+    check(
+        "GET /api/apps/shop",
+        app_info(),
+        &["ps", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop
+        --
+        INSTANCE  PROCESS  RELEASE  STATE    PID   ADDRESS         STARTED              RESTARTS  LAST EXIT
+        web.v3.1  web      v3       running  4711  127.0.0.1:5001  1970-01-01 00:00:00  0         -
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn ps_stop_tells_what_it_did() {
+    check(
+        "POST /api/apps/shop/ps",
+        Value::Null,
+        &["ps", "stop", "-a", "shop"],
+        expect![[r#"
+        POST /api/apps/shop/ps {"action":"stop","instance":null}
+        --
+        shop stopped
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn ps_takes_the_app_before_the_verb_too() {
+    let server = Server::start(&[("POST /api/apps/shop/ps", 200, vec![])]);
+    assert_eq!(hop3(&server, &["ps", "-a", "shop", "start"]).status, 0);
+}
+
+#[test]
+fn restart_names_the_instance() {
+    check(
+        "POST /api/apps/shop/ps",
+        Value::Null,
+        &["restart", "web.v3.1", "-a", "shop"],
+        expect![[r#"
+        POST /api/apps/shop/ps {"action":"restart","instance":"web.v3.1"}
+        --
+        web.v3.1 restarted
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn scale_sends_whole_numbers() {
+    let arguments = ["scale", "web=3", "worker=0", "-a", "shop"];
+    check(
+        "POST /api/apps/shop/scale",
+        Value::Null,
+        &arguments,
+        expect![[r#"
+        POST /api/apps/shop/scale {"processes":{"web":3,"worker":0}}
+        --
+        shop is scaled to web=3 worker=0
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn scale_without_arguments_shows() {
+    check(
+        "GET /api/apps/shop",
+        app_info(),
+        &["scale", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop
+        --
+        PROCESS  INSTANCES
+        web      2
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn rollback_tells_the_new_release() {
+    let arguments = ["rollback", "v2", "-a", "shop"];
+    check(
+        "POST /api/apps/shop/rollback",
+        json!({"release": 4}),
+        &arguments,
+        expect![[r#"
+        POST /api/apps/shop/rollback {"to":2}
+        --
+        shop v4, a copy of v2, is live
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn config_set_keeps_everything_after_the_first_equals_sign() {
+    let arguments = ["config", "set", "URL=a=b c", "EMPTY=", "-a", "shop"];
+    check(
+        "PATCH /api/apps/shop/config",
+        json!({"release": 4}),
+        &arguments,
+        expect![[r#"
+            PATCH /api/apps/shop/config {"set":{"EMPTY":"","URL":"a=b c"},"unset":[],"no_restart":false}
+            --
+            set 2 variables; shop v4 is live
+            exit status 0
+        "#]],
+    );
+}
+
+#[test]
+fn config_unset_can_wait_for_the_next_release() {
+    let arguments = ["config", "unset", "DEBUG", "--no-restart", "-a", "shop"];
+    check(
+        "PATCH /api/apps/shop/config",
+        json!({"release": null}),
+        &arguments,
+        expect![[r#"
+            PATCH /api/apps/shop/config {"set":{},"unset":["DEBUG"],"no_restart":true}
+            --
+            removed 1 variable; it counts from the next release of shop on
+            exit status 0
+        "#]],
+    );
+}
+
+#[test]
+fn config_list_hides_values() {
+    let answer = json!({"variables": {"SECRET": null, "DEBUG": null}});
+    check(
+        "GET /api/apps/shop/config",
+        answer,
+        &["config", "list", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop/config
+        --
+        KEY
+        DEBUG
+        SECRET
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn config_list_with_show_can_be_imported_again() {
+    let answer = json!({"variables": {"PEM": "-----BEGIN\nx=\n", "PLAIN": "1", "QUOTE": "it's \"$5\""}});
+    check(
+        "GET /api/apps/shop/config?show=true",
+        answer,
+        &["config", "list", "--show", "-a", "shop"],
+        expect![[r#"
+            GET /api/apps/shop/config?show=true
+            --
+            PEM='-----BEGIN
+            x=
+            '
+            PLAIN=1
+            QUOTE="it's \"\$5\""
+            exit status 0
+        "#]],
+    );
+}
+
+#[test]
+fn config_get_of_an_absent_key_is_not_found() {
+    let arguments = ["config", "get", "NOPE", "-a", "shop"];
+    check(
+        "GET /api/apps/shop/config?show=true",
+        json!({"variables": {}}),
+        &arguments,
+        expect![[r#"
+        GET /api/apps/shop/config?show=true
+        --
+        error[config.no-such-key]: shop has no config variable NOPE
+        hint: see them with: hop3 config list -a shop
+        exit status 3
+    "#]],
+    );
+}
+
+#[test]
+fn release_list_marks_the_current_one() {
+    let release = |number: u32, current: bool| {
+        json!({"number": number, "current": current, "reason": "Deploy upload", "builder": "python",
+            "source": "upload", "processes": {"web": "gunicorn app:app"}, "config_keys": ["DEBUG"], "created_ms": 0})
+    };
+    let answer = json!([release(1, false), release(2, true)]);
+    check(
+        "GET /api/apps/shop/releases",
+        answer,
+        &["release", "list", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop/releases
+        --
+        RELEASE           CREATED              SOURCE  REASON
+        v2       current  1970-01-01 00:00:00  upload  Deploy upload
+        v1                1970-01-01 00:00:00  upload  Deploy upload
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn logs_are_ordered_lines_without_terminal_tricks() {
+    let answer = json!([
+        {"time_ms": 0, "origin": "build", "source": "build", "text": "Collecting flask"},
+        {"time_ms": 1000, "origin": "app", "source": "web.v3.1", "text": "\u{1b}[2J\u{1b}]0;owned\u{7}GET / 200"},
+        {"time_ms": 2000, "origin": "platform", "source": "hop3", "text": "web.v3.1 started"}
+    ]);
+    let arguments = ["logs", "-a", "shop", "-n", "3", "--process", "web"];
+    check(
+        "GET /api/apps/shop/logs?n=3&process=web",
+        answer,
+        &arguments,
+        expect![[r#"
+            GET /api/apps/shop/logs?n=3&process=web
+            --
+            1970-01-01 00:00:00 build     | Collecting flask
+            1970-01-01 00:00:01 web.v3.1  | GET / 200
+            1970-01-01 00:00:02 hop3      | web.v3.1 started
+            exit status 0
+        "#]],
+    );
+}
+
+#[test]
+fn domains_are_added_and_removed() {
+    check(
+        "POST /api/apps/shop/domains",
+        Value::Null,
+        &["domain", "add", "shop.example.org", "-a", "shop"],
+        expect![[r#"
+            POST /api/apps/shop/domains {"domain":"shop.example.org"}
+            --
+            shop answers shop.example.org
+            exit status 0
+        "#]],
+    );
+    let remove = ["domain", "remove", "*.example.org", "-a", "shop"];
+    check(
+        "DELETE /api/apps/shop/domains/%2A.example.org",
+        Value::Null,
+        &remove,
+        expect![[r#"
+        DELETE /api/apps/shop/domains/%2A.example.org
+        --
+        shop no longer answers *.example.org
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_token_is_printed_alone() {
+    let answer = json!({"name": "laptop", "token": "hop3_abc"});
+    check(
+        "POST /api/tokens",
+        answer,
+        &["token", "create", "laptop"],
+        expect![[r#"
+        POST /api/tokens {"name":"laptop","app":null}
+        --
+        hop3_abc
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_token_of_any_name_is_one_segment_of_the_path() {
+    check(
+        "DELETE /api/tokens/..%2Fapps%2Fshop",
+        Value::Null,
+        &["token", "revoke", "../apps/shop"],
+        expect![[r#"
+            DELETE /api/tokens/..%2Fapps%2Fshop
+            --
+            token ../apps/shop is revoked
+            exit status 0
+        "#]],
+    );
+}
+
+#[test]
+fn destroy_in_a_script_needs_the_name() {
+    let server = Server::start(&[("DELETE /api/apps/shop", 200, vec![])]);
+    let refused = hop3(&server, &["app", "destroy", "shop", "--confirm", "shopp"]);
+    let done = hop3(&server, &["app", "destroy", "shop", "--confirm", "shop"]);
+    expect![[r#"
+        error[cli.not-confirmed]: destroying shop was not confirmed
+          nothing was destroyed
+        hint: type its name when asked, or add: --confirm shop
+        exit status 1
+        shop is destroyed
+        exit status 0
+        DELETE /api/apps/shop {"confirm":"shop"}
+    "#]]
+    .assert_eq(&format!("{}{}{}", refused.text(), done.text(), server.requests()));
+}
+
+#[test]
+fn server_stop_says_what_is_left() {
+    check(
+        "POST /api/server/stop",
+        Value::Null,
+        &["server", "stop", "--all"],
+        expect![[r#"
+        POST /api/server/stop {"all":true}
+        --
+        the server, the proxy and all apps are stopped
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
+fn build_plan_needs_no_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&[]);
+    let done = hop3(&server, &["build", "plan", directory.path().to_str().unwrap()]);
+    expect![[r#"
+        builder: static (index.html is there)
+        exit status 0
+    "#]]
+    .assert_eq(&done.text());
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn doctor_without_a_server_checks_this_machine() {
+    let (server, listener) = Server::bare();
+    drop(listener);
+    let text = hop3(&server, &["doctor"]).text().replace(server.root().to_str().unwrap(), "ROOT");
+    expect![[r#"
+        missing  server            the server at ROOT/run/server/api.sock does not answer
+        reduced  cgroup            no v2
+        exit status 1
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn every_kind_of_problem_has_its_exit_status() {
+    let kinds = [
+        Kind::User,
+        Kind::Config,
+        Kind::NotFound,
+        Kind::Conflict,
+        Kind::Denied,
+        Kind::Unavailable,
+        Kind::Plugin,
+        Kind::Bug,
+    ];
+    for kind in kinds {
+        let body = problem(&Problem::new(kind, "test.code", "it is so").hint("do this"));
+        let server = Server::start(&[("GET /api/apps", kind.http_status(), body)]);
+        let done = hop3(&server, &["app", "list"]);
+        assert_eq!(done.status, kind.exit_code());
+        assert_eq!(done.err, "error[test.code]: it is so\nhint: do this\n");
+    }
+}
+
+#[test]
+fn a_problem_is_json_when_json_is_wanted() {
+    let body = problem(&Problem::new(Kind::NotFound, "app.unknown", "there is no app shop"));
+    let server = Server::start(&[("GET /api/apps/shop", 404, body)]);
+    expect![[r#"
+        {"code":"app.unknown","kind":"not-found","title":"there is no app shop"}
+        exit status 3
+    "#]]
+    .assert_eq(&hop3(&server, &["app", "info", "shop", "--json"]).text());
+}
+
+#[test]
+fn an_answer_that_is_not_hop3s_is_told_as_such() {
+    let server = Server::start(&[("GET /api/apps", 502, vec!["<html>Bad gateway".into()])]);
+    expect![[r#"
+        error[cli.unexpected-answer]: the server answered 502 without saying why
+          <html>Bad gateway
+        hint: is this the address of a Hop3 server? is the token still valid? log in again with: hop3 login URL
+        exit status 6
+    "#]].assert_eq(&hop3(&server, &["app", "list"]).text());
+}
+
+#[test]
+fn an_absent_server_is_unavailable() {
+    let (server, listener) = Server::bare();
+    drop(listener);
+    let done = hop3(&server, &["app", "list"]);
+    assert_eq!(done.status, Kind::Unavailable.exit_code());
+    assert!(done.err.contains("cli.unreachable"), "{}", done.err);
+}
+
+#[test]
+fn a_private_key_is_never_sent() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n").unwrap();
+    let server = Server::start(&[]);
+    let done = hop3(&server, &["user", "key", "add", "me", file.path().to_str().unwrap()]);
+    assert_eq!(done.status, Kind::User.exit_code());
+    assert!(server.seen().is_empty());
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Commands against a small real server that speaks the API's protocol on a unix socket.
+
+mod arguments;
+mod command;
+mod deploy;
+mod program;
+mod run;
+mod server;

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Client`: one client connection from accept to close; reads requests in order and has each answered.
+//!
+//! ```text
+//!   idle ──first byte──▶ head ──complete──▶ answered ──▶ idle
+//!    │ 75 s, stopping      │ bad, slow        │ must end
+//!    ▼                     ▼                  ▼
+//!  closed               refused ─▶ linger ─▶ closed
+//! ```
+
+use crate::buffer::{Buffer, with_scratch};
+use crate::deadline::{Verdict, Watch};
+use crate::exchange::{self, Ended};
+use crate::files;
+use crate::http1::forward::{self, Origin, Request};
+use crate::http1::header::{may_be_complete, slots};
+use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
+use crate::page::{self, Manner, Page};
+use crate::stream::Stream;
+use crate::table::LiveTarget;
+use crate::tunnel::pump;
+use crate::worker::Worker;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// A client that is told its error while it still sends gets this long, and may send this much, before the close.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+/// How long a client may not take a byte of an answer of the proxy's own.
+const SEND_IDLE: Duration = Duration::from_secs(60);
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    Stay,
+    Close,
+    /// Close, but let the client read first: it is still sending.
+    Linger,
+}
+
+pub(crate) struct Client {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) stream: Stream,
+    pub(crate) watch: Rc<Watch>,
+    peer: String,
+    /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
+    pub(crate) pending: Buffer,
+}
+
+/// Why no head came.
+enum NoHead {
+    Closed,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NoHead {
+    fn from(refusal: Refusal) -> NoHead {
+        NoHead::Refused(refusal)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(worker: Rc<Worker>, stream: Stream, peer: IpAddr) -> Client {
+        let watch = worker.deadlines.watch();
+        Client { worker, stream, watch, peer: peer.to_canonical().to_string(), pending: Buffer::default() }
+    }
+
+    pub(crate) async fn serve(mut self) {
+        loop {
+            let mut head = Buffer::default();
+            let after = match self.read_head(&mut head).await {
+                // Boxed so that an idle connection does not own the room a request needs.
+                Ok(request) => Box::pin(self.answer(&request, head)).await,
+                Err(NoHead::Closed) => After::Close,
+                Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
+            };
+            match after {
+                After::Stay => {}
+                After::Close => return,
+                After::Linger => return self.linger().await,
+            }
+        }
+    }
+
+    /// Waits for a request; its head is written to `head` as an upstream shall see it.
+    async fn read_head(&mut self, head: &mut Buffer) -> Result<Request, NoHead> {
+        let limits = &self.worker.limits;
+        if self.pending.is_empty() {
+            self.worker.deadlines.set_idle(&self.watch, limits.idle_timeout);
+        } else {
+            self.worker.deadlines.set(&self.watch, limits.head_timeout);
+            if let Some(request) = self.parse_pending(head)? {
+                return Ok(request);
+            }
+        }
+        poll_fn(|cx| {
+            if let Poll::Ready(found) = self.poll_head(cx, head) {
+                return Poll::Ready(found);
+            }
+            self.watch.poll(cx).map(|verdict| match verdict {
+                Verdict::TimedOut if !self.pending.is_empty() => Err(HEAD_TOO_SLOW.into()),
+                _ => Err(NoHead::Closed),
+            })
+        })
+        .await
+    }
+
+    fn poll_head(&mut self, cx: &mut Context, head: &mut Buffer) -> Poll<Result<Request, NoHead>> {
+        loop {
+            let count = ready!(with_scratch(|scratch| {
+                let count = match ready!(self.stream.poll_read(cx, scratch)) {
+                    Ok(0) | Err(_) => return Poll::Ready(Err(NoHead::Closed)),
+                    Ok(count) => count,
+                };
+                if !self.pending.is_empty() {
+                    self.pending.open().extend_from_slice(&scratch[..count]);
+                    return Poll::Ready(Ok(Err(count)));
+                }
+                let found = self.parse(&scratch[..count], head)?;
+                let used = found.as_ref().map_or(0, |(_, used)| *used);
+                if used < count {
+                    self.pending.open().extend_from_slice(&scratch[used..count]);
+                }
+                Poll::Ready(Ok(found.map(|(request, _)| request).ok_or(0)))
+            }))?;
+            let added = match count {
+                Ok(request) => return Poll::Ready(Ok(request)),
+                Err(0) => {
+                    // The first piece of a head that is not whole: from now on it must hurry.
+                    self.worker.deadlines.set(&self.watch, self.worker.limits.head_timeout);
+                    continue;
+                }
+                Err(added) => added,
+            };
+            let before = self.pending.len() - added;
+            let is_large = self.pending.len() > self.worker.limits.target_bytes;
+            if (is_large || may_be_complete(&self.pending, before))
+                && let Some(request) = self.parse_pending(head)?
+            {
+                return Poll::Ready(Ok(request));
+            }
+        }
+    }
+
+    fn parse_pending(&mut self, head: &mut Buffer) -> Result<Option<Request>, Refusal> {
+        let pending = std::mem::take(&mut self.pending);
+        let found = self.parse(&pending, head);
+        self.pending = pending;
+        let Some((request, used)) = found? else { return Ok(None) };
+        self.pending.consume(used);
+        Ok(Some(request))
+    }
+
+    fn parse(&self, input: &[u8], out: &mut Buffer) -> Result<Option<(Request, usize)>, Refusal> {
+        let mut slots = slots();
+        let Some(head) = request::parse(input, &mut slots, &self.worker.limits)? else {
+            return Ok(None);
+        };
+        let id = self.worker.request_id();
+        let id = std::str::from_utf8(&id).unwrap_or_default();
+        let origin = Origin { peer: &self.peer, scheme: "http", request_id: id };
+        let request = forward::write(&head, &origin, out.open());
+        Ok(Some((request, head.bytes)))
+    }
+
+    async fn answer(&mut self, request: &Request, head: Buffer) -> After {
+        let table = self.worker.registry.table();
+        let Some(service) = table.service(&head[request.host.clone()]).cloned() else {
+            drop(table);
+            return self.page(page::UNKNOWN_HOST, request, &head, request.has_no_body()).await;
+        };
+        drop(table);
+        service.counters.begun.fetch_add(1, Relaxed);
+        let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+        let ended = match service.route(path).map(|route| (route, &route.target)) {
+            Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head).await,
+            Some((route, LiveTarget::Static(files))) => {
+                let place = files::Place { files, prefix: &route.prefix };
+                files::serve(self, request, &head, place).await
+            }
+            Some((_, LiveTarget::Page(page))) => self.own(Page::from(*page), request, &head).await,
+            None => self.own(page::NO_ROUTE, request, &head).await,
+        };
+        service.counters.end(ended.status);
+        ended.after
+    }
+
+    /// Answers a request, of which no body was read, with a page.
+    pub(crate) async fn own(&mut self, page: Page, request: &Request, head: &[u8]) -> Ended {
+        Ended { status: page.status, after: self.page(page, request, head, request.has_no_body()).await }
+    }
+
+    /// Sends a page. `is_read` says that the whole request was read, so that another may follow.
+    pub(crate) async fn page(&mut self, page: Page, request: &Request, head: &[u8], is_read: bool) -> After {
+        let stays = is_read && request.keep_alive && self.worker.may_stay();
+        let accept = header_of(head, "accept");
+        let manner =
+            Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays };
+        let mut out = Buffer::default();
+        page.write(manner, out.open());
+        match self.send(&out).await {
+            true if stays => After::Stay,
+            true if is_read => After::Close,
+            true => After::Linger,
+            false => After::Close,
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> After {
+        let manner = Manner { accept: "", is_head: false, is_http10: false, stays: false };
+        let mut out = Buffer::default();
+        Page::from(refusal).write(manner, out.open());
+        if self.send(&out).await { After::Linger } else { After::Close }
+    }
+
+    /// Sends bytes to the client; false when it does not take them.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> bool {
+        self.worker.deadlines.set(&self.watch, SEND_IDLE);
+        self.in_time(self.stream.write_all(bytes)).await.is_some_and(|sent| sent.is_ok())
+    }
+
+    /// Runs to the end, or to the watch's verdict.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.watch.poll(cx).map(|_| None),
+        })
+        .await
+    }
+
+    /// Carries an upgraded connection to its end.
+    pub(crate) async fn tunnel(&mut self, upstream: &Stream, down: Buffer) {
+        let limits = &self.worker.limits;
+        let (both, one) = (limits.tunnel_idle_timeout, limits.idle_timeout);
+        let limit = Cell::new(both);
+        let moved = || self.worker.deadlines.set(&self.watch, limit.get());
+        moved();
+        let up = std::mem::take(&mut self.pending);
+        let mut up = pin!(pump(&self.stream, upstream, up, moved));
+        let mut down = pin!(pump(upstream, &self.stream, down, moved));
+        let (mut up_ended, mut down_ended) = (false, false);
+        poll_fn(|cx| {
+            for (ended, side) in [(&mut up_ended, 0), (&mut down_ended, 1)] {
+                if *ended {
+                    continue;
+                }
+                let polled = if side == 0 { up.as_mut().poll(cx) } else { down.as_mut().poll(cx) };
+                match polled {
+                    Poll::Ready(Ok(())) => {
+                        *ended = true;
+                        // Half a connection is seldom of use for long.
+                        limit.set(one);
+                        moved();
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+            }
+            if up_ended && down_ended { Poll::Ready(()) } else { self.watch.poll(cx).map(|_| ()) }
+        })
+        .await;
+    }
+
+    async fn linger(&mut self) {
+        self.worker.deadlines.set(&self.watch, LINGER);
+        self.pending.release();
+        let discard = async {
+            self.stream.finish().await.ok();
+            let mut left = LINGER_BYTES;
+            while left > 0 {
+                let read = poll_fn(|cx| with_scratch(|scratch| self.stream.poll_read(cx, scratch))).await;
+                match read {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => left = left.saturating_sub(count),
+                }
+            }
+        };
+        self.in_time(discard).await;
+    }
+}
+
+/// A header of a head that was rewritten by us, so that it parses.
+pub(crate) fn header_of(head: &[u8], name: &str) -> String {
+    let mut slots = slots();
+    let mut parsed = httparse::Request::new(&mut []);
+    if head.is_empty() || parsed.parse_with_uninit_headers(head, &mut slots).is_err() {
+        return String::new();
+    }
+    let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    found.map_or_else(String::new, |header| String::from_utf8_lossy(header.value).into_owned())
+}

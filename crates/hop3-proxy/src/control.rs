@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The control socket: one JSON request per line, one JSON answer per line, on a connection that may be kept.
+//!
+//! Invariant: an answer to a change means that every request from now on is routed by it, and that it has been or
+//! will be saved even if the proxy is asked to stop in the next moment. Only root, the proxy's own user and the one
+//! user named at start are listened to.
+
+use crate::Shared;
+use hop3_core::driver::{Drained, ProxyStatus};
+use hop3_core::route::{RouteTable, Service};
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A table of 100,000 services fits.
+const MAX_LINE: u64 = 256 << 20;
+
+/// What the proxy can be told.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    Replace { table: RouteTable },
+    Put { service: Service },
+    Remove { name: String },
+    Drain { upstreams: Vec<String>, deadline_ms: u64 },
+    Status,
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    Done,
+    Drained(Drained),
+    Status(ProxyStatus),
+    /// In words, for the operator.
+    Refused(String),
+}
+
+/// Listens for as long as the process lives.
+pub(crate) fn listen(shared: &Arc<Shared>) -> io::Result<()> {
+    let path = shared.layout.proxy_socket();
+    // The lock is held, so a socket that exists is a dead proxy's.
+    std::fs::remove_file(&path)
+        .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+    let listener = UnixListener::bind(&path)?;
+    // Who may speak is decided by credentials, so that the server needs no group in common.
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+    let shared = shared.clone();
+    let accept = move || {
+        for connection in listener.incoming() {
+            let shared = shared.clone();
+            let serve = move |connection: UnixStream| {
+                if let Err(error) = serve(&shared, &connection) {
+                    tracing::warn!(%error, "control connection");
+                }
+            };
+            let started = connection.and_then(|connection| {
+                thread::Builder::new().name("control".into()).spawn(move || serve(connection))
+            });
+            if let Err(error) = started {
+                tracing::warn!(%error, "control socket");
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    };
+    thread::Builder::new().name("control".into()).spawn(accept)?;
+    Ok(())
+}
+
+fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
+    let uid = rustix::net::sockopt::socket_peercred(connection)?.uid.as_raw();
+    let own = rustix::process::geteuid().as_raw();
+    let is_allowed = uid == 0 || uid == own || Some(uid) == shared.allowed_uid;
+    let mut reader = BufReader::new(connection);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if reader.by_ref().take(MAX_LINE).read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let answer = if is_allowed {
+            match serde_json::from_str(&line) {
+                Ok(request) => answer(shared, request),
+                Err(error) => Answer::Refused(format!("not a request: {error}")),
+            }
+        } else {
+            Answer::Refused(format!("user {uid} may not control this proxy"))
+        };
+        let mut bytes = serde_json::to_vec(&answer)?;
+        bytes.push(b'\n');
+        (&mut &*connection).write_all(&bytes)?;
+    }
+}
+
+fn answer(shared: &Shared, request: Request) -> Answer {
+    let registry = &shared.registry;
+    match request {
+        Request::Replace { table } => registry.replace(table),
+        Request::Put { service } => registry.put(service),
+        Request::Remove { name } => registry.remove(&name),
+        Request::Drain { upstreams, deadline_ms } => return drain(shared, &upstreams, deadline_ms),
+        Request::Status => return Answer::Status(registry.status()),
+    }
+    shared.table_changed();
+    Answer::Done
+}
+
+/// Waits until these upstreams are left alone, then cuts what remains.
+fn drain(shared: &Shared, ids: &[String], deadline_ms: u64) -> Answer {
+    let leaving = match shared.registry.leaving(ids) {
+        Ok(leaving) => leaving,
+        Err(error) => return Answer::Refused(error.to_string()),
+    };
+    // Idle connections go at once; the threads were told so at the change, and are again in case one was busy.
+    shared.tidy();
+    let is_over = || leaving.iter().all(|upstream| upstream.is_unused());
+    if wait(Duration::from_millis(deadline_ms), is_over) {
+        return Answer::Drained(Drained { cut: 0 });
+    }
+    let cut = leaving.iter().map(|upstream| u64::from(upstream.in_flight())).sum();
+    leaving.iter().for_each(|upstream| upstream.cut());
+    // The threads cut at their next tick; a thread that is stuck must not hold up a deployment.
+    wait(crate::deadline::TICK * 4, is_over);
+    Answer::Drained(Drained { cut })
+}
+
+fn wait(limit: Duration, is_over: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    while !is_over() {
+        if start.elapsed() >= limit {
+            return false;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+    true
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the proxy keeps on disk: its lock, and its last table so that it can start while nobody can tell it one.
+//!
+//! Invariant: the table's file is always one whole version: written beside, synced, renamed.
+
+use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
+use hop3_core::route::RouteTable;
+use std::fs::{self, File};
+use std::io::{self, Write};
+
+/// Another proxy works for this root.
+#[derive(Debug, thiserror::Error)]
+#[error("a proxy is already running for {root}")]
+pub struct AlreadyRunning {
+    pub root: String,
+}
+
+pub(crate) fn lock(layout: &Layout) -> anyhow::Result<RoleLock> {
+    fs::create_dir_all(layout.run_of("proxy"))?;
+    let taken = RoleLock::take(&layout.lock_of("proxy"))?;
+    Ok(taken.ok_or_else(|| AlreadyRunning { root: layout.root().display().to_string() })?)
+}
+
+/// The last table; empty when there is none. A damaged one is told and left aside: serving nothing is better than
+/// not starting, since the server sends its own table as soon as it can.
+pub(crate) fn load(layout: &Layout) -> RouteTable {
+    let path = layout.proxy_table();
+    let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+    read.unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            tracing::error!(path = %path.display(), %error, "the saved route table cannot be read");
+        }
+        RouteTable::default()
+    })
+}
+
+pub(crate) fn save(layout: &Layout, table: &RouteTable) -> io::Result<()> {
+    let path = layout.proxy_table();
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    let mut bytes = serde_json::to_vec(table)?;
+    bytes.push(b'\n');
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, &path)
+}

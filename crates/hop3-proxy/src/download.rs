@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The way down: an upstream's response, from its first byte to its last, to the client.
+//!
+//! Invariant: each piece leaves as soon as it was read (server-sent events need it), and the end of a body is told
+//! to the client only when the upstream told it to us.
+
+use crate::buffer::{Buffer, with_scratch};
+use crate::http1::body::{Body, Framing};
+use crate::http1::forward::Request;
+use crate::http1::header::may_be_complete;
+use crate::http1::response::{self, Response};
+use crate::stream::Stream;
+use crate::upload::write_now;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+/// How a response failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DownloadError {
+    /// The upstream closed the connection without a single byte.
+    Silent,
+    /// The upstream broke off within a head, or sent nonsense. The client has got nothing final.
+    BadHead,
+    /// The upstream broke off within a body.
+    Truncated,
+    /// The client is gone.
+    Client,
+}
+
+/// The two ends of an exchange, seen from the response.
+pub(crate) struct Download<'a> {
+    pub(crate) upstream: &'a Stream,
+    pub(crate) client: &'a Stream,
+    pub(crate) request: &'a Request,
+    pub(crate) client_may_stay: bool,
+    pub(crate) head_bytes: usize,
+    /// The status, once a final head is on its way to the client.
+    pub(crate) answered: &'a Cell<u16>,
+    /// False when the upstream sent more than its response.
+    pub(crate) is_clean: Cell<bool>,
+}
+
+impl Download<'_> {
+    /// Brings the response down. What the upstream sent after a 101 stays in `pending`.
+    pub(crate) async fn run(
+        &self,
+        pending: &mut Buffer,
+        moved: impl Fn(),
+    ) -> Result<Response, DownloadError> {
+        let mut out = Buffer::default();
+        loop {
+            let response = poll_fn(|cx| self.poll_head(cx, pending, &mut out)).await?;
+            if response.is_interim() {
+                if self.request.is_http10 {
+                    out.release();
+                }
+                self.flush(&mut out, &moved).await?;
+                continue;
+            }
+            self.answered.set(response.status);
+            moved();
+            let mut body = Body::new(response.length);
+            if response.status != 101 {
+                take_pending(pending, &mut body, response.framing, &mut out)?;
+            }
+            self.flush(&mut out, &moved).await?;
+            while !body.is_done() {
+                poll_fn(|cx| self.poll_body(cx, &mut body, response.framing, &mut out)).await?;
+                moved();
+                self.flush(&mut out, &moved).await?;
+            }
+            return Ok(response);
+        }
+    }
+
+    async fn flush(&self, out: &mut Buffer, moved: &impl Fn()) -> Result<(), DownloadError> {
+        let mut sent = 0;
+        while sent < out.len() {
+            let count = poll_fn(|cx| self.client.poll_write(cx, &out[sent..])).await;
+            sent += count.map_err(|_| DownloadError::Client)?;
+            moved();
+        }
+        out.release();
+        Ok(())
+    }
+
+    /// Reads until a head is complete; it is appended to `out`, what follows it to `pending`.
+    fn poll_head(
+        &self,
+        cx: &mut Context,
+        pending: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Poll<Result<Response, DownloadError>> {
+        if let Some(response) = self.parse(pending, out)? {
+            pending.consume(response.bytes);
+            return Poll::Ready(Ok(response));
+        }
+        loop {
+            let found = ready!(with_scratch(|scratch| {
+                let Ok(count) = ready!(self.upstream.poll_read(cx, scratch)) else {
+                    return Poll::Ready(Err(end_of_head(pending)));
+                };
+                if count == 0 {
+                    return Poll::Ready(Err(end_of_head(pending)));
+                }
+                Poll::Ready(self.head_from(&scratch[..count], pending, out))
+            }))?;
+            if let Some(response) = found {
+                return Poll::Ready(Ok(response));
+            }
+        }
+    }
+
+    fn head_from(
+        &self,
+        read: &[u8],
+        pending: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<Option<Response>, DownloadError> {
+        if !pending.is_empty() {
+            let before = pending.len();
+            pending.open().extend_from_slice(read);
+            if !may_be_complete(pending, before) {
+                return Ok(None);
+            }
+            let Some(response) = self.parse(pending, out)? else { return Ok(None) };
+            pending.consume(response.bytes);
+            return Ok(Some(response));
+        }
+        let response = self.parse(read, out)?;
+        let rest = response.as_ref().map_or(read, |response| &read[response.bytes..]);
+        if !rest.is_empty() {
+            pending.open().extend_from_slice(rest);
+        }
+        Ok(response)
+    }
+
+    fn parse(&self, input: &[u8], out: &mut Buffer) -> Result<Option<Response>, DownloadError> {
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let found = response::rewrite(input, self.request, self.client_may_stay, out.open());
+        match found.map_err(|_| DownloadError::BadHead)? {
+            None if input.len() > self.head_bytes => Err(DownloadError::BadHead),
+            found => Ok(found),
+        }
+    }
+
+    fn poll_body(
+        &self,
+        cx: &mut Context,
+        body: &mut Body,
+        framing: Framing,
+        out: &mut Buffer,
+    ) -> Poll<Result<(), DownloadError>> {
+        with_scratch(|scratch| {
+            // A reset is not an end, even where the end of the connection is the end of the body.
+            let count = ready!(self.upstream.poll_read(cx, scratch)).map_err(|_| DownloadError::Truncated)?;
+            if count == 0 {
+                if !body.ends_at_close() {
+                    return Poll::Ready(Err(DownloadError::Truncated));
+                }
+                framing.finish(out.open(), b"");
+                return Poll::Ready(Ok(()));
+            }
+            let mut trailers = Vec::new();
+            let piece =
+                body.take(&mut scratch[..count], &mut trailers).map_err(|_| DownloadError::Truncated)?;
+            let mut data = &scratch[..piece.data];
+            if framing == Framing::Raw {
+                data = &data[write_now(self.client, cx, data).map_err(|_| DownloadError::Client)?..];
+            }
+            if !data.is_empty() {
+                framing.write(out.open(), data);
+            }
+            if body.is_done() && framing == Framing::Chunked {
+                framing.finish(out.open(), &trailers);
+            }
+            self.is_clean.set(piece.consumed == count);
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+fn end_of_head(pending: &Buffer) -> DownloadError {
+    if pending.is_empty() { DownloadError::Silent } else { DownloadError::BadHead }
+}
+
+/// Body bytes that came together with the head leave together with it.
+fn take_pending(
+    pending: &mut Buffer,
+    body: &mut Body,
+    framing: Framing,
+    out: &mut Buffer,
+) -> Result<(), DownloadError> {
+    if pending.is_empty() || body.is_done() {
+        return Ok(());
+    }
+    let mut trailers = Vec::new();
+    let piece = body.take(pending, &mut trailers).map_err(|_| DownloadError::BadHead)?;
+    framing.write(out.open(), &pending[..piece.data]);
+    if body.is_done() {
+        framing.finish(out.open(), &trailers);
+    }
+    pending.consume(piece.consumed);
+    Ok(())
+}

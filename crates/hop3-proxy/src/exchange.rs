@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One request brought to an upstream and its response brought back, over as many attempts as are safe.
+//!
+//! When is another attempt safe?
+//! ```text
+//! connect failed                     always: nothing was sent. The route is looked up anew each time, since a
+//!                                    deployment replaces instances while requests are looking for them
+//! kept connection, no byte back      idempotent and all that was sent is still here; or nothing was sent
+//! fresh connection, no byte back     the same, once
+//! any byte of a response arrived     never
+//! ```
+//! A kernel may take bytes for a connection that the upstream has already closed, so a request that is not
+//! idempotent cannot know whether it was carried out: it uses fresh connections and kept ones that were found open
+//! right before (`pool`), and is never repeated once bytes were taken.
+
+use crate::buffer::Buffer;
+use crate::client::{After, Client};
+use crate::deadline::Verdict;
+use crate::download::{Download, DownloadError};
+use crate::http1::forward::Request;
+use crate::http1::request::{BAD_CHUNK, BODY_TOO_SLOW};
+use crate::http1::response::Response;
+use crate::page::{self, Page};
+use crate::pool::Connection;
+use crate::table::{LivePool, LiveTarget};
+use crate::upload::{Upload, UploadError};
+use crate::upstream::{InFlight, Open};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// How a whole exchange ended, for the connection loop and the figures.
+pub(crate) struct Ended {
+    pub(crate) status: u16,
+    pub(crate) after: After,
+}
+
+enum Attempt {
+    Ended(Ended),
+    NotConnected,
+    /// Nothing came back, and the request may be sent again.
+    Again,
+    Answer(Page),
+}
+
+/// Brings a request, whose rewritten head is `head`, to an upstream of its route.
+pub(crate) async fn forward(client: &mut Client, request: &Request, head: Buffer) -> Ended {
+    let keep = if request.is_idempotent { client.worker.limits.replay_bytes } else { 0 };
+    let mut upload = Upload::new(head, request.length, keep);
+    let mut search = Search::default();
+    let page = loop {
+        let (pool, in_flight) = match pick(client, request, &upload.out) {
+            Ok(picked) => picked,
+            Err(page) => break page,
+        };
+        search.picked(in_flight.upstream().is_healthy());
+        let upstream = in_flight.upstream().clone();
+        client.watch.hold(Some(in_flight));
+        let attempt = match connect(client, &pool, &upstream, &search, request.is_idempotent).await {
+            Some(connection) => attempt(client, request, &mut upload, &pool, connection).await,
+            None => Attempt::NotConnected,
+        };
+        match attempt {
+            Attempt::Ended(ended) => return ended,
+            Attempt::Answer(page) => break page,
+            Attempt::Again if search.may_repeat() && upload.rewind() => {}
+            Attempt::Again => break page::BROKEN,
+            Attempt::NotConnected => {
+                upstream.failed();
+                client.watch.hold(None);
+                if !search.goes_on(client, &pool).await {
+                    break page::DOWN;
+                }
+            }
+        }
+    };
+    client.watch.hold(None);
+    let (is_read, head) = (upload.body.is_done(), if upload.is_whole() { &upload.out[..] } else { &[] });
+    Ended { status: page.status, after: client.page(page, request, head, is_read).await }
+}
+
+/// Looks the route up in the table of this moment and takes the least busy upstream.
+fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool>, InFlight), Page> {
+    let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+    loop {
+        let table = client.worker.registry.table();
+        let service = table.service(&head[request.host.clone()]).ok_or(page::UNKNOWN_HOST)?;
+        let route = service.route(path).ok_or(page::NO_ROUTE)?;
+        let pool = match &route.target {
+            LiveTarget::Upstreams(pool) => pool,
+            // It became something else while this request was looking for an instance.
+            LiveTarget::Static(_) => return Err(page::STARTING),
+            LiveTarget::Page(page) => return Err((*page).into()),
+        };
+        let upstream = pool.pick(client.worker.turn()).ok_or(page::STARTING)?;
+        // Refused when it has left the table since; the table of now is another one then.
+        if let Some(in_flight) = upstream.enter() {
+            return Ok((pool.clone(), in_flight));
+        }
+    }
+}
+
+/// How one request's search for a willing upstream goes.
+#[derive(Default)]
+struct Search {
+    /// Only fresh connections from now on.
+    wants_fresh: bool,
+    repeats: u32,
+    refused: usize,
+    had_hope: bool,
+    until: Option<Instant>,
+    pause: Duration,
+}
+
+impl Search {
+    fn picked(&mut self, is_healthy: bool) {
+        self.had_hope |= is_healthy;
+    }
+
+    /// One repetition for a kept connection gone stale, one for an instance that died under the request.
+    fn may_repeat(&mut self) -> bool {
+        self.wants_fresh = true;
+        self.repeats += 1;
+        self.repeats <= 2
+    }
+
+    /// After a refused connection. Waits when there is no healthy upstream left, since the table may be changing;
+    /// but a pool known to be down from the start gets a quick answer.
+    async fn goes_on(&mut self, client: &Client, pool: &LivePool) -> bool {
+        self.refused += 1;
+        let patience = client.worker.limits.connect_patience;
+        let until = *self.until.get_or_insert_with(|| Instant::now() + patience);
+        if !self.had_hope {
+            return self.refused < pool.upstreams.len().min(3);
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        if !pool.upstreams.iter().any(|upstream| upstream.is_healthy()) {
+            self.pause = (self.pause * 2).clamp(Duration::from_millis(5), Duration::from_millis(100));
+            tokio::time::sleep(self.pause).await;
+        }
+        true
+    }
+}
+
+async fn connect(
+    client: &Client,
+    pool: &LivePool,
+    upstream: &Arc<crate::upstream::Upstream>,
+    search: &Search,
+    is_idempotent: bool,
+) -> Option<Connection> {
+    if !search.wants_fresh
+        && let Some(kept) = client.worker.pool.take(upstream, !is_idempotent)
+    {
+        return Some(kept);
+    }
+    let open = Open::count(upstream);
+    let connecting = crate::stream::Stream::connect(&upstream.address);
+    let stream = match pool.timeouts.connect_ms {
+        0 => connecting.await.ok()?,
+        limit => tokio::time::timeout(Duration::from_millis(limit), connecting).await.ok()?.ok()?,
+    };
+    Some(Connection { stream, open, is_used: false })
+}
+
+/// Where the two directions stood when the attempt ended.
+enum Outcome {
+    Response(Result<Response, DownloadError>),
+    Upload(UploadError),
+    Late(Verdict),
+}
+
+async fn attempt(
+    client: &mut Client,
+    request: &Request,
+    upload: &mut Upload,
+    pool: &LivePool,
+    connection: Connection,
+) -> Attempt {
+    let worker = client.worker.clone();
+    let watch = client.watch.clone();
+    let limit = |ms| worker.deadlines.set(&watch, Duration::from_millis(ms));
+    let moved = || limit(pool.timeouts.idle_ms);
+    let answered = Cell::new(0);
+    let is_uploaded = Cell::new(false);
+    let mut leftover = Buffer::default();
+    let download = Download {
+        upstream: &connection.stream,
+        client: &client.stream,
+        request,
+        client_may_stay: worker.may_stay(),
+        head_bytes: worker.limits.head_bytes,
+        answered: &answered,
+        is_clean: Cell::new(true),
+    };
+    let outcome = {
+        moved();
+        let mut up = pin!(upload.run(&client.stream, &mut client.pending, &connection.stream, moved));
+        let mut down = pin!(download.run(&mut leftover, moved));
+        let mut is_sending = true;
+        poll_fn(|cx| {
+            if is_sending && let Poll::Ready(result) = up.as_mut().poll(cx) {
+                is_sending = false;
+                match result {
+                    Ok(()) => is_uploaded.set(true),
+                    // It may have answered before it closed; the way down will tell.
+                    Err(UploadError::Upstream) => {}
+                    Err(error) => return Poll::Ready(Outcome::Upload(error)),
+                }
+                if answered.get() == 0 {
+                    limit(pool.timeouts.response_ms);
+                }
+            }
+            if let Poll::Ready(result) = down.as_mut().poll(cx) {
+                return Poll::Ready(Outcome::Response(result));
+            }
+            watch.poll(cx).map(Outcome::Late)
+        })
+        .await
+    };
+    let is_clean = download.is_clean.get();
+    let seen = Seen { is_uploaded: is_uploaded.get(), answered: answered.get(), is_clean };
+    match outcome {
+        Outcome::Response(Ok(response)) => {
+            Attempt::Ended(finish(client, &response, connection, seen, leftover).await)
+        }
+        Outcome::Response(Err(error)) => broken(client, request, upload, &connection, (error, seen.answered)),
+        Outcome::Upload(UploadError::BadChunk) if seen.answered == 0 => Attempt::Answer(BAD_CHUNK.into()),
+        Outcome::Upload(_) => Attempt::Ended(cut_off(client, seen.answered)),
+        Outcome::Late(_) if seen.answered != 0 => Attempt::Ended(cut_off(client, seen.answered)),
+        Outcome::Late(Verdict::Cut) => Attempt::Answer(page::DOWN),
+        Outcome::Late(Verdict::TimedOut) if seen.is_uploaded || upload.is_blocked() => {
+            Attempt::Answer(page::TOO_SLOW)
+        }
+        Outcome::Late(Verdict::TimedOut) => Attempt::Answer(BODY_TOO_SLOW.into()),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seen {
+    is_uploaded: bool,
+    answered: u16,
+    is_clean: bool,
+}
+
+/// A response arrived whole.
+async fn finish(
+    client: &mut Client,
+    response: &Response,
+    connection: Connection,
+    seen: Seen,
+    leftover: Buffer,
+) -> Ended {
+    connection.open.upstream().heard();
+    if response.status == 101 {
+        client.tunnel(&connection.stream, leftover).await;
+        client.watch.hold(None);
+        return Ended { status: 101, after: After::Close };
+    }
+    client.watch.hold(None);
+    if seen.is_uploaded && seen.is_clean && response.upstream_stays && leftover.is_empty() {
+        client.worker.pool.give(connection, &client.worker.limits);
+    }
+    let after = match (seen.is_uploaded, response.client_stays) {
+        // The rest of the body is still coming; a close now would reset the response away.
+        (false, _) => After::Linger,
+        (true, true) => After::Stay,
+        (true, false) => After::Close,
+    };
+    Ended { status: response.status, after }
+}
+
+/// No whole response came.
+fn broken(
+    client: &Client,
+    request: &Request,
+    upload: &Upload,
+    connection: &Connection,
+    (error, status): (DownloadError, u16),
+) -> Attempt {
+    let upstream = connection.open.upstream();
+    if !connection.is_used && error != DownloadError::Client {
+        upstream.failed();
+    }
+    match error {
+        DownloadError::Client => Attempt::Ended(cut_off(client, status)),
+        _ if status != 0 => Attempt::Ended(cut_off(client, status)),
+        DownloadError::Silent if !upload.has_sent() || request.is_idempotent => Attempt::Again,
+        _ => Attempt::Answer(page::BROKEN),
+    }
+}
+
+/// The client must not take what it got for the whole: the connection is reset.
+fn cut_off(client: &Client, status: u16) -> Ended {
+    client.stream.abort();
+    client.watch.hold(None);
+    Ended { status, after: After::Close }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Static files: a path beneath a root becomes a response. Reading order: `path`, `find`, `condition`, `serve`.
+
+mod condition;
+mod find;
+mod media;
+mod path;
+mod serve;
+
+pub(crate) use serve::{Place, serve};
+
+#[cfg(test)]
+mod tests;

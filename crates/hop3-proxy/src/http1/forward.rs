@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What an upstream receives: the request's head, rewritten.
+//!
+//! Invariant: headers about the way a request came (`X-Forwarded-*` and relatives) are ours alone; a client's own
+//! are dropped, in every spelling that an environment-variable gateway would fold into the same key.
+
+use super::body::Length;
+use super::header::{is, push_line};
+use super::request::Head;
+use httparse::Header;
+use std::ops::Range;
+
+/// What the proxy knows of the way a request came.
+pub(crate) struct Origin<'a> {
+    pub(crate) peer: &'a str,
+    pub(crate) scheme: &'static str,
+    /// Used when the client sent none.
+    pub(crate) request_id: &'a str,
+}
+
+/// The facts of a request whose head lies rewritten in a buffer of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) host: Range<usize>,
+    pub(crate) path: Range<usize>,
+    pub(crate) length: Length,
+    pub(crate) is_http10: bool,
+    pub(crate) is_head: bool,
+    /// Doing it twice is the same as doing it once (RFC 9110, 9.2.2).
+    pub(crate) is_idempotent: bool,
+    pub(crate) upgrade: bool,
+    pub(crate) keep_alive: bool,
+}
+
+impl Request {
+    pub(crate) fn has_no_body(&self) -> bool {
+        matches!(self.length, Length::None | Length::Exact(0))
+    }
+}
+
+/// Appends the head as the upstream shall see it.
+pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request {
+    let start = out.len();
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    let path = start + head.method.len() + 1;
+    out.extend_from_slice(head.path.as_bytes());
+    let path = path..out.len();
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    let host = out.len()..out.len() + head.host.len();
+    out.extend_from_slice(head.host);
+    out.extend_from_slice(b"\r\n");
+    let mut request_id = None;
+    for header in head.headers {
+        if is(header, "x-request-id") {
+            request_id = request_id.or(Some(header.value).filter(|value| is_sane_id(value)));
+        } else if !is_dropped(header, head) {
+            push_line(out, header.name, header.value);
+        }
+    }
+    if head.length == Length::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if head.upgrade {
+        push_upgrade(out, head.headers);
+    }
+    push_line(out, "X-Forwarded-For", origin.peer.as_bytes());
+    push_line(out, "X-Forwarded-Proto", origin.scheme.as_bytes());
+    push_line(out, "X-Forwarded-Host", head.host);
+    push_line(out, "X-Request-Id", request_id.unwrap_or(origin.request_id.as_bytes()));
+    out.extend_from_slice(b"\r\n");
+    Request {
+        host,
+        path,
+        length: head.length,
+        is_http10: head.is_http10,
+        is_head: head.method == "HEAD",
+        is_idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE") && !head.upgrade,
+        upgrade: head.upgrade,
+        keep_alive: !head.connection.close && (!head.is_http10 || head.connection.keep_alive),
+    }
+}
+
+fn is_dropped(header: &Header, head: &Head) -> bool {
+    let name = header.name;
+    is(header, "host")
+        || is_forged(name)
+        // Gateways that make variables of headers cannot tell `_` from `-`: `Content_Length` would pass for the real one.
+        || name.contains('_')
+        || (is(header, "expect") && !head.expects_continue)
+        || head.connection.strips(header)
+}
+
+/// Headers a client sends to look like somebody else, or that change what a gateway does (`Proxy`: "httpoxy").
+fn is_forged(name: &str) -> bool {
+    const PREFIX: &[u8] = b"x-forwarded-";
+    let starts = name.len() > PREFIX.len() && name.as_bytes()[..PREFIX.len()].eq_ignore_ascii_case(PREFIX);
+    starts
+        || ["forwarded", "x-real-ip", "proxy", "http2-settings"].iter().any(|n| name.eq_ignore_ascii_case(n))
+}
+
+fn push_upgrade(out: &mut Vec<u8>, headers: &[Header]) {
+    out.extend_from_slice(b"Connection: Upgrade\r\n");
+    for header in headers.iter().filter(|h| is(h, "upgrade")) {
+        push_line(out, "Upgrade", header.value);
+    }
+}
+
+fn is_sane_id(value: &[u8]) -> bool {
+    (1..=128).contains(&value.len())
+        && value.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Limits`: every bound a client or an upstream can run into, with its default.
+//!
+//! All memory a connection may hold follows from these: one request head and one piece of body each way.
+
+use std::time::Duration;
+
+/// More header lines than this are answered 431. A constant because the parser's table lies on the stack.
+pub const MAX_HEADERS: usize = 100;
+
+/// A chunk's size line, extensions included. Longer ones are an attack.
+pub(crate) const MAX_CHUNK_LINE: usize = 256;
+
+/// All trailers of one body together.
+pub(crate) const MAX_TRAILERS: usize = 8 << 10;
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Request line and headers together; more is answered 431. The same bound holds for response heads.
+    pub head_bytes: usize,
+    /// The request target; more is answered 414.
+    pub target_bytes: usize,
+    /// From the first byte of a head to its last; then 408.
+    pub head_timeout: Duration,
+    /// How long a client connection may wait between requests.
+    pub idle_timeout: Duration,
+    /// How long an upgraded connection may be silent both ways.
+    pub tunnel_idle_timeout: Duration,
+    /// How long a request may look for an upstream that accepts a connection.
+    pub connect_patience: Duration,
+    /// How long an upstream connection is kept for the next request.
+    pub pool_idle_timeout: Duration,
+    /// Idle connections kept for one upstream by one thread.
+    pub pool_size: usize,
+    /// A request body up to this size is kept to be sent again when the method allows it.
+    pub replay_bytes: usize,
+    /// After SIGTERM: how long requests under way may take.
+    pub stop_grace: Duration,
+    /// Between two active health checks of a pool that has a health path.
+    pub probe_interval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            head_bytes: 32 << 10,
+            target_bytes: 8 << 10,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            tunnel_idle_timeout: Duration::from_secs(3600),
+            connect_patience: Duration::from_secs(2),
+            pool_idle_timeout: Duration::from_secs(30),
+            pool_size: 256,
+            replay_bytes: 64 << 10,
+            stop_grace: Duration::from_secs(10),
+            probe_interval: Duration::from_secs(5),
+        }
+    }
+}

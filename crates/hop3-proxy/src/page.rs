@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The pages of the proxy's own: when there is nobody to ask, or nobody who answers. HTML, JSON or plain text, as
+//! the client prefers.
+//!
+//! Invariant: a page says what a visitor can do, and nothing about what runs here: no names, addresses or versions.
+
+use crate::http1::request::Refusal;
+use crate::http1::response::{push_connection, push_status};
+
+/// What a visitor is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    code: &'static str,
+    title: &'static str,
+    detail: &'static str,
+    /// Seconds for `Retry-After`; 0 for none.
+    retry_secs: u8,
+}
+
+const fn page(
+    status: u16,
+    code: &'static str,
+    title: &'static str,
+    detail: &'static str,
+    retry_secs: u8,
+) -> Page {
+    Page { status, code, title, detail, retry_secs }
+}
+
+pub(crate) const UNKNOWN_HOST: Page = page(
+    404,
+    "proxy.unknown-host",
+    "There is nothing at this address",
+    "No application answers for this host name. Check the address; if it is yours, add the domain to the application.",
+    0,
+);
+pub(crate) const NO_ROUTE: Page = page(
+    404,
+    "proxy.no-route",
+    "There is nothing at this path",
+    "The application of this host name does not answer for this path.",
+    0,
+);
+pub(crate) const NOT_FOUND: Page =
+    page(404, "proxy.not-found", "Page not found", "There is no file at this path.", 0);
+pub(crate) const NOT_DEPLOYED: Page = page(
+    503,
+    "proxy.not-deployed",
+    "Not deployed yet",
+    "The application exists and has no release yet. It appears here after its first deployment.",
+    30,
+);
+pub(crate) const STOPPED: Page = page(
+    503,
+    "proxy.stopped",
+    "Stopped",
+    "The application has been stopped on purpose. It comes back when its owner starts it.",
+    30,
+);
+pub(crate) const STARTING: Page =
+    page(503, "proxy.starting", "Starting", "The application is starting. Try again in a few seconds.", 2);
+pub(crate) const DOWN: Page = page(
+    503,
+    "proxy.down",
+    "The application does not answer",
+    "It may be restarting. Try again in a few seconds.",
+    5,
+);
+pub(crate) const BROKEN: Page = page(
+    502,
+    "proxy.bad-answer",
+    "The application broke off",
+    "It ended the connection before it had answered, or its answer was malformed. The request may have been carried out.",
+    0,
+);
+pub(crate) const TOO_SLOW: Page = page(
+    504,
+    "proxy.too-slow",
+    "The application took too long",
+    "It did not answer in time. The request may have been carried out.",
+    0,
+);
+pub(crate) const METHOD_NOT_ALLOWED: Page =
+    page(405, "proxy.method-not-allowed", "Method not allowed", "Only GET and HEAD are possible here.", 0);
+pub(crate) const BAD_PATH: Page =
+    page(400, "proxy.bad-path", "Bad path", "The path is malformed or leads outside.", 0);
+pub(crate) const UNREADABLE: Page =
+    page(500, "proxy.unreadable", "The file cannot be read", "The server's log says why.", 0);
+
+impl From<Refusal> for Page {
+    fn from(refusal: Refusal) -> Page {
+        page(refusal.status, "proxy.refused", "The request cannot be served", refusal.reason, 0)
+    }
+}
+
+impl From<hop3_core::route::Page> for Page {
+    fn from(page: hop3_core::route::Page) -> Page {
+        match page {
+            hop3_core::route::Page::NotDeployed => NOT_DEPLOYED,
+            hop3_core::route::Page::Stopped => STOPPED,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Html,
+    Json,
+    Text,
+}
+
+/// How a page goes out.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) accept: &'a str,
+    pub(crate) is_head: bool,
+    pub(crate) is_http10: bool,
+    pub(crate) stays: bool,
+}
+
+impl Page {
+    /// Appends the whole response.
+    pub(crate) fn write(&self, manner: Manner, out: &mut Vec<u8>) {
+        let format = preferred(manner.accept);
+        let body = self.body(format);
+        push_status(out, self.status, reason(self.status));
+        let media = match format {
+            Format::Html => "text/html; charset=utf-8",
+            Format::Json => "application/json",
+            Format::Text => "text/plain; charset=utf-8",
+        };
+        let mut head = format!("Content-Type: {media}\r\nContent-Length: {}\r\n", body.len());
+        head += "Cache-Control: no-store\r\n";
+        if self.retry_secs > 0 {
+            head += &format!("Retry-After: {}\r\n", self.retry_secs);
+        }
+        if self.status == 405 {
+            head += "Allow: GET, HEAD\r\n";
+        }
+        out.extend_from_slice(head.as_bytes());
+        push_connection(out, manner.stays, manner.is_http10);
+        out.extend_from_slice(b"\r\n");
+        if !manner.is_head {
+            out.extend_from_slice(body.as_bytes());
+        }
+    }
+
+    fn body(&self, format: Format) -> String {
+        let Page { status, code, title, detail, .. } = self;
+        match format {
+            Format::Text => format!("{status} {title}\n{detail}\n"),
+            Format::Json => {
+                let fields =
+                    serde_json::json!({ "status": status, "code": code, "title": title, "detail": detail });
+                format!("{fields}\n")
+            }
+            Format::Html => format!(
+                "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+                 <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n\
+                 <style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem;\
+                 color:#1b1b1f;background:#fff}}h1{{font-size:1.6rem;margin:0}}p{{color:#55555f}}small{{color:#8a8a94}}\
+                 @media(prefers-color-scheme:dark){{body{{background:#17171a;color:#eee}}p{{color:#aaa}}}}</style>\n\
+                 <h1>{title}</h1>\n<p>{detail}</p>\n<small>{status}</small>\n</html>\n"
+            ),
+        }
+    }
+}
+
+/// The first of the three kinds that `Accept` names; text when it names none, as `curl` does.
+fn preferred(accept: &str) -> Format {
+    for part in accept.split(',') {
+        let media = part.split(';').next().unwrap_or("").trim();
+        match media {
+            "text/html" | "application/xhtml+xml" => return Format::Html,
+            "application/json" | "application/problem+json" => return Format::Json,
+            "text/plain" => return Format::Text,
+            _ => {}
+        }
+    }
+    Format::Text
+}
+
+/// Reason phrases of the statuses the proxy itself answers.
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Registry`: the one place where the table changes. Builds the next version beside the current one, makes it
+//! current with one pointer swap, and only then retires the upstreams nobody routes to any more.
+//!
+//! Invariant: an upstream in the current table is never retired; see `upstream` for what that gives a drain.
+
+use crate::table::{LivePool, LiveRoute, LiveService, LiveTarget, Table};
+use crate::upstream::Upstream;
+use arc_swap::ArcSwap;
+use hop3_core::driver::ProxyStatus;
+use hop3_core::route::{Address, RouteTable, Service, Target};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    current: ArcSwap<Table>,
+    writer: Mutex<Writer>,
+}
+
+#[derive(Default)]
+struct Writer {
+    services: HashMap<String, Arc<LiveService>>,
+    /// Upstreams of the current table, and how many routes name each.
+    upstreams: HashMap<(String, Address), (Arc<Upstream>, usize)>,
+    /// Out of the table, with connections left.
+    retired: Vec<Arc<Upstream>>,
+}
+
+/// An upstream was to be drained that requests are still routed to.
+#[derive(Debug, thiserror::Error)]
+#[error("upstream {0} is still in the table")]
+pub(crate) struct StillRouted(pub(crate) String);
+
+impl Registry {
+    pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+        self.current.load()
+    }
+
+    pub(crate) fn replace(&self, table: RouteTable) {
+        self.change(|writer, next| {
+            let kept: HashSet<&str> = table.services.iter().map(|s| s.name.as_str()).collect();
+            let gone: Vec<String> =
+                writer.services.keys().filter(|name| !kept.contains(name.as_str())).cloned().collect();
+            for name in gone {
+                writer.remove(next, &name);
+            }
+            for service in table.services {
+                writer.put(next, service);
+            }
+        });
+    }
+
+    pub(crate) fn put(&self, service: Service) {
+        self.change(|writer, next| writer.put(next, service));
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.change(|writer, next| writer.remove(next, name));
+    }
+
+    fn change(&self, edit: impl FnOnce(&mut Writer, &mut Table)) {
+        let mut writer = self.lock();
+        let mut next = Table::clone(&self.current.load());
+        edit(&mut writer, &mut next);
+        self.current.store(Arc::new(next));
+        writer.retire();
+    }
+
+    /// The upstreams of these names that have left the table and may still be busy.
+    pub(crate) fn leaving(&self, ids: &[String]) -> Result<Vec<Arc<Upstream>>, StillRouted> {
+        let writer = self.lock();
+        if let Some((id, _)) = writer.upstreams.keys().find(|(id, _)| ids.contains(id)) {
+            return Err(StillRouted(id.clone()));
+        }
+        Ok(writer.retired.iter().filter(|upstream| ids.contains(&upstream.id)).cloned().collect())
+    }
+
+    /// What must be asked regularly, with the path to ask for.
+    pub(crate) fn probed(&self) -> Vec<Arc<LivePool>> {
+        let writer = self.lock();
+        let routes = writer.services.values().flat_map(|service| &service.routes);
+        let pools = routes.filter_map(|route| match &route.target {
+            LiveTarget::Upstreams(pool) if pool.health_path.is_some() => Some(pool.clone()),
+            _ => None,
+        });
+        pools.collect()
+    }
+
+    pub(crate) fn snapshot(&self) -> RouteTable {
+        let writer = self.lock();
+        let mut services: Vec<Service> = writer.services.values().map(|s| s.source.clone()).collect();
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        RouteTable { services }
+    }
+
+    pub(crate) fn status(&self) -> ProxyStatus {
+        let writer = self.lock();
+        let counters = writer.services.values().map(|service| &service.counters);
+        let (requests, in_flight) =
+            counters.fold((0, 0), |(begun, now), c| (begun + c.begun.load(Relaxed), now + c.in_flight()));
+        let upstreams = writer.upstreams.values().map(|(upstream, _)| upstream);
+        let mut unhealthy: Vec<String> =
+            upstreams.filter(|upstream| !upstream.is_healthy()).map(|upstream| upstream.id.clone()).collect();
+        unhealthy.sort();
+        ProxyStatus { services: writer.services.len() as u64, requests, in_flight, unhealthy }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().expect("no code that holds this lock panics")
+    }
+}
+
+impl Writer {
+    fn put(&mut self, next: &mut Table, service: Service) {
+        let old = self.services.get(&service.name).cloned();
+        if old.as_ref().is_some_and(|old| old.source == service) {
+            // Its hosts may have been taken over by a service that no longer has them.
+            return old.iter().for_each(|old| next.insert(old));
+        }
+        let counters = old.as_ref().map(|old| old.counters.clone()).unwrap_or_default();
+        let routes = self.routes(&service);
+        let live = Arc::new(LiveService { routes, counters, source: service });
+        // The new one first: an upstream that both name is never without a reference.
+        if let Some(old) = old {
+            next.remove(&old);
+            self.release(&old);
+        }
+        next.insert(&live);
+        self.services.insert(live.source.name.clone(), live);
+    }
+
+    fn remove(&mut self, next: &mut Table, name: &str) {
+        if let Some(old) = self.services.remove(name) {
+            next.remove(&old);
+            self.release(&old);
+        }
+    }
+
+    fn routes(&mut self, service: &Service) -> Vec<LiveRoute> {
+        let mut routes: Vec<LiveRoute> = service
+            .routes
+            .iter()
+            .map(|route| LiveRoute {
+                prefix: route.prefix.trim_end_matches('/').to_owned(),
+                target: match &route.target {
+                    Target::Static(files) => LiveTarget::Static(files.clone()),
+                    Target::Page(page) => LiveTarget::Page(*page),
+                    Target::Upstreams(pool) => LiveTarget::Upstreams(Arc::new(LivePool {
+                        upstreams: pool.upstreams.iter().map(|u| self.upstream(&u.id, &u.address)).collect(),
+                        timeouts: pool.timeouts.clone(),
+                        health_path: pool.health_path.clone(),
+                    })),
+                },
+            })
+            .collect();
+        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        routes
+    }
+
+    /// The state of an upstream: the one it has, the one it had, or a new one.
+    fn upstream(&mut self, id: &str, address: &Address) -> Arc<Upstream> {
+        let retired = &mut self.retired;
+        let entry = self.upstreams.entry((id.to_owned(), address.clone())).or_insert_with(|| {
+            let known = retired.iter().position(|u| u.id == id && u.address == *address);
+            let upstream = match known {
+                Some(place) => retired.swap_remove(place),
+                None => Arc::new(Upstream::new(id.to_owned(), address.clone())),
+            };
+            upstream.revive();
+            (upstream, 0)
+        });
+        entry.1 += 1;
+        entry.0.clone()
+    }
+
+    /// Takes back the references a service's routes hold.
+    fn release(&mut self, service: &LiveService) {
+        let pools = service.routes.iter().filter_map(|route| match &route.target {
+            LiveTarget::Upstreams(pool) => Some(pool),
+            _ => None,
+        });
+        for upstream in pools.flat_map(|pool| &pool.upstreams) {
+            let key = (upstream.id.clone(), upstream.address.clone());
+            if let Some(entry) = self.upstreams.get_mut(&key) {
+                entry.1 -= 1;
+                if entry.1 == 0 {
+                    self.upstreams.remove(&key);
+                    self.retired.push(upstream.clone());
+                }
+            }
+        }
+    }
+
+    /// After the swap: those released are told, and those long unused forgotten.
+    fn retire(&mut self) {
+        self.retired.retain(|upstream| !(upstream.is_retired() && upstream.is_unused()));
+        for upstream in &self.retired {
+            upstream.retire();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Stream`: one byte connection, whatever it runs over, read and written through a shared reference by one task.
+//!
+//! A request and its response move at the same time, so both directions must be pollable at once; a `RefCell` held
+//! for one poll gives that for every transport, also for those (TLS) whose halves share state.
+
+use hop3_core::route::Address;
+use rustix::net::RecvFlags;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+pub(crate) enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+pub(crate) struct Stream(RefCell<Transport>);
+
+/// Runs the same expression for every transport.
+macro_rules! each {
+    ($self:expr, $stream:ident => $body:expr) => {
+        match &mut *$self.0.borrow_mut() {
+            Transport::Tcp($stream) => $body,
+            Transport::Unix($stream) => $body,
+        }
+    };
+}
+
+impl Stream {
+    pub(crate) fn tcp(stream: TcpStream) -> Stream {
+        // Without it small responses wait for the reader's delayed acknowledgement. Failure only costs time.
+        stream.set_nodelay(true).ok();
+        Stream(RefCell::new(Transport::Tcp(stream)))
+    }
+
+    pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
+        match address {
+            Address::Tcp(address) => TcpStream::connect(address).await.map(Stream::tcp),
+            Address::Unix(path) => {
+                UnixStream::connect(path).await.map(|s| Stream(RefCell::new(Transport::Unix(s))))
+            }
+        }
+    }
+
+    /// Reads once; 0 is the end.
+    pub(crate) fn poll_read(&self, cx: &mut Context, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(each!(self, stream => Pin::new(stream).poll_read(cx, &mut buffer)))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Writes some; never reports 0 for a non-empty input.
+    pub(crate) fn poll_write(&self, cx: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match ready!(each!(self, stream => Pin::new(stream).poll_write(cx, bytes))) {
+            Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            other => Poll::Ready(other),
+        }
+    }
+
+    pub(crate) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            sent += poll_fn(|cx| self.poll_write(cx, &bytes[sent..])).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the other side that no more is coming.
+    pub(crate) async fn finish(&self) -> io::Result<()> {
+        poll_fn(|cx| each!(self, stream => Pin::new(stream).poll_shutdown(cx))).await
+    }
+
+    /// Asks the kernel whether an idle connection is still good: open, and silent.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut byte = [0_u8; 1];
+        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let seen = self.with_fd(|fd| rustix::net::recv(fd, &mut byte[..], look).map(|_| ()));
+        seen == Err(rustix::io::Errno::WOULDBLOCK)
+    }
+
+    /// Makes the coming drop a reset, so that the other side cannot take what it got for everything.
+    pub(crate) fn abort(&self) {
+        if let Transport::Tcp(stream) = &*self.0.borrow() {
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+        }
+    }
+
+    /// Repeats a non-blocking system call that fills the socket until the socket takes something.
+    pub(crate) async fn write_with(
+        &self,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        poll_fn(|cx| {
+            loop {
+                ready!(self.poll_write_ready(cx))?;
+                match self.try_write_with(&mut call) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            }
+        })
+        .await
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context) -> Poll<io::Result<()>> {
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => stream.poll_write_ready(cx),
+            Transport::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    fn try_write_with(
+        &self,
+        call: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let writable = tokio::io::Interest::WRITABLE;
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
+            Transport::Unix(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
+        }
+    }
+
+    fn with_fd<T>(&self, work: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => work(std::os::fd::AsFd::as_fd(stream)),
+            Transport::Unix(stream) => work(std::os::fd::AsFd::as_fd(stream)),
+        }
+    }
+}

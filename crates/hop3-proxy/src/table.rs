@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Table`: the route table as requests use it. One immutable version answers each look-up.
+//!
+//! Hosts lie in shards that are shared between versions, so changing one service among 10,000 hosts copies a list of
+//! pointers and the one shard that holds its host, and parses nothing anew.
+
+use crate::upstream::Upstream;
+use hop3_core::route::{Page, Service, StaticFiles, Timeouts};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const SHARDS: usize = 256;
+
+type Shard = HashMap<Box<str>, Arc<LiveService>>;
+
+#[derive(Clone)]
+pub(crate) struct Table {
+    shards: Box<[Arc<Shard>]>,
+}
+
+/// A service with its upstreams' state and its figures.
+pub(crate) struct LiveService {
+    /// As it was put, to be saved and compared.
+    pub(crate) source: Service,
+    /// The longest prefix first.
+    pub(crate) routes: Vec<LiveRoute>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+pub(crate) struct LiveRoute {
+    /// Without a trailing slash, so that the root is empty.
+    pub(crate) prefix: String,
+    pub(crate) target: LiveTarget,
+}
+
+pub(crate) enum LiveTarget {
+    Upstreams(Arc<LivePool>),
+    Static(StaticFiles),
+    Page(Page),
+}
+
+pub(crate) struct LivePool {
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) health_path: Option<String>,
+}
+
+/// Figures of one service, kept over changes of it.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) begun: AtomicU64,
+    /// By first digit of the status; 0 is a request that ended without one.
+    pub(crate) ended: [AtomicU64; 6],
+}
+
+impl Counters {
+    pub(crate) fn end(&self, status: u16) {
+        let class = usize::from(status / 100);
+        self.ended[if class < 6 { class } else { 0 }].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        let ended: u64 = self.ended.iter().map(|count| count.load(Relaxed)).sum();
+        self.begun.load(Relaxed).saturating_sub(ended)
+    }
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table { shards: (0..SHARDS).map(|_| Arc::default()).collect() }
+    }
+}
+
+impl Table {
+    /// Finds who answers for a `Host` header: the exact name first, then `*.` in place of its first label.
+    pub(crate) fn service(&self, host: &[u8]) -> Option<&Arc<LiveService>> {
+        let mut buffer = [0_u8; 255];
+        let host = normal_host(host, &mut buffer)?;
+        self.get(host).or_else(|| self.get(&host[host.find('.')?..]))
+    }
+
+    fn get(&self, key: &str) -> Option<&Arc<LiveService>> {
+        self.shards[shard_of(key)].get(key)
+    }
+
+    pub(crate) fn insert(&mut self, service: &Arc<LiveService>) {
+        for host in &service.source.hosts {
+            let key = key_of(&host.0);
+            Arc::make_mut(&mut self.shards[shard_of(&key)]).insert(key.into_boxed_str(), service.clone());
+        }
+    }
+
+    /// Takes a service's hosts away, except those that another service has taken over.
+    pub(crate) fn remove(&mut self, service: &Arc<LiveService>) {
+        for host in &service.source.hosts {
+            let key = key_of(&host.0);
+            if self.get(&key).is_some_and(|owner| Arc::ptr_eq(owner, service)) {
+                Arc::make_mut(&mut self.shards[shard_of(&key)]).remove(key.as_str());
+            }
+        }
+    }
+}
+
+impl LiveService {
+    /// The route whose prefix covers the path on a segment boundary; the longest.
+    pub(crate) fn route(&self, path: &str) -> Option<&LiveRoute> {
+        let path = path.split('?').next().unwrap_or(path);
+        self.routes.iter().find(|route| {
+            let rest = path.strip_prefix(route.prefix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || route.prefix.is_empty())
+        })
+    }
+}
+
+impl LivePool {
+    /// The least busy of the healthy upstreams, or of all when none is; among equals, each in its turn.
+    pub(crate) fn pick(&self, turn: usize) -> Option<&Arc<Upstream>> {
+        let count = self.upstreams.len();
+        let in_turn = || (0..count).map(|i| &self.upstreams[(turn.wrapping_add(i)) % count]);
+        let healthy = in_turn().filter(|upstream| upstream.is_healthy()).min_by_key(|u| u.in_flight());
+        healthy.or_else(|| in_turn().min_by_key(|upstream| upstream.in_flight()))
+    }
+}
+
+/// The key of a host as a service names it. A wildcard's is its part from the dot on, which no host name equals.
+fn key_of(host: &str) -> String {
+    host.strip_prefix('*').unwrap_or(host).trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Lower case, without port and trailing dot.
+fn normal_host<'a>(host: &[u8], buffer: &'a mut [u8; 255]) -> Option<&'a str> {
+    let name = match host.iter().rposition(|b| *b == b':') {
+        Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) => &host[..colon],
+        _ => host,
+    };
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    if name.is_empty() || name.len() > buffer.len() || name[0] == b'.' {
+        return None;
+    }
+    let buffer = &mut buffer[..name.len()];
+    buffer.copy_from_slice(name);
+    buffer.make_ascii_lowercase();
+    std::str::from_utf8(buffer).ok()
+}
+
+fn shard_of(key: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish() as usize % SHARDS
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Worker`: one thread with its own listener, runtime, connections and upstream pools. Threads share the route
+//! table, upstream counters and nothing else.
+
+use crate::client::Client;
+use crate::deadline::{Deadlines, Stop};
+use crate::limit::Limits;
+use crate::pool::Pool;
+use crate::registry::Registry;
+use crate::stream::Stream;
+use std::cell::Cell;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What the threads are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Order {
+    #[default]
+    Serve,
+    /// The table changed: close idle connections to upstreams that left it.
+    Tidy,
+    /// Take no new connections, end those that idle, finish the others.
+    Drain,
+    /// End.
+    End,
+}
+
+pub(crate) struct Worker {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) limits: Limits,
+    pub(crate) pool: Pool,
+    pub(crate) deadlines: Deadlines,
+    turn: Cell<usize>,
+    is_stopping: Cell<bool>,
+    ids: Cell<(u64, u64)>,
+}
+
+impl Worker {
+    /// Connections may be kept for another request.
+    pub(crate) fn may_stay(&self) -> bool {
+        !self.is_stopping.get()
+    }
+
+    /// Where the balance begins to look, another place each time.
+    pub(crate) fn turn(&self) -> usize {
+        self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// 32 hexadecimal digits: 16 of this thread and start, 16 that never repeat here.
+    pub(crate) fn request_id(&self) -> [u8; 32] {
+        let (seed, count) = self.ids.get();
+        self.ids.set((seed, count.wrapping_add(1)));
+        // An odd multiplier makes a permutation of the counter, so ids neither repeat nor tell how many there were.
+        let mixed = (count ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut id = [0; 32];
+        for (i, digit) in id.iter_mut().enumerate() {
+            let (word, place) = if i < 16 { (seed, i) } else { (mixed, i - 16) };
+            *digit = b"0123456789abcdef"[(word >> (60 - 4 * place)) as usize & 15];
+        }
+        id
+    }
+}
+
+/// Serves until it is ordered to end.
+pub(crate) fn run(
+    registry: Arc<Registry>,
+    limits: Limits,
+    listener: TcpListener,
+    orders: watch::Receiver<Order>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    let mut seed = [0; 8];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+    let worker = Rc::new(Worker {
+        registry,
+        limits,
+        pool: Pool::default(),
+        deadlines: Deadlines::default(),
+        turn: Cell::new(usize::from(seed[0])),
+        is_stopping: Cell::new(false),
+        ids: Cell::new((u64::from_ne_bytes(seed), 0)),
+    });
+    runtime.block_on(serve(worker, listener, orders))
+}
+
+async fn serve(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    mut orders: watch::Receiver<Order>,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let sweeper = worker.clone();
+    tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
+    let mut tidy = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => accept(&worker, accepted).await,
+            _ = tidy.tick() => worker.pool.sweep(&worker.limits),
+            changed = orders.changed() => {
+                let order = *orders.borrow_and_update();
+                if changed.is_err() || matches!(order, Order::Drain | Order::End) {
+                    break;
+                }
+                worker.pool.drop_retired();
+            }
+        }
+    }
+    // Connections the kernel has completed would be reset with the listener.
+    while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        accept(&worker, accepted).await;
+    }
+    drop(listener);
+    worker.is_stopping.set(true);
+    worker.deadlines.stop(Stop::Idle);
+    while worker.deadlines.connections() > 0 && *orders.borrow() != Order::End {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(10)) => worker.pool.drop_retired(),
+            changed = orders.changed() => if changed.is_err() { break },
+        }
+    }
+    worker.deadlines.stop(Stop::All);
+    tokio::task::yield_now().await;
+    Ok(())
+}
+
+async fn accept(worker: &Rc<Worker>, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {
+    match accepted {
+        Ok((stream, peer)) => {
+            let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip());
+            tokio::task::spawn_local(client.serve());
+        }
+        Err(error) => {
+            // No descriptors left, as a rule: the connection waits in the kernel until some are free.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

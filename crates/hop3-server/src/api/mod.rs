@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The API: one router, denied by default, from which the OpenAPI document is made too.
+//!
+//! Every route is added by `Endpoints::on`, with the types of its request and answer; there is no other way in, so
+//! the document cannot miss one. Handlers are thin: parse, call a verb on a blocking thread, answer.
+
+mod access;
+mod app;
+mod auth;
+mod config;
+mod deployment;
+mod domain;
+mod endpoint;
+mod log;
+mod process;
+mod release;
+mod reply;
+mod run;
+mod server;
+mod spool;
+
+pub use auth::{Peer, admit, admit_local, token_grant};
+pub use deployment::deploy_in_background;
+pub use endpoint::{Endpoints, openapi};
+
+use crate::server::Server;
+use axum::Router;
+use std::sync::Arc;
+
+/// The whole API, without authentication: `admit` is put around it by the listeners.
+pub fn router(server: Arc<Server>) -> Router {
+    endpoints().router(server)
+}
+
+/// Every endpoint, in the order of the document.
+pub fn endpoints() -> Endpoints {
+    let endpoints = Endpoints::default();
+    let endpoints = app::endpoints(endpoints);
+    let endpoints = deployment::endpoints(endpoints);
+    let endpoints = process::endpoints(endpoints);
+    let endpoints = run::endpoints(endpoints);
+    let endpoints = config::endpoints(endpoints);
+    let endpoints = release::endpoints(endpoints);
+    let endpoints = domain::endpoints(endpoints);
+    let endpoints = log::endpoints(endpoints);
+    let endpoints = access::endpoints(endpoints);
+    server::endpoints(endpoints)
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Step Bind: the environment of the next release. The files' `[env]` gives defaults, config set by people wins,
+//! generated values are made once and kept as config. Managed backing services will be bound here.
+
+use super::Context;
+use crate::server::internal;
+use hop3_core::name::EnvKey;
+use hop3_core::problem::{Kind, Problem};
+use hop3_core::settings::{EnvDefault, GeneratedForm, Settings};
+use std::collections::BTreeMap;
+
+pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvKey, String>, Problem> {
+    domains(cx, settings)?;
+    let mut environment = cx.server.store.config(&cx.app).map_err(internal)?;
+    let mut generated = BTreeMap::new();
+    for (key, default) in &settings.env {
+        if environment.contains_key(key) {
+            continue;
+        }
+        match default {
+            EnvDefault::Literal(value) => environment.insert(key.clone(), value.clone()),
+            EnvDefault::Own(what) => environment.insert(key.clone(), own(cx, what)?),
+            EnvDefault::Generate { form, length } => {
+                generated.insert(key.clone(), generate(*form, *length)?);
+                None
+            }
+            EnvDefault::Computed(_) => None,
+        };
+    }
+    if !generated.is_empty() {
+        cx.server.store.change_config(&cx.app, &generated, &[]).map_err(internal)?;
+        cx.tell(hop3_core::event::Event::ConfigChanged {
+            keys: generated.keys().map(ToString::to_string).collect(),
+        });
+    }
+    environment.extend(generated);
+    for (key, default) in &settings.env {
+        if let EnvDefault::Computed(template) = default
+            && !environment.contains_key(key)
+        {
+            let value = compute(key, template, &environment)?;
+            environment.insert(key.clone(), value);
+        }
+    }
+    cx.hide(environment.values());
+    Ok(environment)
+}
+
+/// Domains the files ask for; one that another app has fails the deployment before anything is switched.
+fn domains(cx: &Context<'_>, settings: &Settings) -> Result<(), Problem> {
+    for domain in &settings.domains {
+        if let Some(owner) = cx.server.store.add_domain(&cx.app, domain).map_err(internal)? {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "domain.taken",
+                format!("the domain {domain} belongs to another app"),
+            )
+            .detail(format!("it was added to \"{owner}\""))
+            .hint(format!("take it away there first: hop3 domain remove {domain} -a {owner}")));
+        }
+    }
+    Ok(())
+}
+
+fn own(cx: &Context<'_>, what: &str) -> Result<String, Problem> {
+    let domains = cx.server.store.domains(&cx.app).map_err(internal)?;
+    let host = domains.first().map_or_else(|| cx.server.site.host_of(&cx.app.name), ToString::to_string);
+    Ok(match what {
+        "name" => cx.app.name.to_string(),
+        "url" => cx.server.site.url_of(&host),
+        _ => host,
+    })
+}
+
+/// Replaces `${KEY}` by variables that are there; computed values do not see each other.
+fn compute(key: &EnvKey, template: &str, environment: &BTreeMap<EnvKey, String>) -> Result<String, Problem> {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let (name, tail) = after.split_once('}').unwrap_or((after, ""));
+        let value = name.parse::<EnvKey>().ok().and_then(|name| environment.get(&name)).ok_or_else(|| {
+            Problem::new(
+                Kind::Config,
+                "config.unknown-reference",
+                format!("{key} refers to ${{{name}}}, which is not set"),
+            )
+            .hint(format!("set it with: hop3 config set {name}=…"))
+        })?;
+        out.push_str(value);
+        rest = tail;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn generate(form: GeneratedForm, length: u32) -> Result<String, Problem> {
+    let alphabet: &[u8] = match form {
+        GeneratedForm::Uuid => return uuid(),
+        GeneratedForm::Hex => b"0123456789abcdef",
+        GeneratedForm::Base64 => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+        GeneratedForm::Urlsafe => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        // Without characters that look alike.
+        GeneratedForm::Password => b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789",
+    };
+    let limit = 256 - 256 % alphabet.len();
+    let mut out = String::new();
+    while out.len() < length as usize {
+        // Bytes at or above the limit would favour the alphabet's start.
+        let bytes = crate::random::bytes::<64>().map_err(internal)?;
+        let fair = bytes.iter().map(|&b| b as usize).filter(|&b| b < limit);
+        out.extend(fair.take(length as usize - out.len()).map(|b| alphabet[b % alphabet.len()] as char));
+    }
+    Ok(out)
+}
+
+/// A version 4 UUID (RFC 9562).
+fn uuid() -> Result<String, Problem> {
+    let mut b = crate::random::bytes::<16>().map_err(internal)?;
+    b[6] = (b[6] & 0x0f) | 0x40;
+    b[8] = (b[8] & 0x3f) | 0x80;
+    let hex: String = b.iter().map(|x| format!("{x:02x}")).collect();
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}

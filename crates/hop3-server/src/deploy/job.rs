@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Jobs: a command of a release with its environment and sandbox, the same for instances, release commands, cron and
+//! `hop3 run`.
+
+use super::place::Places;
+use crate::server::Server;
+use crate::store::{App, Release};
+use hop3_core::name::ProcessName;
+use hop3_core::sandbox::{Command, Job, Limits, Sandbox};
+use hop3_core::workload::{WantedProcess, Workload};
+use std::collections::BTreeMap;
+
+/// Where a release lies.
+pub(super) fn places(server: &Server, app: &App, release: &Release) -> Places {
+    let mut places = Places::new(&server.layout, &app.name, &release.artifact.id);
+    let layers = &release.artifact.layers;
+    places.layers = layers.iter().map(|(name, digest)| (name.clone(), server.layout.layer(digest))).collect();
+    places.toolchains = release.artifact.toolchains.clone();
+    places
+}
+
+/// A job of a release that is not one of its processes.
+pub(crate) fn one_off(server: &Server, app: &App, release: &Release, command: &Command) -> Job {
+    let places = places(server, app, release);
+    let mut env = places.environment(&release.artifact.env);
+    for (key, value) in release.config.expose() {
+        env.insert(key.to_string(), value.clone());
+    }
+    let own = [
+        ("HOP3_APP", app.name.to_string()),
+        ("HOP3_RELEASE", release.number.to_string()),
+        ("HOP3_SOURCE", release.artifact.source.clone()),
+        ("HOP3_DATA_DIR", places.data.to_string_lossy().into_owned()),
+        ("HOP3_URL", server.site.app_url(&app.name)),
+    ];
+    env.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    let command = match command {
+        Command::Exec(argv) => Command::exec(argv.iter().map(|arg| places.fill(arg))),
+        Command::Shell(line) => Command::shell(places.fill(line)),
+    };
+    let sandbox = Sandbox {
+        user: server.drivers.runner.is_privileged().then(|| app.uid()),
+        user_name: app.name.to_string(),
+        home: places.home.clone(),
+        hide: vec![server.layout.root().to_owned()],
+        mounts: places.mounts(false),
+    };
+    let limits = Limits { nofile: Some(16_384), nproc: Some(4_096), ..Limits::default() };
+    Job { command, cwd: places.tree.clone(), env, sandbox, limits }
+}
+
+/// The workload of a release with these counts.
+pub(super) fn workload(
+    server: &Server,
+    app: &App,
+    release: &Release,
+    counts: &BTreeMap<ProcessName, u32>,
+) -> Workload {
+    let table = &release.artifact.processes;
+    let processes = table.processes.iter().map(|(name, command)| {
+        let wanted = WantedProcess {
+            count: counts.get(name).copied().unwrap_or(0),
+            job: one_off(server, app, release, command),
+            serves: *name == ProcessName::web(),
+            stop_grace_secs: table.stop_grace_secs,
+        };
+        (name.clone(), wanted)
+    });
+    Workload { app: app.name.clone(), release: release.number, processes: processes.collect() }
+}

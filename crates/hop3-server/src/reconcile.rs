@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reconcile: brings the world to what the store says. Runs at start, after any crash of any role, and whenever an
+//! instance was lost. Nothing needs a log of half-done work: what runs is asked of the runtime, what should run is in
+//! the store.
+
+use crate::deploy::{self, Context};
+use crate::routes;
+use crate::server::{Server, internal};
+use crate::store::{App, Serving};
+use hop3_core::event::Event;
+use hop3_core::name::AppName;
+use hop3_core::problem::Problem;
+use hop3_core::release::{Artifact, ReleaseNumber};
+use hop3_core::route::RouteTable;
+use hop3_core::workload::Instance;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
+pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
+    let apps: HashMap<i64, App> =
+        server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
+    // Before the sweep: what failed releases name is not in use.
+    server.store.fail_pending_releases().map_err(internal)?;
+    for (deployment, app) in server.store.interrupt_deployments().map_err(internal)? {
+        let Some(app) = apps.get(&app) else { continue };
+        server.record(Some(app), Some(deployment), Event::DeploymentInterrupted);
+        deploy::sweep(server, app);
+    }
+    Ok(())
+}
+
+/// One whole pass: routes first, since they are what visitors see; then instances that are missing or too many.
+pub fn reconcile(server: &Arc<Server>) -> Result<(), Problem> {
+    let instances = by_app(server.drivers.runtime.status(None)?);
+    let serving = server.store.serving().map_err(internal)?;
+    server.drivers.proxy.apply(&table(server, &serving, &instances)?)?;
+    repair_all(server, serving, &instances);
+    Ok(())
+}
+
+/// Starts instances that are missing and stops those that are too many; routes follow.
+pub fn repair_missing(server: &Arc<Server>) -> Result<(), Problem> {
+    let instances = by_app(server.drivers.runtime.status(None)?);
+    let serving = server.store.serving().map_err(internal)?;
+    repair_all(server, serving, &instances);
+    Ok(())
+}
+
+fn repair_all(server: &Arc<Server>, serving: Serving, instances: &HashMap<AppName, Vec<Instance>>) {
+    for (app, current) in serving {
+        let running = instances.get(&app.name).map_or(&[][..], Vec::as_slice);
+        if let Some((number, artifact)) = current
+            && needs_work(&app, number, &artifact, running)
+        {
+            let server = Arc::clone(server);
+            std::thread::spawn(move || repair(&server, &app.name));
+        }
+    }
+}
+
+/// Applies one app's route as it should be now.
+pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+    let app = server.app(&app.name)?;
+    let domains = server.store.domains(&app).map_err(internal)?;
+    if app.stopped {
+        return server.drivers.proxy.put(&routes::stopped(server, &app, &domains));
+    }
+    let release = match app.current {
+        Some(number) => server.store.release(&app, number).map_err(internal)?,
+        None => None,
+    };
+    let mut instances = server.drivers.runtime.status(Some(&app.name))?;
+    instances.retain(|i| Some(i.release) == app.current);
+    let artifact = release.as_ref().map(|r| &r.artifact);
+    server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances))
+}
+
+/// Brings one app to its current release, unless a change holds it: that change will.
+fn repair(server: &Arc<Server>, name: &AppName) {
+    let Ok(app) = server.app(name) else { return };
+    let lock = server.lock_of(&app);
+    let Ok(_held) = lock.try_lock() else { return };
+    let cx = Context::new(server, app, None);
+    let result = deploy::current(&cx).and_then(|release| match cx.app.stopped {
+        true => server.drivers.runtime.remove(name, None),
+        false => deploy::converge(&cx, &release),
+    });
+    if let Err(problem) = result {
+        cx.unwind();
+        cx.warn(&format!("the app could not be brought up: {}", problem.title));
+    }
+}
+
+fn needs_work(app: &App, number: ReleaseNumber, artifact: &Artifact, running: &[Instance]) -> bool {
+    if app.stopped {
+        return !running.is_empty();
+    }
+    let stale = running.iter().any(|i| i.release != number);
+    let wrong_count = artifact.processes.processes.keys().any(|process| {
+        let have = running.iter().filter(|i| i.release == number && i.process == *process).count();
+        have != app.count(process) as usize
+    });
+    stale || wrong_count
+}
+
+fn table(
+    server: &Server,
+    serving: &Serving,
+    instances: &HashMap<AppName, Vec<Instance>>,
+) -> Result<RouteTable, Problem> {
+    let mut domains: HashMap<i64, Vec<_>> = HashMap::new();
+    for (app, domain) in server.store.all_domains().map_err(internal)? {
+        domains.entry(app).or_default().push(domain);
+    }
+    let mut services = vec![routes::control_plane(server)];
+    for (app, current) in serving {
+        let domains = domains.get(&app.id).map_or(&[][..], Vec::as_slice);
+        let number = current.as_ref().map(|(number, _)| *number);
+        let of_app = instances.get(&app.name).into_iter().flatten();
+        let own: Vec<Instance> = of_app.filter(|i| Some(i.release) == number).cloned().collect();
+        services.push(match app.stopped {
+            true => routes::stopped(server, app, domains),
+            false => routes::service(server, app, domains, current.as_ref().map(|(_, a)| a), &own),
+        });
+    }
+    Ok(RouteTable { services })
+}
+
+fn by_app(instances: Vec<Instance>) -> HashMap<AppName, Vec<Instance>> {
+    let mut map: HashMap<AppName, Vec<Instance>> = HashMap::new();
+    for instance in instances {
+        map.entry(instance.app.clone()).or_default().push(instance);
+    }
+    map
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Server`: what every part of the control plane shares. Cheap to clone by `Arc`; holds no state of its own beyond
+//! locks and the stream of events: the store is the truth.
+
+use crate::store::{App, DeploymentId, Store};
+use hop3_core::driver::Registry;
+use hop3_core::event::{Event, EventRow};
+use hop3_core::layout::Layout;
+use hop3_core::name::AppName;
+use hop3_core::problem::{Kind, Problem};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::broadcast;
+
+/// How the outside reaches this server.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Apps answer at `<app>.<domain>`, the control plane at the domain itself.
+    pub domain: String,
+    pub http: SocketAddr,
+}
+
+impl Site {
+    pub fn url_of(&self, host: &str) -> String {
+        match self.http.port() {
+            80 => format!("http://{host}"),
+            port => format!("http://{host}:{port}"),
+        }
+    }
+
+    pub fn host_of(&self, app: &AppName) -> String {
+        format!("{app}.{}", self.domain)
+    }
+
+    pub fn app_url(&self, app: &AppName) -> String {
+        self.url_of(&self.host_of(app))
+    }
+
+    pub fn git_url(&self, app: &AppName) -> String {
+        format!("{}/git/{app}.git", self.url_of(&self.domain))
+    }
+}
+
+pub struct Server {
+    pub layout: Layout,
+    pub store: Store,
+    pub drivers: Registry,
+    pub site: Site,
+    /// The hop3 program itself, for hooks.
+    pub program: PathBuf,
+    /// Variables of the operator's environment that builds get: proxies, certificates, registry settings.
+    pub build_environment: BTreeMap<String, String>,
+    /// Ends the process; given by the role that runs the server.
+    pub stop: Box<dyn Fn(StopScope) + Send + Sync>,
+    events: broadcast::Sender<EventRow>,
+    /// One change of an app at a time, by row id.
+    locks: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
+    /// Builds at the same time: more would starve what is running.
+    pub build_slots: crate::deploy::Slots,
+}
+
+/// What `hop3 server stop` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopScope {
+    Server,
+    /// Proxy, supervisor and every instance too.
+    All,
+}
+
+/// What the role gives to make a `Server`.
+pub struct Parts {
+    pub layout: Layout,
+    pub store: Store,
+    pub drivers: Registry,
+    pub site: Site,
+    pub program: PathBuf,
+    pub build_environment: BTreeMap<String, String>,
+    pub stop: Box<dyn Fn(StopScope) + Send + Sync>,
+}
+
+impl Server {
+    pub fn new(parts: Parts) -> Server {
+        let (events, _) = broadcast::channel(4096);
+        Server {
+            layout: parts.layout,
+            store: parts.store,
+            drivers: parts.drivers,
+            site: parts.site,
+            program: parts.program,
+            build_environment: parts.build_environment,
+            stop: parts.stop,
+            events,
+            locks: Mutex::default(),
+            build_slots: crate::deploy::Slots::new(2),
+        }
+    }
+
+    /// Stores an event and streams it to whoever listens. Losing an event must not lose a deployment: a store that
+    /// cannot be written is the operator's problem and told in the log.
+    pub fn record(&self, app: Option<&App>, deployment: Option<DeploymentId>, event: Event) {
+        match self.store.record(app, deployment, event) {
+            Ok(row) => {
+                // Nobody listening is fine.
+                let _ = self.events.send(row);
+            }
+            Err(error) => tracing::error!(%error, "event not stored"),
+        }
+    }
+
+    pub fn subscribe(&self) -> broadcast::Receiver<EventRow> {
+        self.events.subscribe()
+    }
+
+    /// The lock that every change of an app holds.
+    pub fn lock_of(&self, app: &App) -> Arc<Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(app.id).or_default())
+    }
+
+    /// Finds an app or says that there is none.
+    pub fn app(&self, name: &AppName) -> Result<App, Problem> {
+        self.store.app(name).map_err(internal)?.ok_or_else(|| {
+            Problem::new(Kind::NotFound, "app.unknown", format!("there is no app \"{name}\""))
+                .hint(format!("make it with: hop3 app create {name}\nsee all with: hop3 app list"))
+        })
+    }
+}
+
+/// Converts an inner error: the cause goes to the operator's log, the caller gets a bug report's words.
+pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Problem {
+    let error = error.into();
+    match error.downcast::<Problem>() {
+        Ok(problem) => problem,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "internal error");
+            Problem::new(Kind::Bug, "hop3.internal", "Hop3 failed inside")
+                .hint("the server's log has the cause; please report it")
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Table `app`.
+
+use super::{Store, now_ms};
+use anyhow::Result;
+use hop3_core::name::{AppName, ProcessName};
+use hop3_core::release::ReleaseNumber;
+use rusqlite::{OptionalExtension, Row, params};
+use std::collections::BTreeMap;
+
+/// Uids of apps are this plus the row id: far from people's and the system's, below what NFS and others cut off.
+const FIRST_UID: u32 = 200_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    pub id: i64,
+    pub name: AppName,
+    pub branch: String,
+    pub stopped: bool,
+    pub current: Option<ReleaseNumber>,
+    pub scale: BTreeMap<ProcessName, u32>,
+    pub created_ms: u64,
+}
+
+impl App {
+    /// The user the app's processes have, where the supervisor may give them one.
+    pub fn uid(&self) -> u32 {
+        FIRST_UID + self.id as u32
+    }
+
+    /// Wanted instances of a process: as scaled, else one of each.
+    pub fn count(&self, process: &ProcessName) -> u32 {
+        self.scale.get(process).copied().unwrap_or(1)
+    }
+}
+
+const COLUMNS: &str = "id, name, branch, stopped, current, scale, created_ms";
+
+impl Store {
+    /// Makes an app; `None` when the name is taken.
+    pub fn create_app(&self, name: &AppName) -> Result<Option<App>> {
+        let made = self.db().execute(
+            "INSERT INTO app (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+            params![name.as_str(), now_ms()],
+        )?;
+        if made == 0 { Ok(None) } else { self.app(name) }
+    }
+
+    pub fn app(&self, name: &AppName) -> Result<Option<App>> {
+        let sql = format!("SELECT {COLUMNS} FROM app WHERE name = ?1");
+        Ok(self.db().prepare_cached(&sql)?.query_row([name.as_str()], from_row).optional()?)
+    }
+
+    pub fn apps(&self) -> Result<Vec<App>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM app ORDER BY name"))?;
+        let rows = statement.query_map([], from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Gives an app another name; false when that one is taken.
+    pub fn rename_app(&self, app: &App, name: &AppName) -> Result<bool> {
+        let changed = self
+            .db()
+            .execute("UPDATE OR IGNORE app SET name = ?2 WHERE id = ?1", params![app.id, name.as_str()])?;
+        Ok(changed == 1)
+    }
+
+    pub fn destroy_app(&self, app: &App) -> Result<()> {
+        self.db().execute("DELETE FROM app WHERE id = ?1", [app.id])?;
+        Ok(())
+    }
+
+    pub fn set_branch(&self, app: &App, branch: &str) -> Result<()> {
+        self.db().execute("UPDATE app SET branch = ?2 WHERE id = ?1", params![app.id, branch])?;
+        Ok(())
+    }
+
+    pub fn set_stopped(&self, app: &App, stopped: bool) -> Result<()> {
+        self.db().execute("UPDATE app SET stopped = ?2 WHERE id = ?1", params![app.id, stopped])?;
+        Ok(())
+    }
+
+    pub fn set_scale(&self, app: &App, scale: &BTreeMap<ProcessName, u32>) -> Result<()> {
+        let text = serde_json::to_string(scale)?;
+        self.db().execute("UPDATE app SET scale = ?2 WHERE id = ?1", params![app.id, text])?;
+        Ok(())
+    }
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
+    let name: String = row.get(1)?;
+    let scale: String = row.get(5)?;
+    Ok(App {
+        id: row.get(0)?,
+        name: name.parse().map_err(|p: hop3_core::Problem| foreign(1, p))?,
+        branch: row.get(2)?,
+        stopped: row.get(3)?,
+        current: row.get::<_, Option<u32>>(4)?.map(ReleaseNumber),
+        scale: serde_json::from_str(&scale).map_err(|e| foreign(5, e))?,
+        created_ms: row.get(6)?,
+    })
+}
+
+/// A column that does not hold what this program writes there.
+pub(super) fn foreign(column: usize, e: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+}

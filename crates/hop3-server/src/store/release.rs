@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Table `release`: immutable rows, but for the state that says whether a release ever served.
+
+use super::app::{App, foreign};
+use super::{Store, now_ms};
+use anyhow::Result;
+use hop3_core::name::EnvKey;
+use hop3_core::release::{Artifact, ReleaseNumber};
+use hop3_core::secret::Secret;
+use rusqlite::{OptionalExtension, Row, params};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseState {
+    /// Made, not serving yet.
+    Pending,
+    /// Serves, or has served.
+    Active,
+    Failed,
+}
+
+impl ReleaseState {
+    fn as_str(self) -> &'static str {
+        match self {
+            ReleaseState::Pending => "pending",
+            ReleaseState::Active => "active",
+            ReleaseState::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Release {
+    pub number: ReleaseNumber,
+    pub artifact: Artifact,
+    pub config: Secret<BTreeMap<EnvKey, String>>,
+    pub reason: String,
+    pub state: ReleaseState,
+    pub created_ms: u64,
+}
+
+/// Every app with the number and artifact of the release that serves.
+pub(crate) type Serving = Vec<(App, Option<(ReleaseNumber, Artifact)>)>;
+
+const COLUMNS: &str = "number, artifact, config, reason, state, created_ms";
+
+impl Store {
+    /// Makes the next release of an app, pending.
+    pub fn create_release(
+        &self,
+        app: &App,
+        artifact: &Artifact,
+        config: &BTreeMap<EnvKey, String>,
+        reason: &str,
+    ) -> Result<Release> {
+        let sealed = self.sealer.seal(&serde_json::to_vec(config)?)?;
+        let created_ms = now_ms();
+        let number: u32 = self.db().query_row(
+            "INSERT INTO release (app, number, artifact, config, reason, state, created_ms)
+             SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, 'pending', ?5 FROM release WHERE app = ?1
+             RETURNING number",
+            params![app.id, serde_json::to_string(artifact)?, sealed, reason, created_ms],
+            |row| row.get(0),
+        )?;
+        Ok(Release {
+            number: ReleaseNumber(number),
+            artifact: artifact.clone(),
+            config: Secret::new(config.clone()),
+            reason: reason.to_owned(),
+            state: ReleaseState::Pending,
+            created_ms,
+        })
+    }
+
+    /// Makes a release the one that serves, in one transaction with its state.
+    pub fn activate_release(&self, app: &App, number: ReleaseNumber) -> Result<()> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        tx.execute(
+            "UPDATE release SET state = 'active' WHERE app = ?1 AND number = ?2",
+            params![app.id, number.0],
+        )?;
+        tx.execute("UPDATE app SET current = ?2 WHERE id = ?1", params![app.id, number.0])?;
+        Ok(tx.commit()?)
+    }
+
+    pub fn fail_release(&self, app: &App, number: ReleaseNumber) -> Result<()> {
+        let sql = "UPDATE release SET state = 'failed' WHERE app = ?1 AND number = ?2 AND state = 'pending'";
+        self.db().execute(sql, params![app.id, number.0])?;
+        Ok(())
+    }
+
+    /// At start: what was pending will never serve.
+    pub fn fail_pending_releases(&self) -> Result<()> {
+        self.db().execute("UPDATE release SET state = 'failed' WHERE state = 'pending'", [])?;
+        Ok(())
+    }
+
+    pub fn release(&self, app: &App, number: ReleaseNumber) -> Result<Option<Release>> {
+        let sql = format!("SELECT {COLUMNS} FROM release WHERE app = ?1 AND number = ?2");
+        let row = self
+            .db()
+            .prepare_cached(&sql)?
+            .query_row(params![app.id, number.0], |row| self.release_from_row(row))
+            .optional()?;
+        Ok(row)
+    }
+
+    /// Newest first.
+    pub fn releases(&self, app: &App) -> Result<Vec<Release>> {
+        let sql = format!("SELECT {COLUMNS} FROM release WHERE app = ?1 ORDER BY number DESC");
+        let db = self.db();
+        let mut statement = db.prepare_cached(&sql)?;
+        let rows = statement.query_map([app.id], |row| self.release_from_row(row))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The artifacts that kept releases name: the app's own, and those of clones that share its directories.
+    pub fn artifacts(&self, app: &App) -> Result<Vec<Artifact>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "SELECT artifact FROM release WHERE state <> 'failed' AND (app = ?1 OR instr(artifact, ?2) > 0)",
+        )?;
+        let shared = format!("\"{}-", app.id);
+        let rows = statement.query_map(params![app.id, shared], |row| artifact(row, 0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Every app with the number and artifact of the release that serves: what the route table is derived from.
+    pub fn serving(&self) -> Result<Serving> {
+        let apps = self.apps()?;
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "SELECT app.id, release.number, release.artifact FROM release
+             JOIN app ON app.id = release.app AND app.current = release.number",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, i64>(0)?, (ReleaseNumber(row.get(1)?), artifact(row, 2)?)))
+        })?;
+        let mut current = rows.collect::<rusqlite::Result<std::collections::HashMap<_, _>>>()?;
+        Ok(apps
+            .into_iter()
+            .map(|app| {
+                let serves = current.remove(&app.id);
+                (app, serves)
+            })
+            .collect())
+    }
+
+    /// Forgets releases older than the newest `keep`, never the current one.
+    pub fn forget_old_releases(&self, app: &App, keep: u32) -> Result<()> {
+        self.db().execute(
+            "DELETE FROM release WHERE app = ?1 AND number <> (SELECT COALESCE(current, 0) FROM app WHERE id = ?1)
+             AND number NOT IN (SELECT number FROM release WHERE app = ?1 ORDER BY number DESC LIMIT ?2)",
+            params![app.id, keep],
+        )?;
+        Ok(())
+    }
+
+    fn release_from_row(&self, row: &Row<'_>) -> rusqlite::Result<Release> {
+        let artifact: String = row.get(1)?;
+        let sealed: Vec<u8> = row.get(2)?;
+        let config = self.sealer.open_sealed(&sealed).map_err(|e| foreign(2, std::io::Error::other(e)))?;
+        let state: String = row.get(4)?;
+        Ok(Release {
+            number: ReleaseNumber(row.get(0)?),
+            artifact: serde_json::from_str(&artifact).map_err(|e| foreign(1, e))?,
+            config: Secret::new(serde_json::from_slice(&config).map_err(|e| foreign(2, e))?),
+            reason: row.get(3)?,
+            state: [ReleaseState::Pending, ReleaseState::Active, ReleaseState::Failed]
+                .into_iter()
+                .find(|s| s.as_str() == state)
+                .unwrap_or(ReleaseState::Failed),
+            created_ms: row.get(5)?,
+        })
+    }
+}
+
+fn artifact(row: &Row<'_>, column: usize) -> rusqlite::Result<Artifact> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|e| foreign(column, e))
+}

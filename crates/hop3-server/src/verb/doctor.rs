@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `doctor`: what this machine gives, and what is reduced where it gives less.
+
+use crate::server::{Server, internal};
+use hop3_core::api::{Check, ServerInfo, Verdict};
+use hop3_core::problem::Problem;
+use std::path::Path;
+
+pub(crate) fn info(server: &Server) -> Result<ServerInfo, Problem> {
+    Ok(ServerInfo {
+        version: env!("CARGO_PKG_VERSION").into(),
+        domain: server.site.domain.clone(),
+        url: server.site.url_of(&server.site.domain),
+        apps: server.store.apps().map_err(internal)?.len() as u64,
+        checks: checks(server),
+    })
+}
+
+fn checks(server: &Server) -> Vec<Check> {
+    let mut checks =
+        vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
+    checks.push(role("proxy", server.drivers.proxy.status()));
+    checks.push(control_plane_user());
+    for (name, found) in server.drivers.toolchains.installed() {
+        let detail = format!("{} in {}", found.version, found.prefix.display());
+        checks.push(check(&name, Verdict::Ok, &detail));
+    }
+    checks
+}
+
+fn privilege(server: &Server) -> Check {
+    match server.drivers.runner.is_privileged() {
+        true => check("isolation", Verdict::Ok, "each app has its own user and mount namespace"),
+        false => check(
+            "isolation",
+            Verdict::Reduced,
+            "the supervisor is not root: apps share the server's user and can read each other's files",
+        ),
+    }
+}
+
+fn role<T>(name: &str, answer: Result<T, Problem>) -> Check {
+    match answer {
+        Ok(_) => check(name, Verdict::Ok, "answers"),
+        Err(problem) => check(name, Verdict::Missing, &problem.title),
+    }
+}
+
+fn git() -> Check {
+    match std::process::Command::new("git").arg("--version").output() {
+        Ok(output) if output.status.success() => {
+            check("git", Verdict::Ok, String::from_utf8_lossy(&output.stdout).trim())
+        }
+        _ => check("git", Verdict::Missing, "git push cannot work; hop3 deploy does"),
+    }
+}
+
+fn cgroups() -> Check {
+    match Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        true => check("cgroup v2", Verdict::Ok, "there"),
+        false => {
+            check("cgroup v2", Verdict::Reduced, "not the machine's hierarchy: memory and CPU limits need it")
+        }
+    }
+}
+
+fn control_plane_user() -> Check {
+    match rustix::process::getuid().is_root() {
+        true => check(
+            "control plane",
+            Verdict::Reduced,
+            "the server runs as root; an installed one has a user of its own",
+        ),
+        false => check("control plane", Verdict::Ok, "runs without root"),
+    }
+}
+
+fn check(name: &str, verdict: Verdict, detail: &str) -> Check {
+    Check { name: name.into(), verdict, detail: detail.into() }
+}

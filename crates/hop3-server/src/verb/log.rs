@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `logs`: what the app wrote, what its last build printed and what the platform did, in one order of time.
+
+use crate::server::{Server, internal};
+use hop3_core::api::{LogEntry, LogOrigin, LogsQuery};
+use hop3_core::driver::{LogLine, LogQuery};
+use hop3_core::event::{Event, EventRow};
+use hop3_core::name::AppName;
+use hop3_core::problem::Problem;
+
+const LINES: usize = 100;
+/// Events looked at for one answer.
+const EVENTS: usize = 5_000;
+
+pub(crate) fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<LogEntry>, Problem> {
+    let app = server.app(name)?;
+    let wanted = query.n.unwrap_or(LINES);
+    let mut entries: Vec<LogEntry> = if query.build {
+        let rows = server.store.last_deployment_events(&app).map_err(internal)?;
+        rows.iter().filter_map(from_event).collect()
+    } else {
+        let lines = LogQuery { process: query.process.clone(), last: Some(wanted), since_ms: query.since_ms };
+        let mut entries: Vec<LogEntry> =
+            server.drivers.runtime.logs(name, &lines)?.into_iter().map(from_line).collect();
+        if query.process.is_none() {
+            let rows = server.store.events(&app, 0, EVENTS).map_err(internal)?;
+            entries.extend(rows.iter().filter_map(from_event));
+        }
+        entries
+    };
+    entries.retain(|e| query.since_ms.is_none_or(|since| e.time_ms >= since));
+    entries.sort_by_key(|e| e.time_ms);
+    Ok(entries.split_off(entries.len().saturating_sub(wanted)))
+}
+
+pub(crate) fn from_line(line: LogLine) -> LogEntry {
+    LogEntry { time_ms: line.time_ms, origin: LogOrigin::App, source: line.instance, text: line.text }
+}
+
+/// An event as a line of the log; `None` for those that say nothing new.
+pub(crate) fn from_event(row: &EventRow) -> Option<LogEntry> {
+    let (origin, source, text) = match &row.event {
+        Event::StepOutput { step, text } => (LogOrigin::Build, step.as_str(), text.clone()),
+        event => (LogOrigin::Platform, "hop3", text(event)?),
+    };
+    Some(LogEntry { time_ms: row.time_ms, origin, source: source.to_owned(), text })
+}
+
+fn text(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::StepStarted { .. } | Event::StepFinished { .. } | Event::StepOutput { .. } => return None,
+        Event::AppCreated => "app created".into(),
+        Event::AppRenamed { from } => format!("renamed from {from}"),
+        Event::AppStopped => "stopped".into(),
+        Event::AppStarted => "started".into(),
+        Event::DeploymentStarted { source } => format!("deployment of {source} started"),
+        Event::StepFailed { step, problem } => format!("{} failed: {}", step.as_str(), problem.title),
+        Event::StepUndone { text } => format!("undone: {text}"),
+        Event::Warned { text } => format!("warning: {text}"),
+        Event::DeploymentSucceeded { release, millis, .. } => format!("{release} deployed in {millis} ms"),
+        Event::DeploymentFailed { problem, .. } => format!("deployment failed: {}", problem.title),
+        Event::DeploymentInterrupted => "deployment interrupted: the server ended in the middle of it".into(),
+        Event::ReleaseCreated { release, reason } => format!("{release}: {reason}"),
+        Event::RolledBack { to, release } => format!("rolled back to {to} as {release}"),
+        Event::Scaled { process, from, to } => format!("scaled {process} from {from} to {to}"),
+        Event::ConfigChanged { keys } => format!("config changed: {}", keys.join(", ")),
+        Event::InstanceStarted { instance } => format!("{instance} started"),
+        Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
+        Event::InstanceCrashed { instance, how } => {
+            format!("{instance} crashed too often, not started again: {how}")
+        }
+        Event::CronStarted { command } => format!("cron started: {command}"),
+        Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
+    })
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Finds every process that came out of one start, also those that daemonised, and kills them.
+//!
+//! A process belongs to a tree when it shares the tree's mount namespace, or its session, or carries its mark in the
+//! environment. One that left all three must have tried hard. Zombies are gone already.
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
+
+/// The environment variable that marks every process of a tree.
+pub(crate) const MARK: &str = "HOP3_TREE";
+
+/// A process stuck in the kernel cannot be killed; nobody waits for it longer.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What identifies the processes of one start.
+pub(crate) struct Tree {
+    /// Value of `MARK`.
+    pub mark: String,
+    /// Pid and start time of the first process, which leads the session.
+    pub leader: Option<(Pid, u64)>,
+    /// Held open: while it is, its number names no other namespace.
+    pub namespace: Option<OwnedFd>,
+    /// The user of all processes, when it is not the supervisor's.
+    pub user: Option<u32>,
+}
+
+impl Tree {
+    pub(crate) fn members(&self) -> Vec<Pid> {
+        let namespace = self.namespace.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok()).map(|s| s.st_ino);
+        let mark = format!("{MARK}={}", self.mark).into_bytes();
+        let session = self.session();
+        let own = getpid();
+        processes()
+            .filter(|&pid| pid != own && self.has_user(pid))
+            .filter(|&pid| {
+                let Some(stat) = Stat::read(pid).filter(|stat| !stat.is_zombie) else { return false };
+                session.is_some_and(|session| stat.session == session)
+                    || namespace.is_some_and(|ino| mount_namespace(pid) == Some(ino))
+                    || has_environment(pid, &mark)
+            })
+            .collect()
+    }
+
+    /// Kills all members until none is left.
+    pub(crate) async fn kill(&self) {
+        let deadline = Instant::now() + KILL_PATIENCE;
+        loop {
+            let members = self.members();
+            if members.is_empty() {
+                return;
+            }
+            if Instant::now() > deadline {
+                tracing::warn!(tree = self.mark, left = members.len(), "processes cannot be killed");
+                return;
+            }
+            members.into_iter().for_each(kill);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// The session number, unless the leader's pid names another process by now.
+    fn session(&self) -> Option<i32> {
+        let (pid, start_time) = self.leader?;
+        let is_recycled = Stat::read(pid).is_some_and(|stat| stat.start_time != start_time);
+        (!is_recycled).then(|| pid.as_raw_nonzero().get())
+    }
+
+    fn has_user(&self, pid: Pid) -> bool {
+        let Some(user) = self.user else { return true };
+        fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == user)
+            // The directory of a process that dropped its dumpable flag belongs to root; its environment tells more.
+            || fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == 0) && has_real_user(pid, user)
+    }
+}
+
+/// The fields of /proc/PID/stat that matter here.
+pub(crate) struct Stat {
+    pub is_zombie: bool,
+    pub session: i32,
+    /// In clock ticks since boot: with the pid it names a process for ever.
+    pub start_time: u64,
+}
+
+impl Stat {
+    pub(crate) fn read(pid: Pid) -> Option<Stat> {
+        let text = fs::read_to_string(proc(pid, "stat")).ok()?;
+        // The command's name is in parentheses and may hold anything, parentheses too.
+        let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_ascii_whitespace().collect();
+        Some(Stat {
+            is_zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
+            session: fields.get(3)?.parse().ok()?,
+            start_time: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// Kills what an earlier supervisor's one-off commands left: every process whose mark begins like that.
+pub(crate) fn kill_marked(prefix: &str) {
+    let prefix = format!("{MARK}={prefix}").into_bytes();
+    let is_marked = |pid: &Pid| {
+        environment(*pid).is_some_and(|env| env.split(|b| *b == 0).any(|entry| entry.starts_with(&prefix)))
+    };
+    processes().filter(|pid| *pid != getpid()).filter(is_marked).for_each(kill);
+}
+
+pub(crate) fn signal(process: impl AsFd, signal: Signal) {
+    // Fails only when the process has ended, which is what was wanted.
+    let _ = pidfd_send_signal(process, signal);
+}
+
+fn kill(pid: Pid) {
+    if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
+        signal(process, Signal::KILL);
+    }
+}
+
+pub(crate) fn mount_namespace(pid: Pid) -> Option<u64> {
+    fs::metadata(proc(pid, "ns/mnt")).ok().map(|m| m.ino())
+}
+
+pub(crate) fn proc(pid: Pid, file: &str) -> String {
+    format!("/proc/{}/{file}", pid.as_raw_nonzero())
+}
+
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+}
+
+fn has_environment(pid: Pid, entry: &[u8]) -> bool {
+    environment(pid).is_some_and(|env| env.split(|b| *b == 0).any(|e| e == entry))
+}
+
+fn environment(pid: Pid) -> Option<Vec<u8>> {
+    fs::read(proc(pid, "environ")).ok()
+}
+
+fn has_real_user(pid: Pid, user: u32) -> bool {
+    let status = fs::read_to_string(proc(pid, "status")).unwrap_or_default();
+    let real = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().next());
+    real == Some(user.to_string().as_str())
+}

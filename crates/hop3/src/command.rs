@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every word `hop3` understands: the server's roles here, the client's commands from `hop3-cli`.
+
+use clap::{Args, Parser, Subcommand};
+use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
+use std::net::SocketAddr;
+
+/// A platform on your own server: git push, and the app is built, runs isolated, and answers on its domain
+#[derive(Parser, Debug)]
+#[command(name = "hop3", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) options: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run the control plane in the foreground; starts proxy and supervisor when they are not running
+    Server(ServerArgs),
+    /// Run the proxy role
+    Proxy(ProxyArgs),
+    /// Run the supervisor role
+    Supervise,
+    /// Become a process of an app (started by the supervisor)
+    #[command(hide = true)]
+    Launch,
+    /// Serve git over SSH (the forced command of a key in authorized_keys)
+    GitShell(GitShellArgs),
+    /// Answer a hook of git (started by git)
+    #[command(hide = true)]
+    GitHook(GitHookArgs),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServerArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ServerCommand>,
+    /// The address the proxy listens on for HTTP; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
+    pub(crate) http: SocketAddr,
+    /// Apps answer at NAME.DOMAIN, the control plane at DOMAIN
+    #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
+    pub(crate) domain: String,
+    /// Leave the terminal and write to the role's log file
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProxyArgs {
+    /// The address to listen on for HTTP
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
+    pub(crate) http: SocketAddr,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GitShellArgs {
+    /// The name of the key that came in
+    #[arg(long)]
+    pub(crate) key: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GitHookArgs {
+    /// The hook's name: pre-receive
+    pub(crate) hook: String,
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The roles of the program. Each may be killed at any moment; `keep` starts it again from whichever other one lives.
+
+pub(crate) mod git;
+pub(crate) mod keep;
+pub(crate) mod proxy;
+pub(crate) mod server;
+pub(crate) mod stop;
+pub(crate) mod supervise;
+
+use hop3_core::layout::Layout;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// The root of `--root`, `HOP3_ROOT` or the default, as an absolute path: roles run in other directories.
+pub(crate) fn layout(options: &hop3_cli::GlobalArgs) -> Layout {
+    let root = options.root.clone().unwrap_or_else(|| PathBuf::from(Layout::DEFAULT_ROOT));
+    let root = std::path::absolute(&root).unwrap_or(root);
+    Layout::new(root.canonicalize().unwrap_or(root))
+}
+
+/// The operator's log: text on a terminal, JSON otherwise.
+pub(crate) fn log() {
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().with_target(true).init();
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `hop3 proxy`: the proxy role.
+
+use super::{keep, layout, log};
+use crate::command::ProxyArgs;
+use anyhow::Result;
+use hop3_cli::GlobalArgs;
+use std::process::ExitCode;
+
+pub(crate) fn run(args: &ProxyArgs, options: &GlobalArgs) -> ExitCode {
+    log();
+    match proxy(args, options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<hop3_proxy::AlreadyRunning>() => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "proxy");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
+    let layout = layout(options);
+    std::fs::create_dir_all(layout.run_of("proxy"))?;
+    keep::keep_others(&layout, "proxy")?;
+    hop3_proxy::run(hop3_proxy::Options::new(layout, args.http))
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `hop3 server`: the control plane role. Starts the other two when they are not running, then serves until it is
+//! told to end; the others go on.
+
+use super::{keep, layout, log, stop};
+use crate::command::ServerArgs;
+use crate::{environment, wire};
+use anyhow::{Context, Result};
+use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
+use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
+use hop3_server::{Parts, Server, Site, StopScope, Store};
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+pub(crate) fn run(args: ServerArgs, options: GlobalArgs) -> ExitCode {
+    match args.command {
+        None => {}
+        Some(ServerCommand::Stop(stop)) => return stop::run(&layout(&options), stop.all),
+        Some(command) => return hop3_cli::run(ClientCommand::Server(command), options, wire::program()),
+    }
+    log();
+    match serve(&args, &options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "server");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
+    let layout = prepare(&layout(options))?;
+    let Some(_lock) = RoleLock::take(&layout.lock_of("server"))? else {
+        // A keeper that was not the first must not make noise; a person must be told.
+        anyhow::ensure!(args.background, "a server runs on {} already", layout.root().display());
+        return Ok(());
+    };
+    let http = address(&layout, args.http)?;
+    want_all(&layout, http, &args.domain)?;
+    for role in ["supervisor", "proxy"] {
+        keep::ensure(&layout, role)?;
+    }
+    keep::keep_others(&layout, "server")?;
+    let ended = Arc::new(Notify::new());
+    let server = Arc::new(Server::new(Parts {
+        store: Store::open(&layout)?,
+        drivers: wire::registry(&layout),
+        site: Site { domain: args.domain.clone(), http },
+        program: std::env::current_exe().context("finding the program")?,
+        build_environment: environment::for_builds(),
+        stop: stopper(&layout, &ended),
+        layout: layout.clone(),
+    }));
+    let url = server.site.url_of(&args.domain);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(hop3_server::serve(server, until_stopped(layout, ended)?, move || ready(&url)))
+}
+
+/// The line that scripts wait for.
+fn ready(url: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may be reading.
+    let _ = writeln!(out, "ready {url}").and_then(|()| out.flush());
+}
+
+/// Makes the directories of a root; everything beneath it is closed to others but what a role opens.
+fn prepare(layout: &Layout) -> Result<Layout> {
+    let make =
+        |path: &std::path::Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    make(layout.root(), 0o755).with_context(|| format!("making {}", layout.root().display()))?;
+    // As the kernel names it: sandboxes hide and show it by this path.
+    let layout = Layout::new(layout.root().canonicalize()?);
+    for path in [layout.apps(), layout.artifacts(), layout.layers(), layout.toolchains()] {
+        make(&path, 0o755)?;
+    }
+    for role in keep::ROLES {
+        make(&layout.run_of(role), 0o755)?;
+    }
+    Ok(layout)
+}
+
+/// Port 0 means a free one, or the one the living proxy of this root has.
+fn address(layout: &Layout, wished: SocketAddr) -> Result<SocketAddr> {
+    let file = layout.run_of("proxy").join("http");
+    let before: Option<SocketAddr> = std::fs::read_to_string(&file).ok().and_then(|text| text.parse().ok());
+    let living = before.filter(|_| keep::lives(layout, "proxy"));
+    let address = match (living, wished.port()) {
+        (Some(living), 0) => living,
+        (Some(living), _) if living != wished => anyhow::bail!(
+            "the proxy of this root listens on {living}, not {wished}; end it first with: hop3 server stop --all --root {}",
+            layout.root().display()
+        ),
+        (_, 0) => TcpListener::bind(wished).and_then(|l| l.local_addr()).context("finding a free port")?,
+        _ => wished,
+    };
+    std::fs::write(file, address.to_string())?;
+    Ok(address)
+}
+
+fn want_all(layout: &Layout, http: SocketAddr, domain: &str) -> Result<()> {
+    let root = layout.root().as_os_str().to_owned();
+    let arguments = |words: &[&str]| -> Vec<OsString> {
+        let mut all: Vec<OsString> = words[..1].iter().map(Into::into).collect();
+        all.extend(["--root".into(), root.clone()]);
+        all.extend(words[1..].iter().map(Into::into));
+        all
+    };
+    let http = http.to_string();
+    keep::want(layout, "supervisor", &arguments(&["supervise"]))?;
+    keep::want(layout, "proxy", &arguments(&["proxy", "--http", &http]))?;
+    keep::want(layout, "server", &arguments(&["server", "--http", &http, "--domain", domain, "--background"]))
+}
+
+fn stopper(layout: &Layout, ended: &Arc<Notify>) -> Box<dyn Fn(StopScope) + Send + Sync> {
+    let (layout, ended) = (layout.clone(), Arc::clone(ended));
+    Box::new(move |scope| {
+        if scope == StopScope::All {
+            let layout = layout.clone();
+            std::thread::spawn(move || stop::others(&layout));
+        }
+        keep::unwant(&layout, "server");
+        ended.notify_one();
+    })
+}
+
+/// SIGTERM and SIGINT end this role alone, and it is not wanted until it is started again.
+fn until_stopped(layout: Layout, ended: Arc<Notify>) -> Result<impl Future<Output = ()> + Send> {
+    Ok(async move {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = ended.notified() => {}
+        }
+        keep::unwant(&layout, "server");
+    })
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `hop3 supervise`: the supervisor role.
+
+use super::{keep, layout, log};
+use anyhow::{Context, Result};
+use hop3_cli::GlobalArgs;
+use std::process::ExitCode;
+
+pub(crate) fn run(options: &GlobalArgs) -> ExitCode {
+    log();
+    match supervise(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<hop3_supervisor::AlreadyRunning>() => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "supervisor");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(options: &GlobalArgs) -> Result<()> {
+    let layout = layout(options);
+    std::fs::create_dir_all(layout.run_of("supervisor"))?;
+    keep::keep_others(&layout, "supervisor")?;
+    hop3_supervisor::run(hop3_supervisor::Options {
+        allowed_uid: rustix::process::getuid().as_raw(),
+        launcher: std::env::current_exe().context("finding the program")?,
+        layout,
+    })
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The only file that names concrete drivers.
+
+use crate::command::Arguments;
+use clap::CommandFactory;
+use hop3_core::Problem;
+use hop3_core::api::Check;
+use hop3_core::driver::Registry;
+use hop3_core::layout::Layout;
+use hop3_core::plan::BuildPlan;
+use hop3_core::source::SourceTree;
+use hop3_drivers::{builders, proxies, runtimes, toolchains};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The drivers of an installation.
+pub(crate) fn registry(layout: &Layout) -> Registry {
+    let supervisor = || hop3_supervisor::Client::new(layout.supervisor_socket());
+    let runner = Arc::new(supervisor());
+    // Not `vars()`: it would panic on a variable that is not UTF-8.
+    let environment = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Registry {
+        plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
+        runner: runner.clone(),
+        runtime: Arc::new(runtimes::Native::new(supervisor())),
+        proxy: Arc::new(proxies::Builtin::new(layout)),
+        toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
+    }
+}
+
+/// What only the whole program knows and the client needs.
+pub(crate) fn program() -> hop3_cli::Program {
+    hop3_cli::Program { plan, checks: Vec::<Check>::new, command: Arguments::command }
+}
+
+/// `hop3 build plan`: without a server.
+fn plan(directory: &Path) -> Result<BuildPlan, Problem> {
+    let tree = SourceTree::open(directory)?;
+    let settings = hop3_core::config::load(&tree)?;
+    builders::plan(&builders::builders(), &tree, &settings)
+}

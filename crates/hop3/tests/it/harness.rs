@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Hop`: a real installation in a temporary root, with the verbs tests use. Ends everything it started when dropped.
+//! Tests wait for events and answers, never for time.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Nothing here takes so long; a test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Variables a build needs to reach package registries as this machine is set up.
+const KEPT: &[&str] = &[
+    "proxy",
+    "ssl_cert",
+    "ca_bundle",
+    "ca_certs",
+    "cainfo",
+    "pip_",
+    "npm_config",
+    "uv_",
+    "goproxy",
+    "gosumdb",
+    "maven_opts",
+];
+
+pub(crate) struct Hop {
+    directory: TempDir,
+    server: Option<Child>,
+    pub(crate) port: u16,
+    pub(crate) token: String,
+}
+
+/// What a client saw.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// What a command printed, and how it ended.
+pub(crate) struct Said {
+    pub(crate) ok: bool,
+    pub(crate) code: Option<i32>,
+    /// stdout, then stderr.
+    pub(crate) text: String,
+    pub(crate) stdout: String,
+}
+
+impl Hop {
+    /// Boots a server on a free port.
+    pub(crate) fn start() -> Hop {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("home")).unwrap();
+        let mut hop = Hop { directory, server: None, port: 0, token: String::new() };
+        hop.boot();
+        let made = hop.hop3(["token", "create", "test", "--json"]).expect_ok();
+        let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
+        hop.token = made["token"].as_str().unwrap().to_owned();
+        hop
+    }
+
+    /// Starts the server role and waits for its `ready` line. The address stays the same from boot to boot.
+    pub(crate) fn boot(&mut self) {
+        let http = format!("127.0.0.1:{}", self.port);
+        let mut server = self
+            .command(["server", "--http", &http])
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::options().create(true).append(true).open(self.log()).unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let ready = lines.next().transpose().unwrap().unwrap_or_default();
+        let port = ready.strip_prefix("ready http://localhost:").and_then(|port| port.parse().ok());
+        self.port =
+            port.unwrap_or_else(|| panic!("the server is not ready: {ready:?}\n{}", self.operator_log()));
+        self.server = Some(server);
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.directory.path().join("root")
+    }
+
+    /// A directory for the test's own files.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What the roles wrote for their operator.
+    pub(crate) fn operator_log(&self) -> String {
+        let mut text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        for role in ["supervisor", "proxy", "server"] {
+            let log = self.root().join("run").join(role).join("log");
+            text += &std::fs::read_to_string(log).unwrap_or_default();
+        }
+        text
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("server.log")
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hop3"));
+        command.args(arguments).envs(environment(&self.directory.path().join("home")));
+        command.env("HOP3_ROOT", self.root()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the command line as a local administrator.
+    pub(crate) fn hop3<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the command line in a directory.
+    pub(crate) fn hop3_in<A: AsRef<OsStr>>(&self, directory: &Path, arguments: impl IntoIterator<Item = A>) -> Said {
+        said(self.command(arguments).current_dir(directory).output().unwrap())
+    }
+
+    /// Answer of a command with `--json`.
+    pub(crate) fn json<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> serde_json::Value {
+        let said = self.hop3(arguments).expect_ok();
+        serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {}", said.text))
+    }
+
+    /// A git repository on branch `main` with a copy of that tree, committed.
+    pub(crate) fn repository(&self, name: &str, tree: &Path) -> Repository {
+        let path = self.directory.path().join("work").join(name);
+        copy(tree, &path);
+        let repository = Repository { path, home: self.directory.path().join("home") };
+        repository.git(["init", "--quiet", "--initial-branch=main"]).expect_ok();
+        repository.commit("first");
+        repository
+    }
+
+    /// Address to push to, with the token in it.
+    pub(crate) fn remote(&self, app: &str) -> String {
+        format!("http://test:{}@localhost:{}/git/{app}.git", self.token, self.port)
+    }
+
+    /// Pushes an example app and expects it to be live.
+    pub(crate) fn push(&self, app: &str, tree: &Path) -> Repository {
+        let repository = self.repository(app, tree);
+        let pushed = repository.push(&self.remote(app), "main");
+        assert!(pushed.ok, "{}\n{}", pushed.text, self.operator_log());
+        repository
+    }
+
+    /// GET through the proxy at the app's own host name.
+    pub(crate) fn get(&self, app: &str, path: &str) -> Answer {
+        self.get_host(&format!("{app}.localhost:{}", self.port), path)
+    }
+
+    pub(crate) fn get_host(&self, host: &str, path: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Sends a request as it is and reads the answer to its end.
+    pub(crate) fn ask(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        answer(&bytes)
+    }
+
+    /// A call of the API through the proxy, with the token.
+    pub(crate) fn api(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.ask(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.port,
+            self.token,
+            body.len()
+        ))
+    }
+
+    /// Pid of the process that is that role now.
+    pub(crate) fn pid_of(&self, role: &str) -> Option<u32> {
+        hop3_core::lock::holder(&self.root().join("run").join(role).join("lock"))
+    }
+
+    /// Instances of an app as `hop3 ps --json` tells them.
+    pub(crate) fn instances(&self, app: &str) -> Vec<serde_json::Value> {
+        self.json(["ps", "-a", app, "--json"]).as_array().unwrap().clone()
+    }
+
+    /// SIGKILL to a role; gives the pid it had.
+    pub(crate) fn kill(&self, role: &str) -> u32 {
+        let pid = self.pid_of(role).unwrap_or_else(|| panic!("no {role} lives"));
+        let raw = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        rustix::process::kill_process(raw, rustix::process::Signal::KILL).unwrap();
+        pid
+    }
+}
+
+impl Drop for Hop {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("operator's log:\n{}", self.operator_log());
+        }
+        let stopped = self.hop3(["server", "stop", "--all"]);
+        if let Some(mut server) = self.server.take() {
+            server.wait().ok();
+        }
+        if !stopped.ok && !std::thread::panicking() {
+            panic!("not stopped: {}", stopped.text);
+        }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    pub(crate) fn expect_ok(self) -> Said {
+        assert!(self.ok, "exit {:?}: {}", self.code, self.text);
+        self
+    }
+}
+
+/// A work tree with its git.
+pub(crate) struct Repository {
+    pub(crate) path: PathBuf,
+    home: PathBuf,
+}
+
+impl Repository {
+    pub(crate) fn git<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut git = Command::new("git");
+        git.args(arguments).envs(environment(&self.home)).current_dir(&self.path).stdin(Stdio::null());
+        for (role, name) in [("AUTHOR", "Ada"), ("COMMITTER", "Ada")] {
+            git.env(format!("GIT_{role}_NAME"), name).env(format!("GIT_{role}_EMAIL"), "ada@example.org");
+        }
+        git.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_NOSYSTEM", "1");
+        git
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.path.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn commit(&self, message: &str) {
+        self.git(["add", "--all"]).expect_ok();
+        self.git(["commit", "--quiet", "--allow-empty", "--message", message]).expect_ok();
+    }
+
+    pub(crate) fn push(&self, remote: &str, refs: &str) -> Said {
+        self.git(["push", remote, refs])
+    }
+}
+
+/// The folder of an example.
+pub(crate) fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
+}
+
+/// Waits until something holds, by looking again and again; for what no event tells to the outside.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn environment(home: &Path) -> Vec<(String, String)> {
+    // A cleared environment, but for the programs and what the registries' clients need.
+    let kept = std::env::vars().filter(|(name, _)| {
+        let name = name.to_lowercase();
+        name == "path" || KEPT.iter().any(|part| name.contains(part))
+    });
+    kept.chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
+        .collect()
+}
+
+fn said(output: Output) -> Said {
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = stdout.clone() + &String::from_utf8_lossy(&output.stderr);
+    Said { ok: output.status.success(), code: output.status.code(), text, stdout }
+}
+
+fn answer(bytes: &[u8]) -> Answer {
+    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| {
+        panic!("no head in {:?}", String::from_utf8_lossy(bytes));
+    });
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap();
+    let mut body = bytes[end + 4..].to_vec();
+    if head.to_lowercase().contains("transfer-encoding: chunked") {
+        body = unchunk(&body);
+    }
+    Answer { status, head, body }
+}
+
+fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(line) = bytes.windows(2).position(|w| w == b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line]).unwrap().trim(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.extend_from_slice(&bytes[line + 2..line + 2 + size]);
+        bytes = &bytes[line + 2 + size + 2..];
+    }
+    body
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() && entry.file_name() == "expected" => {}
+            kind if kind.is_dir() => copy(&entry.path(), &target),
+            kind if kind.is_symlink() => {
+                std::os::unix::fs::symlink(std::fs::read_link(entry.path()).unwrap(), target).unwrap();
+            }
+            _ => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+module Greeting
+  def self.to(name)
+    "Hello from #{name}\n"
+  end
+end
