@@ -191,7 +191,7 @@ fn tools_that_are_not_there_come_from_their_registries() {
     let mut env: BTreeMap<String, String> = std::env::vars().collect();
     env.extend([("PATH".to_owned(), String::new()), ("HOME".to_owned(), at("home"))]);
     let toolchains = Installed::new(&Layout::new(at("root")), &env, Arc::new(Direct));
-    for (name, version) in [("uv", ">=0.5"), ("yarn", "1.22.19")] {
+    for (name, version) in [("uv", ">=0.5"), ("yarn", "1.22.19"), ("pnpm", "9")] {
         let mut told = Vec::new();
         match toolchains.provide(&asked(name, version, ""), &mut |line| told.push(line.to_owned())) {
             Ok(found) => {

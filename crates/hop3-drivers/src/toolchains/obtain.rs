@@ -201,7 +201,8 @@ impl Workshop<'_> {
         }
         let lines: Vec<&str> = printed.0.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        Err(failed(&format!("{} ended with {exit}\n{}", argv[0], last.join("\n"))))
+        let program = Path::new(argv[0]).file_name().unwrap_or_default().to_string_lossy();
+        Err(failed(&format!("{program} ended with {exit}\n{}", last.join("\n"))))
     }
 
     /// Names the finished prefix by its version.

@@ -59,9 +59,11 @@ impl Places {
 
     fn prefix(&self, directory: &Path, program: &str) -> Option<PathBuf> {
         let real = directory.join(program).canonicalize().ok()?;
-        let named = directory.canonicalize().ok()?;
+        let canonical = directory.canonicalize().ok()?;
+        // What npm installed has a `bin` that is a link to `node_modules/.bin`.
+        let named = if canonical.ends_with("bin") { &canonical } else { directory };
         // The program's own home comes first: /usr/bin/java is a link into /usr/lib/jvm.
-        let folders = [real.parent()?, &named];
+        let folders = [real.parent()?, named];
         folders.into_iter().filter(|folder| folder.ends_with("bin")).find_map(|folder| {
             let prefix = folder.parent()?;
             (prefix.join("bin").join(program).exists() && self.may_be_shown(prefix))
