@@ -4,4 +4,5 @@
 
 mod harness;
 mod push;
+mod reference;
 mod tidy;

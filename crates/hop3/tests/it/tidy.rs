@@ -5,6 +5,7 @@ mod code;
 mod crates;
 mod docs;
 mod files;
+pub(crate) mod lexer;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +18,7 @@ pub(crate) struct RepoFile {
 }
 
 impl RepoFile {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.bytes).unwrap_or("")
     }
 
@@ -26,7 +27,7 @@ impl RepoFile {
         self.path.starts_with("crates/") && self.path.ends_with(".rs")
     }
 
-    fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
     }
 }
@@ -45,14 +46,20 @@ pub(crate) fn files() -> Vec<RepoFile> {
         .unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8(listed.stdout).unwrap();
-    let read = |path: &str| Some(RepoFile { path: path.to_owned(), bytes: std::fs::read(top().join(path)).ok()? });
+    let read =
+        |path: &str| Some(RepoFile { path: path.to_owned(), bytes: std::fs::read(top().join(path)).ok()? });
     let files: Vec<_> = listed.lines().filter_map(read).collect();
     assert!(files.len() > 100, "only {} files found", files.len());
     files
 }
 
+/// The source files of our crates.
+pub(crate) fn rust() -> Vec<RepoFile> {
+    files().into_iter().filter(RepoFile::is_rust).collect()
+}
+
 /// Fails with the whole list of offenders.
 #[track_caller]
-fn none(rule: &str, offenders: &[String]) {
+pub(crate) fn none(rule: &str, offenders: &[String]) {
     assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
 }

@@ -1,96 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Rules on what the code says: words, strings, suppressions. Works on a split into code, comments and strings, so
-//! that a word in a sentence is not taken for an identifier.
+//! Rules on what the code says: words, strings, suppressions.
 
-use super::{RepoFile, files, none, top};
-
-/// A stretch of Rust text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece<'a> {
-    Code(&'a str),
-    Comment(&'a str),
-    Text(&'a str),
-}
-
-/// Splits a source; good enough for rustfmt's output, not for every Rust program.
-fn pieces(source: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let (mut start, mut at) = (0, 0);
-    while at < source.len() {
-        let Some((piece, length)) = special(&source[at..]) else {
-            at += source[at..].chars().next().map_or(1, char::len_utf8);
-            continue;
-        };
-        pieces.push(Piece::Code(&source[start..at]));
-        pieces.push(piece);
-        at += length;
-        start = at;
-    }
-    pieces.push(Piece::Code(&source[start..]));
-    pieces
-}
-
-/// A comment, string or character at the very start, and its length.
-fn special(rest: &str) -> Option<(Piece<'_>, usize)> {
-    if rest.starts_with("//") {
-        let end = rest.find('\n').unwrap_or(rest.len());
-        return Some((Piece::Comment(&rest[..end]), end));
-    }
-    if let Some(after) = rest.strip_prefix('\'') {
-        // A lifetime has no closing quote after one character.
-        let mut chars = after.chars();
-        let first = chars.next()?;
-        let length = match first {
-            '\\' => after.char_indices().skip(2).find(|(_, c)| *c == '\'').map(|(i, _)| i)?,
-            _ if chars.next() == Some('\'') => first.len_utf8(),
-            _ => return None,
-        };
-        return Some((Piece::Text(&after[..length]), length + 2));
-    }
-    if let Some(after) = rest.strip_prefix('"') {
-        let mut escaped = false;
-        for (i, c) in after.char_indices() {
-            match c {
-                '"' if !escaped => return Some((Piece::Text(&after[..i]), i + 2)),
-                _ => escaped = c == '\\' && !escaped,
-            }
-        }
-    }
-    raw(rest)
-}
-
-fn raw(rest: &str) -> Option<(Piece<'_>, usize)> {
-    let after = rest.strip_prefix("r#")?;
-    let fence = 1 + after.len() - after.trim_start_matches('#').len();
-    let body = after[fence - 1..].strip_prefix('"')?;
-    let close = format!("\"{}", "#".repeat(fence));
-    let end = body.find(&close)?;
-    Some((Piece::Text(&body[..end]), 1 + fence + 1 + end + close.len()))
-}
-
-fn rust() -> Vec<RepoFile> {
-    files().into_iter().filter(RepoFile::is_rust).collect()
-}
-
-#[test]
-fn the_split_knows_strings_comments_and_lifetimes() {
-    let source = "a(\"s\\\"1\") // c \"x\"\nfn f<'a>(c: char) { c == '\"'; r#\"q\"uote\"# }";
-    let found: Vec<_> = pieces(source).into_iter().filter(|p| !matches!(p, Piece::Code(_))).collect();
-    let expected =
-        [Piece::Text("s\\\"1"), Piece::Comment("// c \"x\""), Piece::Text("\""), Piece::Text("q\"uote")];
-    assert_eq!(found, expected);
-}
+use super::lexer::{Piece, pieces};
+use super::{RepoFile, none, rust, top};
 
 #[test]
 fn sql_lives_in_the_store() {
-    const WORDS: &[&str] = &["SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA "];
+    const WORDS: &[&str] =
+        &["SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA "];
     let mut offenders = Vec::new();
     for file in rust() {
         // The rule itself must name what it forbids.
         if file.path.starts_with("crates/hop3-server/src/store") || file.path.ends_with("/tidy/code.rs") {
             continue;
         }
-        let says = |p: &Piece| matches!(p, Piece::Text(t) if WORDS.iter().any(|w| t.trim_start().starts_with(w)));
+        let says =
+            |p: &Piece| matches!(p, Piece::Text(t) if WORDS.iter().any(|w| t.trim_start().starts_with(w)));
         if pieces(file.text()).iter().any(says) {
             offenders.push(file.path.clone());
         }
@@ -110,7 +35,8 @@ fn proxy_and_supervisor_know_no_app() {
         for piece in pieces(file.text()) {
             let Piece::Code(code) = piece else { continue };
             let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            offenders.extend(words.filter(|word| names_app(word)).map(|word| format!("{}: {word}", file.path)));
+            offenders
+                .extend(words.filter(|word| names_app(word)).map(|word| format!("{}: {word}", file.path)));
         }
     }
     none("the word app is above these crates", &offenders);
@@ -130,11 +56,14 @@ fn names_app(identifier: &str) -> bool {
 #[test]
 fn shells_get_only_what_the_author_of_an_app_wrote() {
     /// `Command::Shell` itself, and what wraps the author's own lines of a Procfile.
-    const ALLOWED: &[&str] = &["crates/hop3-core/src/sandbox.rs", "crates/hop3-drivers/src/builders/author.rs"];
+    const ALLOWED: &[&str] =
+        &["crates/hop3-core/src/sandbox.rs", "crates/hop3-drivers/src/builders/author.rs"];
     let mut offenders = Vec::new();
     for file in rust().iter().filter(|f| !f.is_test() && !ALLOWED.contains(&f.path.as_str())) {
-        let texts: Vec<_> =
-            pieces(file.text()).into_iter().filter_map(|p| if let Piece::Text(t) = p { Some(t) } else { None }).collect();
+        let texts: Vec<_> = pieces(file.text())
+            .into_iter()
+            .filter_map(|p| if let Piece::Text(t) = p { Some(t) } else { None })
+            .collect();
         let pair = texts.windows(2).any(|w| w[0].ends_with("sh") && w[1] == "-c");
         if pair || texts.iter().any(|t| t.contains("sh -c ")) {
             offenders.push(file.path.clone());

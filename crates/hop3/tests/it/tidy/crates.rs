@@ -34,10 +34,14 @@ fn dependencies_point_one_way() {
         };
         let used = package["dependencies"].as_array().unwrap().iter().filter_map(|d| d["name"].as_str());
         let used = used.filter(|used| *used == "hop3" || used.starts_with("hop3-"));
-        offenders.extend(used.filter(|used| !allowed.contains(used)).map(|used| format!("{name} uses {used}")));
+        offenders
+            .extend(used.filter(|used| !allowed.contains(used)).map(|used| format!("{name} uses {used}")));
     }
     assert_eq!(packages.len(), MAY_USE.len());
-    none("core <- supervisor, proxy, server, cli; core, supervisor, proxy <- drivers; all <- hop3", &offenders);
+    none(
+        "core <- supervisor, proxy, server, cli; core, supervisor, proxy <- drivers; all <- hop3",
+        &offenders,
+    );
 }
 
 /// What core must never gain: sockets, SQL, processes, async.

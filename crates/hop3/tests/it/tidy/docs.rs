@@ -24,8 +24,10 @@ fn builders() -> Vec<String> {
 #[test]
 fn every_builder_is_documented_and_has_an_example() {
     let page = read("docs/src/concepts/builders.md");
-    let plans: Vec<_> =
-        files().into_iter().filter(|f| f.path.starts_with("examples/apps/") && f.path.ends_with("/plan.json")).collect();
+    let plans: Vec<_> = files()
+        .into_iter()
+        .filter(|f| f.path.starts_with("examples/apps/") && f.path.ends_with("/plan.json"))
+        .collect();
     let mut offenders = Vec::new();
     for name in builders() {
         if !page.contains(&format!("`{name}`")) {
@@ -46,22 +48,35 @@ fn every_example_says_how_it_answers() {
         all.iter().filter_map(|f| f.path.strip_prefix("examples/apps/")?.split('/').next()).collect();
     apps.dedup();
     let bare = apps.iter().filter(|app| !has(app, "test.toml") || !has(app, "expected/plan.json"));
-    none("an example has test.toml and expected/plan.json", &bare.map(ToString::to_string).collect::<Vec<_>>());
+    none(
+        "an example has test.toml and expected/plan.json",
+        &bare.map(ToString::to_string).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn every_step_of_a_deployment_is_told() {
     let page = read("docs/src/concepts/deployments.md");
-    let missing = DeployStep::ALL.iter().map(|step| step.as_str()).filter(|step| !page.contains(&format!("| `{step}` |")));
-    none("a row for each step in docs/src/concepts/deployments.md", &missing.map(str::to_owned).collect::<Vec<_>>());
+    let missing = DeployStep::ALL
+        .iter()
+        .map(|step| step.as_str())
+        .filter(|step| !page.contains(&format!("| `{step}` |")));
+    none(
+        "a row for each step in docs/src/concepts/deployments.md",
+        &missing.map(str::to_owned).collect::<Vec<_>>(),
+    );
 }
 
 /// Pages of the book are listed, and what is listed is there.
 #[test]
 fn the_summary_lists_every_page() {
     let summary = read("docs/src/SUMMARY.md");
-    let listed: Vec<&str> =
-        summary.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|page| !page.is_empty()).collect();
+    let listed: Vec<&str> = summary
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|page| !page.is_empty())
+        .collect();
     let mut offenders = Vec::new();
     for page in &listed {
         if !top().join("docs/src").join(page).is_file() {
@@ -107,7 +122,8 @@ fn prose_names_files_that_are_there() {
     let mut offenders = Vec::new();
     for file in files().iter().filter(|f| f.path.ends_with(".md") && !f.path.starts_with("examples/")) {
         for word in file.text().split('`').skip(1).step_by(2) {
-            let ours = ["crates/", "docs/", "scripts/", "examples/"].iter().any(|start| word.starts_with(start));
+            let ours =
+                ["crates/", "docs/", "scripts/", "examples/"].iter().any(|start| word.starts_with(start));
             let exact = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
             if ours && exact && !top().join(word).exists() {
                 offenders.push(format!("{}: {word}", file.path));

@@ -65,9 +65,22 @@ fn nothing_large_is_committed() {
 #[test]
 fn no_machine_left_its_name() {
     const HOSTS: &[&str] = &[
-        "docs.rs", "example.com", "example.org", "getcomposer.org", "github.com", "json-schema.org", "localhost",
-        "maven.apache.org", "opencollective.com", "rustup.rs", "spdx.dev", "tidelift.com", "www.apache.org",
-        "www.debian.org", "rust-lang.github.io", "keepachangelog.com",
+        "docs.rs",
+        "example.com",
+        "example.org",
+        "getcomposer.org",
+        "github.com",
+        "json-schema.org",
+        "localhost",
+        "maven.apache.org",
+        "opencollective.com",
+        "rustup.rs",
+        "spdx.dev",
+        "tidelift.com",
+        "www.apache.org",
+        "www.debian.org",
+        "rust-lang.github.io",
+        "keepachangelog.com",
     ];
     let known = |host: &str| HOSTS.iter().any(|known| host == *known || host.ends_with(&format!(".{known}")));
     let mut offenders = Vec::new();
@@ -75,8 +88,13 @@ fn no_machine_left_its_name() {
         for scheme in ["http://", "https://"] {
             for (at, _) in file.text().match_indices(scheme) {
                 let rest = &file.text()[at + scheme.len()..];
-                let rest = rest.split_once('@').filter(|(user, _)| !user.contains('/')).map_or(rest, |(_, rest)| rest);
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-')).unwrap_or(rest.len());
+                let rest = rest
+                    .split_once('@')
+                    .filter(|(user, _)| !user.contains('/'))
+                    .map_or(rest, |(_, rest)| rest);
+                let end = rest
+                    .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-'))
+                    .unwrap_or(rest.len());
                 let host = rest[..end].trim_end_matches('.');
                 let is_name = host.contains('.') && !host.chars().all(|c| c.is_ascii_digit() || c == '.');
                 if is_name && !known(host) {
@@ -89,10 +107,17 @@ fn no_machine_left_its_name() {
     none("a host that is not public knowledge; add it to HOSTS when it is", &offenders);
 
     let home = std::env::var("HOME").unwrap_or_default();
-    let places = [top().display().to_string(), format!("{home}/.cargo"), std::env::var("CARGO_HOME").unwrap_or_default()];
+    let places = [
+        top().display().to_string(),
+        format!("{home}/.cargo"),
+        std::env::var("CARGO_HOME").unwrap_or_default(),
+    ];
     let places: Vec<_> = places.iter().filter(|place| place.matches('/').count() > 1).collect();
     let tells = |file: &RepoFile| {
-        places.iter().find(|place| file.text().contains(place.as_str())).map(|place| format!("{}: {place}", file.path))
+        places
+            .iter()
+            .find(|place| file.text().contains(place.as_str()))
+            .map(|place| format!("{}: {place}", file.path))
     };
     none("paths of the machine that built this", &files().iter().filter_map(tells).collect::<Vec<_>>());
 }
