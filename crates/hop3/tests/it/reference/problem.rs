@@ -71,7 +71,7 @@ fn plain(title: &str) -> String {
     let mut depth = 0;
     for c in title.replace("\\\"", "\"").replace("{{", "\u{1}").replace("}}", "\u{2}").chars() {
         match c {
-            '{' => depth += 1,
+            '{' if title.contains('}') => depth += 1,
             '}' => {
                 depth -= 1;
                 text.push('…');
