@@ -15,16 +15,15 @@ use std::sync::Arc;
 
 /// The drivers of an installation.
 pub(crate) fn registry(layout: &Layout) -> Registry {
-    let supervisor = || hop3_supervisor::Client::new(layout.supervisor_socket());
-    let runner = Arc::new(supervisor());
+    let supervisor = Arc::new(hop3_supervisor::Client::new(layout));
     let search =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     Registry {
         plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
-        runner: runner.clone(),
-        runtime: Arc::new(runtimes::Native::new(supervisor())),
+        runner: supervisor.clone(),
+        runtime: Arc::new(runtimes::Native::new(supervisor.clone())),
         proxy: Arc::new(proxies::Builtin::new(layout)),
-        toolchains: Arc::new(toolchains::Installed::new(layout, search, runner)),
+        toolchains: Arc::new(toolchains::Installed::new(layout, search, supervisor)),
     }
 }
 
