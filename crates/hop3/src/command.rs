@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Every word `hop3` understands: the server's roles here, the client's commands from `hop3-cli`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
 use std::net::SocketAddr;
 
@@ -31,6 +31,12 @@ pub(crate) enum Command {
     /// Answer a hook of git (started by git)
     #[command(hide = true)]
     GitHook(GitHookArgs),
+    /// Print a page of the reference
+    #[command(hide = true)]
+    Reference {
+        #[arg(value_enum)]
+        page: ReferencePage,
+    },
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -79,4 +85,14 @@ pub(crate) struct GitShellArgs {
 pub(crate) struct GitHookArgs {
     /// The hook's name: pre-receive
     pub(crate) hook: String,
+}
+
+/// What `hop3 reference` can print.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ReferencePage {
+    Cli,
+    Hop3Toml,
+    Schema,
+    Api,
+    Openapi,
 }

@@ -3,6 +3,7 @@
 
 mod command;
 mod environment;
+mod reference;
 mod role;
 mod wire;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Launch => hop3_supervisor::launch_main(),
         Command::GitShell(args) => role::git::shell(&args, &options),
         Command::GitHook(args) => role::git::hook(&args),
+        Command::Reference { page } => reference::run(page),
         Command::Client(command) => hop3_cli::run(command, options, wire::program()),
     }
 }
