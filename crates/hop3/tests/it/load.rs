@@ -114,14 +114,27 @@ impl Load {
         until("the release answers", || self.newest() >= release);
     }
 
+    /// Waits until a release later than that one has answered.
+    pub(crate) fn newest_after(&self, release: u32) -> u32 {
+        self.wait_for(release + 1);
+        self.newest()
+    }
+
     pub(crate) fn newest(&self) -> u32 {
         self.shared.releases.lock().unwrap().keys().last().copied().unwrap_or(0)
     }
 
+    /// Waits until so many more requests have been answered.
+    pub(crate) fn more(&self, count: u64) {
+        let answered = || self.shared.requests.values().map(|n| n.load(Relaxed)).sum::<u64>();
+        let enough = answered() + count;
+        until("requests are answered", || answered() >= enough);
+    }
+
     /// Lets what is under way end, and tells.
-    pub(crate) fn stop(self) -> Tally {
+    pub(crate) fn stop(mut self) -> Tally {
         self.shared.is_over.store(true, Relaxed);
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
         let releases = self.shared.releases.lock().unwrap().clone();
@@ -130,6 +143,12 @@ impl Load {
             failures: self.shared.failures.lock().unwrap().clone(),
             releases: releases.into_iter().map(|(release, (text, _))| (release, text)).collect(),
         }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Relaxed);
     }
 }
 

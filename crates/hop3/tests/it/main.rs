@@ -6,5 +6,6 @@ mod harness;
 mod load;
 mod push;
 mod reference;
+mod step_failure;
 mod tidy;
 mod zero_drop;
