@@ -53,6 +53,12 @@ pub(crate) fn stream_cut() -> Problem {
         .hint("see how it went with: hop3 status, hop3 logs --build")
 }
 
+pub(crate) fn log_cut() -> Problem {
+    Problem::new(Kind::Unavailable, "cli.log-cut", "the server ended the log")
+        .detail("it may be restarting; lines from now on are not shown here")
+        .hint("follow it again with: hop3 logs -f")
+}
+
 pub(crate) fn interrupted() -> Problem {
     Problem::new(Kind::Unavailable, "cli.interrupted", "the server ended in the middle of the deployment")
         .detail("what served before still serves")

@@ -6,6 +6,7 @@
 //! user named at start are listened to.
 
 use crate::Shared;
+use crate::registry::Registry;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ pub(crate) fn listen(shared: &Arc<Shared>) -> io::Result<()> {
 fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
     let uid = rustix::net::sockopt::socket_peercred(connection)?.uid.as_raw();
     let own = rustix::process::geteuid().as_raw();
-    let is_allowed = uid == 0 || uid == own || Some(uid) == shared.allowed_uid;
+    let is_allowed = [0, own, shared.allowed_uid].contains(&uid);
     let mut reader = BufReader::new(connection);
     let mut line = String::new();
     loop {
@@ -82,31 +83,33 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
         if reader.by_ref().take(MAX_LINE).read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let answer = if is_allowed {
-            match serde_json::from_str(&line) {
-                Ok(request) => answer(shared, request),
-                Err(error) => Answer::Refused(format!("not a request: {error}")),
-            }
-        } else {
-            Answer::Refused(format!("user {uid} may not control this proxy"))
+        let request = serde_json::from_str(&line);
+        let answer = match request {
+            _ if !is_allowed => Some(Answer::Refused(format!("user {uid} may not control this proxy"))),
+            Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
+            Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
+            Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
+            Ok(Request::Replace { table }) => change(shared, |registry| registry.replace(table)),
+            Ok(Request::Put { service }) => change(shared, |registry| registry.put(service)),
+            Ok(Request::Remove { name }) => change(shared, |registry| registry.remove(&name)),
         };
+        let Some(answer) = answer else { return Ok(()) };
         let mut bytes = serde_json::to_vec(&answer)?;
         bytes.push(b'\n');
         (&mut &*connection).write_all(&bytes)?;
     }
 }
 
-fn answer(shared: &Shared, request: Request) -> Answer {
-    let registry = &shared.registry;
-    match request {
-        Request::Replace { table } => registry.replace(table),
-        Request::Put { service } => registry.put(service),
-        Request::Remove { name } => registry.remove(&name),
-        Request::Drain { upstreams, deadline_ms } => return drain(shared, &upstreams, deadline_ms),
-        Request::Status => return Answer::Status(registry.status()),
+/// Changes the table. No answer when the proxy is ending: the next one reads the table that has been saved, so the
+/// request is for that one, and the caller asks again.
+fn change(shared: &Shared, change: impl FnOnce(&Registry)) -> Option<Answer> {
+    let is_stopping = shared.is_stopping.read().ok()?;
+    if *is_stopping {
+        return None;
     }
+    change(&shared.registry);
     shared.table_changed();
-    Answer::Done
+    Some(Answer::Done)
 }
 
 /// Waits until these upstreams are left alone, then cuts what remains.

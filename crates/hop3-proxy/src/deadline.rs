@@ -119,7 +119,9 @@ impl Deadlines {
         watch.is_idle.set(false);
         watch.verdict.set(None);
         let limit = limit.as_millis() as u64;
-        watch.deadline.set(if limit == 0 { 0 } else { self.now.get() + limit });
+        // The clock is read once a tick, so it may be that much behind: late is allowed, early is not.
+        let tick = TICK.as_millis() as u64;
+        watch.deadline.set(if limit == 0 { 0 } else { self.now.get() + tick + limit });
     }
 
     pub(crate) fn set_idle(&self, watch: &Watch, limit: Duration) {

@@ -3,11 +3,14 @@
 //!
 //! Invariant: the table's file is always one whole version: written beside, synced, renamed.
 
+use crate::table::LiveService;
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
-use hop3_core::route::RouteTable;
+use hop3_core::route::{RouteTable, Service};
+use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// Another proxy works for this root.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +38,18 @@ pub(crate) fn load(layout: &Layout) -> RouteTable {
     })
 }
 
-pub(crate) fn save(layout: &Layout, table: &RouteTable) -> io::Result<()> {
+/// `RouteTable` without a copy of it.
+#[derive(Serialize)]
+struct Saved<'a> {
+    services: Vec<&'a Service>,
+}
+
+pub(crate) fn save(layout: &Layout, services: &[Arc<LiveService>]) -> io::Result<()> {
     let path = layout.proxy_table();
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
-    let mut bytes = serde_json::to_vec(table)?;
+    let table = Saved { services: services.iter().map(|service| &service.source).collect() };
+    let mut bytes = serde_json::to_vec(&table)?;
     bytes.push(b'\n');
     file.write_all(&bytes)?;
     file.sync_all()?;

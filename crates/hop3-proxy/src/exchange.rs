@@ -133,16 +133,18 @@ impl Search {
         self.refused += 1;
         let patience = client.worker.limits.connect_patience;
         let until = *self.until.get_or_insert_with(|| Instant::now() + patience);
+        let has_healthy = pool.upstreams.iter().any(|upstream| upstream.is_healthy());
+        if has_healthy && self.refused <= pool.upstreams.len() {
+            return true;
+        }
         if !self.had_hope {
             return self.refused < pool.upstreams.len().min(3);
         }
         if Instant::now() >= until {
             return false;
         }
-        if !pool.upstreams.iter().any(|upstream| upstream.is_healthy()) {
-            self.pause = (self.pause * 2).clamp(Duration::from_millis(5), Duration::from_millis(100));
-            tokio::time::sleep(self.pause).await;
-        }
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(5), Duration::from_millis(100));
+        tokio::time::sleep(self.pause).await;
         true
     }
 }

@@ -45,11 +45,11 @@ use hop3_core::layout::Layout;
 use registry::Registry;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use worker::Order;
+use worker::{Gate, Order};
 
 /// How a proxy is started.
 #[derive(Clone, Debug)]
@@ -57,16 +57,14 @@ pub struct Options {
     pub layout: Layout,
     /// Where plain HTTP is served. Port 0 takes a free one.
     pub http: SocketAddr,
-    /// A user beside root and the proxy's own who may use the control socket.
-    pub allowed_uid: Option<u32>,
-    /// One for each core by default.
-    pub threads: Option<NonZeroUsize>,
-    pub limits: Limits,
+    /// The user beside root and the proxy's own who may use the control socket.
+    pub allowed_uid: u32,
 }
 
 impl Options {
+    /// Controlled by root and the proxy's own user alone.
     pub fn new(layout: Layout, http: SocketAddr) -> Options {
-        Options { layout, http, allowed_uid: None, threads: None, limits: Limits::default() }
+        Options { layout, http, allowed_uid: rustix::process::geteuid().as_raw() }
     }
 }
 
@@ -81,7 +79,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         anyhow::Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     })?;
-    let running = Running::start(options)?;
+    let running = Running::start(options, Limits::default())?;
     runtime.block_on(async {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     });
@@ -94,23 +92,32 @@ pub struct Running {
     http: SocketAddr,
     stop_grace: Duration,
     workers: Vec<JoinHandle<std::io::Result<()>>>,
+    /// As many references as threads that still listen, and this one.
+    gates: Arc<()>,
     saver: JoinHandle<()>,
-    _lock: hop3_core::lock::RoleLock,
+    lock: hop3_core::lock::RoleLock,
 }
 
 /// What the control socket works on.
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
-    allowed_uid: Option<u32>,
+    allowed_uid: u32,
+    /// Held by changes, so that none falls between the last save and the end.
+    is_stopping: RwLock<bool>,
     orders: watch::Sender<Order>,
-    /// Woken at each change of the table; `None` ends the saver.
-    changes: std::sync::mpsc::Sender<Option<()>>,
+    /// Told of each change of the table, and of the end.
+    changes: mpsc::Sender<Change>,
+}
+
+enum Change {
+    Table,
+    End,
 }
 
 impl Shared {
     fn table_changed(&self) {
-        self.changes.send(Some(())).ok();
+        self.changes.send(Change::Table).ok();
         self.tidy();
     }
 
@@ -127,37 +134,42 @@ impl Shared {
 }
 
 impl Running {
-    pub fn start(options: Options) -> anyhow::Result<Running> {
+    /// # Errors
+    /// As `run`.
+    pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
         let lock = disk::lock(&options.layout)?;
         listener::raise_descriptor_limit();
-        let threads = options.threads.or_else(|| thread::available_parallelism().ok());
+        let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
         let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
             .with_context(|| format!("listening on {}", options.http))?;
         let http = listeners[0].local_addr()?;
         let registry = Arc::new(Registry::default());
         registry.replace(disk::load(&options.layout));
         let (orders, received) = watch::channel(Order::Serve);
-        let (changes, changed) = std::sync::mpsc::channel();
+        let (changes, changed) = mpsc::channel();
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
             allowed_uid: options.allowed_uid,
+            is_stopping: RwLock::default(),
             orders,
             changes,
         });
+        let gates = Arc::new(());
         let workers = listeners.into_iter().map(|listener| {
-            let (registry, limits, orders) = (registry.clone(), options.limits.clone(), received.clone());
-            let work = move || worker::run(registry, limits, listener, orders);
+            let gate = Gate { listener, is_open: gates.clone() };
+            let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
+            let work = move || worker::run(registry, limits, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
         let saver = thread::Builder::new().name("saver".into()).spawn(move || {
             save_changes(&options.layout, &registry, &changed);
         })?;
-        probe::start(Arc::downgrade(&shared), &options.limits)?;
+        probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
-        let stop_grace = options.limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, saver, _lock: lock })
+        let stop_grace = limits.stop_grace;
+        Ok(Running { shared, http, stop_grace, workers, gates, saver, lock })
     }
 
     /// The address that was bound.
@@ -165,38 +177,51 @@ impl Running {
         self.http
     }
 
-    /// Finishes requests under way, saves the table and ends.
+    /// Saves the table, closes the listeners, finishes requests under way and ends. Another proxy need not wait for
+    /// the last request here: the lock is given back when requests take longer than a moment.
+    ///
+    /// # Errors
+    /// A thread of the proxy has failed before.
     pub fn stop(self) -> anyhow::Result<()> {
-        self.shared.orders.send_replace(Order::Drain);
+        const MOMENT: Duration = Duration::from_millis(150);
         let deadline = Instant::now() + self.stop_grace;
-        while self.workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(5));
-        }
+        *self.shared.is_stopping.write().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
+        self.shared.changes.send(Change::End).ok();
+        self.saver.join().map_err(|_| anyhow::anyhow!("the saving thread panicked"))?;
+        self.shared.orders.send_replace(Order::Drain);
+        wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
+        wait_until(deadline.min(Instant::now() + MOMENT), || {
+            self.workers.iter().all(JoinHandle::is_finished)
+        });
+        drop(self.lock);
+        wait_until(deadline, || self.workers.iter().all(JoinHandle::is_finished));
         self.shared.orders.send_replace(Order::End);
-        self.shared.changes.send(None).ok();
         for worker in self.workers {
             worker.join().map_err(|_| anyhow::anyhow!("a proxy thread panicked"))??;
         }
-        self.saver.join().map_err(|_| anyhow::anyhow!("the saving thread panicked"))
+        Ok(())
     }
 }
 
-/// Saves the table after changes, a burst of them once.
-fn save_changes(layout: &Layout, registry: &Registry, changed: &std::sync::mpsc::Receiver<Option<()>>) {
-    const BURST: Duration = Duration::from_millis(100);
+fn wait_until(deadline: Instant, is_so: impl Fn() -> bool) {
+    while !is_so() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Saves the table after each change; while one version is being written, later ones wait and become one.
+fn save_changes(layout: &Layout, registry: &Registry, changes: &mpsc::Receiver<Change>) {
+    const PAUSE: Duration = Duration::from_millis(25);
     let mut is_over = false;
     while !is_over {
-        is_over = matches!(changed.recv(), Ok(None) | Err(_));
-        let burst_end = Instant::now() + BURST;
-        while !is_over {
-            match changed.recv_timeout(burst_end.saturating_duration_since(Instant::now())) {
-                Ok(Some(())) => {}
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => break,
-                Ok(None) | Err(_) => is_over = true,
-            }
-        }
-        if let Err(error) = disk::save(layout, &registry.snapshot()) {
+        let first = changes.recv().unwrap_or(Change::End);
+        is_over =
+            std::iter::once(first).chain(changes.try_iter()).any(|change| matches!(change, Change::End));
+        if let Err(error) = disk::save(layout, &registry.services()) {
             tracing::error!(%error, "the route table cannot be saved");
+        }
+        if !is_over {
+            thread::sleep(PAUSE);
         }
     }
 }

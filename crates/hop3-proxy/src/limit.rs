@@ -3,6 +3,7 @@
 //!
 //! All memory a connection may hold follows from these: one request head and one piece of body each way.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// More header lines than this are answered 431. A constant because the parser's table lies on the stack.
@@ -16,6 +17,8 @@ pub(crate) const MAX_TRAILERS: usize = 8 << 10;
 
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Threads that serve; one for each core by default.
+    pub threads: Option<NonZeroUsize>,
     /// Request line and headers together; more is answered 431. The same bound holds for response heads.
     pub head_bytes: usize,
     /// The request target; more is answered 414.
@@ -43,6 +46,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            threads: None,
             head_bytes: 32 << 10,
             target_bytes: 8 << 10,
             head_timeout: Duration::from_secs(10),

@@ -5,7 +5,7 @@
 //! Invariant: a page says what a visitor can do, and nothing about what runs here: no names, addresses or versions.
 
 use crate::http1::request::Refusal;
-use crate::http1::response::{push_connection, push_status};
+use crate::http1::response::{push_connection, push_date, push_status};
 
 /// What a visitor is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,7 @@ impl Page {
             head += "Allow: GET, HEAD\r\n";
         }
         out.extend_from_slice(head.as_bytes());
+        push_date(out);
         push_connection(out, manner.stays, manner.is_http10);
         out.extend_from_slice(b"\r\n");
         if !manner.is_head {
@@ -204,6 +205,3 @@ pub(crate) fn reason(status: u16) -> &'static str {
         _ => "",
     }
 }
-
-#[cfg(test)]
-mod tests;

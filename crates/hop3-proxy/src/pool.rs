@@ -43,7 +43,13 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.get_mut(&key(upstream))?;
         while let Some(Idle { connection, since }) = kept.pop() {
-            if !must_live || (since.elapsed() < YOUNG && connection.stream.is_quiet()) {
+            let is_good = if must_live {
+                since.elapsed() < YOUNG && connection.stream.is_quiet()
+            } else {
+                // Unasked bytes, such as a server's farewell, must not be taken for the answer to the next request.
+                !connection.stream.may_be_readable() || connection.stream.is_quiet()
+            };
+            if is_good {
                 return Some(connection);
             }
         }

@@ -8,7 +8,7 @@ use crate::table::{LivePool, LiveRoute, LiveService, LiveTarget, Table};
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use hop3_core::driver::ProxyStatus;
-use hop3_core::route::{Address, RouteTable, Service, Target};
+use hop3_core::route::{Address, Pool, RouteTable, Service, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -89,11 +89,11 @@ impl Registry {
         pools.collect()
     }
 
-    pub(crate) fn snapshot(&self) -> RouteTable {
-        let writer = self.lock();
-        let mut services: Vec<Service> = writer.services.values().map(|s| s.source.clone()).collect();
-        services.sort_by(|a, b| a.name.cmp(&b.name));
-        RouteTable { services }
+    /// What to save, by name.
+    pub(crate) fn services(&self) -> Vec<Arc<LiveService>> {
+        let mut services: Vec<_> = self.lock().services.values().cloned().collect();
+        services.sort_by(|a, b| a.source.name.cmp(&b.source.name));
+        services
     }
 
     pub(crate) fn status(&self) -> ProxyStatus {
@@ -148,16 +148,21 @@ impl Writer {
                 target: match &route.target {
                     Target::Static(files) => LiveTarget::Static(files.clone()),
                     Target::Page(page) => LiveTarget::Page(*page),
-                    Target::Upstreams(pool) => LiveTarget::Upstreams(Arc::new(LivePool {
-                        upstreams: pool.upstreams.iter().map(|u| self.upstream(&u.id, &u.address)).collect(),
-                        timeouts: pool.timeouts.clone(),
-                        health_path: pool.health_path.clone(),
-                    })),
+                    Target::Upstreams(pool) => LiveTarget::Upstreams(Arc::new(self.pool(pool))),
                 },
             })
             .collect();
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         routes
+    }
+
+    fn pool(&mut self, pool: &Pool) -> LivePool {
+        let upstreams: Vec<_> = pool.upstreams.iter().map(|u| self.upstream(&u.id, &u.address)).collect();
+        if pool.health_path.is_none() {
+            // Nobody asks any more, so an old verdict would stand for ever.
+            upstreams.iter().for_each(|upstream| upstream.probed(true));
+        }
+        LivePool { upstreams, timeouts: pool.timeouts.clone(), health_path: pool.health_path.clone() }
     }
 
     /// The state of an upstream: the one it has, the one it had, or a new one.

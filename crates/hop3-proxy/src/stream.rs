@@ -85,6 +85,15 @@ impl Stream {
         seen == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
+    /// What the last wait for events told, without asking the kernel.
+    pub(crate) fn may_be_readable(&self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => stream.poll_read_ready(&mut cx).is_ready(),
+            Transport::Unix(stream) => stream.poll_read_ready(&mut cx).is_ready(),
+        }
+    }
+
     /// Makes the coming drop a reset, so that the other side cannot take what it got for everything.
     pub(crate) fn abort(&self) {
         if let Transport::Tcp(stream) = &*self.0.borrow() {

@@ -150,6 +150,3 @@ fn shard_of(key: &str) -> usize {
     key.hash(&mut hasher);
     hasher.finish() as usize % SHARDS
 }
-
-#[cfg(test)]
-mod tests;

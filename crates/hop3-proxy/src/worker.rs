@@ -65,11 +65,18 @@ impl Worker {
     }
 }
 
+/// Where connections come in.
+pub(crate) struct Gate {
+    pub(crate) listener: TcpListener,
+    /// Dropped when it is shut, for whoever counts.
+    pub(crate) is_open: Arc<()>,
+}
+
 /// Serves until it is ordered to end.
 pub(crate) fn run(
     registry: Arc<Registry>,
     limits: Limits,
-    listener: TcpListener,
+    gate: Gate,
     orders: watch::Receiver<Order>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -86,15 +93,11 @@ pub(crate) fn run(
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
-    runtime.block_on(serve(worker, listener, orders))
+    runtime.block_on(serve(worker, gate, orders))
 }
 
-async fn serve(
-    worker: Rc<Worker>,
-    listener: TcpListener,
-    mut orders: watch::Receiver<Order>,
-) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(gate.listener)?;
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
@@ -116,6 +119,7 @@ async fn serve(
         accept(&worker, accepted).await;
     }
     drop(listener);
+    drop(gate.is_open);
     worker.is_stopping.set(true);
     worker.deadlines.stop(Stop::Idle);
     while worker.deadlines.connections() > 0 && *orders.borrow() != Order::End {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,11 +26,13 @@ const SILENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    /// Asked once: a supervisor does not change its user, and a wrong "no" would start a job without its own user.
+    is_privileged: Arc<OnceLock<bool>>,
 }
 
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Client {
-        Client { socket: socket.into() }
+        Client { socket: socket.into(), is_privileged: Arc::default() }
     }
 
     /// Tells whether a supervisor answers now.

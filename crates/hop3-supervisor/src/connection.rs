@@ -53,13 +53,6 @@ impl Connection {
         self.stream.write_all(&line).await
     }
 
-    /// Waits until the client has closed; what it still sends is ignored.
-    pub(crate) async fn closed(&mut self) {
-        while self.read().await.is_ok_and(|length| length > 0) {
-            self.received.clear();
-        }
-    }
-
     async fn read(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 8192];
         let stream = &self.stream;

@@ -70,6 +70,9 @@ impl Process {
         running.alive()?;
         let leader = Some((pid, running.start_time));
         let tree = Tree { mark, leader, namespace: hold_namespace(pid), user };
+        if !tree.has_user(pid) {
+            return None;
+        }
         let handle = crate::kernel::watch(handle).ok()?;
         Some(Process { pid, start_time: running.start_time, tree, handle, exit: Exit::Adopted })
     }
@@ -102,6 +105,7 @@ impl Process {
         self.signal_group(Signal::TERM);
         let gentle = async {
             self.ended().await;
+            self.tree.ask_strays();
             // The first process is often a shell that ends before those it started.
             while !self.tree.members().is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;

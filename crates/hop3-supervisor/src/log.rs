@@ -87,13 +87,10 @@ impl Logs {
             .unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
 
-    pub(crate) fn forget(&self, group: &str) -> io::Result<()> {
+    /// Lets go of the group's file: it is about to be removed.
+    pub(crate) fn close(&self, group: &str) {
         if let Some(log) = self.open.borrow().get(group).and_then(Weak::upgrade) {
             log.borrow_mut().file = None;
-        }
-        match fs::remove_dir_all(self.directory.join(group)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
         }
     }
 }

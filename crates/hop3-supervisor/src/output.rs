@@ -112,5 +112,10 @@ impl Output {
 /// Opens for reading and writing, so that no end is ever the only one.
 fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | flags;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+    let pipe = rustix::fs::open(path, flags, Mode::empty())?;
+    // It is about to be given away: nothing that took the pipe's place may be.
+    match FileType::from_raw_mode(rustix::fs::fstat(&pipe)?.st_mode) {
+        FileType::Fifo => Ok(pipe),
+        _ => Err(io::Error::other(format!("{} is no pipe", path.display()))),
+    }
 }

@@ -21,6 +21,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, broadcast};
@@ -93,6 +94,7 @@ impl World {
 pub fn run(options: Options) -> anyhow::Result<()> {
     make_directories(&options)?;
     let _lock = RoleLock::take(&options.layout.lock_of("supervisor"))?.ok_or(AlreadyRunning)?;
+    share(&options.layout.lock_of("supervisor"), &options)?;
     raise_open_files();
     // What instances leave behind comes to us instead of the machine's first process.
     let own = rustix::process::getpid();
@@ -113,7 +115,11 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     // Their clients went with the supervisor that started them.
     crate::tree::kill_marked(&world.one_off_mark());
     for record in Record::load_all(&world.options.layout.supervisor_state())? {
-        keeper::resume(&world, record);
+        // A record is as trustworthy as who may write beneath the root, so it may ask for no more than they.
+        match session::check_job(&world, &record.spec.job) {
+            Ok(()) => keeper::resume(&world, record),
+            Err(problem) => tracing::error!(%problem, id = record.spec.id, "a record is refused"),
+        }
     }
     let listener = listen(&world)?;
     tracing::info!(instances = world.instances.borrow().len(), "supervisor ready");
@@ -126,7 +132,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(tokio::task::spawn_local(session::serve(world.clone(), stream))),
                 // Out of descriptors, most likely: wait for some to be closed.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }
@@ -167,7 +173,7 @@ fn make_directories(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shared directories belong to who may connect: its own things lie there too.
+/// A shared directory holds things of who may connect too.
 fn make_directory(directory: &Path, mode: u32, options: &Options, is_shared: bool) -> io::Result<()> {
     match DirBuilder::new().mode(mode).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -176,10 +182,13 @@ fn make_directory(directory: &Path, mode: u32, options: &Options, is_shared: boo
         }
         made => made?,
     }
-    if is_shared && rustix::process::geteuid().is_root() {
-        chown(directory, Some(options.allowed_uid), None)?;
-    }
-    Ok(())
+    if is_shared { share(directory, options) } else { Ok(()) }
+}
+
+/// Gives a file or directory to who may connect.
+fn share(path: &Path, options: &Options) -> io::Result<()> {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root { chown(path, Some(options.allowed_uid), None) } else { Ok(()) }
 }
 
 /// Each instance takes a handful of descriptors; the soft limit is made for smaller programs.

@@ -24,6 +24,8 @@ use tokio::sync::broadcast::error::RecvError;
 /// A follower that closed is noticed at the latest then.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+const STOPPING_PAUSE: Duration = Duration::from_millis(50);
+
 pub(crate) async fn serve(world: Rc<World>, stream: UnixStream) {
     let mut connection = Connection::new(stream);
     match connection.peer_uid() {
@@ -54,7 +56,7 @@ async fn dispatch(world: &Rc<World>, connection: &mut Connection, request: Reque
         Request::Logs(request) => return logs(world, connection, request).await,
         Request::Follow { group } => return follow(world, connection, &group).await,
         Request::Note { group, name, text } => note(world, &group, &name, &text),
-        Request::Forget { group } => forget(world, &group),
+        Request::Forget { group } => forget(world, &group).await,
         Request::Run { job, stdin } => return run(world, connection, job, stdin).await,
         Request::Give { directory, user } => give(world, directory, user).await,
         Request::Remove { directory } => remove(world, directory).await,
@@ -95,7 +97,10 @@ async fn start_one(world: Rc<World>, spec: Spec) -> Result<(), Problem> {
         let gone = world.gone.notified();
         match instance(&world, &spec.id) {
             None => break,
-            Some(instance) if instance.status().state == InstanceState::Stopping => gone.await,
+            Some(instance) if instance.status().state == InstanceState::Stopping => {
+                // When it was only being restarted it is not gone but back.
+                let _ = tokio::time::timeout(STOPPING_PAUSE, gone).await;
+            }
             Some(_) => return Ok(()),
         }
     }
@@ -168,9 +173,14 @@ fn note(world: &World, group: &str, name: &str, text: &str) -> Result<Answer, Pr
     Ok(Answer::Done)
 }
 
-fn forget(world: &World, group: &str) -> Result<Answer, Problem> {
+async fn forget(world: &World, group: &str) -> Result<Answer, Problem> {
     check_word(group)?;
-    world.logs.forget(group).map(|()| Answer::Done).map_err(logs_failed)
+    let root = world.options.layout.root().to_owned();
+    let directory = world.options.layout.logs().join(group);
+    let removed = in_background(move || place::remove(&root, &directory)).await;
+    // What is written from now on begins a new one.
+    world.logs.close(group);
+    removed
 }
 
 async fn run(world: &Rc<World>, connection: &mut Connection, job: Job, stdin: bool) -> io::Result<()> {
@@ -236,7 +246,7 @@ fn check_word(word: &str) -> Result<(), Problem> {
 }
 
 /// Whoever may connect shall not become root through us.
-fn check_job(world: &World, job: &Job) -> Result<(), Problem> {
+pub(crate) fn check_job(world: &World, job: &Job) -> Result<(), Problem> {
     let would_be_root = world.is_privileged && matches!(job.sandbox.user, None | Some(0));
     if would_be_root && world.options.allowed_uid != 0 { Err(user_required()) } else { Ok(()) }
 }

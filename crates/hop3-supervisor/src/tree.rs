@@ -29,20 +29,27 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    pub(crate) fn members(&self) -> Vec<Pid> {
+    pub(crate) fn members(&self) -> Vec<Member> {
         let namespace = self.namespace.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok()).map(|s| s.st_ino);
         let mark = format!("{MARK}={}", self.mark).into_bytes();
         let session = self.session();
         let own = getpid();
-        processes()
-            .filter(|&pid| pid != own && self.has_user(pid))
-            .filter(|&pid| {
-                let Some(stat) = Stat::read(pid).filter(|stat| !stat.is_zombie) else { return false };
-                session.is_some_and(|session| stat.session == session)
-                    || namespace.is_some_and(|ino| mount_namespace(pid) == Some(ino))
-                    || has_environment(pid, &mark)
-            })
-            .collect()
+        let member = |pid: Pid| {
+            let stat = Stat::read(pid).filter(|stat| !stat.is_zombie)?;
+            let is_ours = session.is_some_and(|session| stat.session == session)
+                || namespace.is_some_and(|ino| mount_namespace(pid) == Some(ino))
+                || has_environment(pid, &mark);
+            is_ours.then_some(Member { pid, stat })
+        };
+        processes().filter(|pid| *pid != own && self.has_user(*pid)).filter_map(member).collect()
+    }
+
+    /// Asks those to end that left the session and so did not hear what its group was told.
+    pub(crate) fn ask_strays(&self) {
+        let session = self.session();
+        for stray in self.members().iter().filter(|member| Some(member.stat.session) != session) {
+            stray.send(Signal::TERM);
+        }
     }
 
     /// Kills all members until none is left.
@@ -57,7 +64,7 @@ impl Tree {
                 tracing::warn!(tree = self.mark, left = members.len(), "processes cannot be killed");
                 return;
             }
-            members.into_iter().for_each(kill);
+            members.iter().for_each(|member| member.send(Signal::KILL));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -69,11 +76,27 @@ impl Tree {
         (!is_recycled).then(|| pid.as_raw_nonzero().get())
     }
 
-    fn has_user(&self, pid: Pid) -> bool {
+    /// Tells whether the process belongs to the tree's user; every one does when the tree has none of its own.
+    pub(crate) fn has_user(&self, pid: Pid) -> bool {
         let Some(user) = self.user else { return true };
-        fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == user)
-            // The directory of a process that dropped its dumpable flag belongs to root; its environment tells more.
-            || fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == 0) && has_real_user(pid, user)
+        // The directory of a process that dropped its dumpable flag belongs to root; its status tells more.
+        fs::metadata(proc(pid, "")).is_ok_and(|m| m.uid() == user || m.uid() == 0 && has_real_user(pid, user))
+    }
+}
+
+/// A process that was seen to belong to a tree.
+pub(crate) struct Member {
+    pid: Pid,
+    stat: Stat,
+}
+
+impl Member {
+    fn send(&self, which: Signal) {
+        let Ok(process) = pidfd_open(self.pid, PidfdFlags::empty()) else { return };
+        // Since it was seen it may have ended, and its pid name another process by now.
+        if Stat::read(self.pid).is_some_and(|stat| stat.start_time == self.stat.start_time) {
+            signal(process, which);
+        }
     }
 }
 
@@ -101,21 +124,18 @@ impl Stat {
 /// Kills what an earlier supervisor's one-off commands left: every process whose mark begins like that.
 pub(crate) fn kill_marked(prefix: &str) {
     let prefix = format!("{MARK}={prefix}").into_bytes();
-    let is_marked = |pid: &Pid| {
-        environment(*pid).is_some_and(|env| env.split(|b| *b == 0).any(|entry| entry.starts_with(&prefix)))
-    };
-    processes().filter(|pid| *pid != getpid()).filter(is_marked).for_each(kill);
+    let is_marked = |entry: &[u8]| entry.starts_with(&prefix);
+    for pid in processes().filter(|pid| *pid != getpid()) {
+        let Some(stat) = Stat::read(pid) else { continue };
+        if environment(pid).is_some_and(|env| env.split(|b| *b == 0).any(is_marked)) {
+            Member { pid, stat }.send(Signal::KILL);
+        }
+    }
 }
 
 pub(crate) fn signal(process: impl AsFd, signal: Signal) {
     // Fails only when the process has ended, which is what was wanted.
     let _ = pidfd_send_signal(process, signal);
-}
-
-fn kill(pid: Pid) {
-    if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
-        signal(process, Signal::KILL);
-    }
 }
 
 pub(crate) fn mount_namespace(pid: Pid) -> Option<u64> {

@@ -8,7 +8,7 @@ use hop3_core::Problem;
 
 /// Print the completion script of a shell
 ///
-/// For bash: hop3 completion bash > ~/.local/share/bash-completion/completions/hop3
+/// For bash, save it as `hop3` in ~/.local/share/bash-completion/completions
 #[derive(Args, Debug)]
 pub struct CompletionArgs {
     shell: CompletionShell,

@@ -48,10 +48,10 @@ pub(crate) fn run(args: LogsArgs, cx: &mut Context) -> Result<(), Problem> {
     while let Some(entry) = entries.next::<LogEntry>()? {
         cx.element(&entry, |cx| log_line(&entry, &zone, cx.style()));
         if !cx.is_out_open() {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err(problem::log_cut())
 }
 
 fn query(args: &LogsArgs, now: SystemTime) -> Result<String, Problem> {

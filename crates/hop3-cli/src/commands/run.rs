@@ -22,6 +22,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+/// What a shell says of a command that SIGTERM ended.
+const TERMINATED: u8 = 128 + 15;
+
 /// Run a one-off command in the environment of an app
 ///
 /// Ends with the command's own exit status
@@ -94,6 +97,8 @@ async fn converse(socket: &mut Socket, cx: &mut Context) -> Result<u8, Problem> 
     let mut is_input_open = true;
     let mut resized =
         signal(SignalKind::window_change()).map_err(|e| problem::system("watching the terminal", e))?;
+    let mut terminated =
+        signal(SignalKind::terminate()).map_err(|e| problem::system("watching for signals", e))?;
     loop {
         tokio::select! {
             chunk = input.recv(), if is_input_open => match chunk {
@@ -107,6 +112,8 @@ async fn converse(socket: &mut Socket, cx: &mut Context) -> Result<u8, Problem> 
                 let (rows, columns) = terminal::size();
                 send(socket, &RunControl::Resize(rows, columns)).await?;
             }
+            // Returning, rather than dying, gives the terminal back as it was.
+            _ = terminated.recv() => return Ok(TERMINATED),
             message = socket.next() => match message {
                 Some(Ok(Message::Binary(bytes))) => cx.print_bytes(&bytes),
                 Some(Ok(Message::Text(text))) => return ended(&text),

@@ -26,7 +26,7 @@ pub enum KeyCommand {
     Add {
         /// Whose key it is, for example alice-laptop
         name: String,
-        /// The public key file (…​.pub); - is standard input
+        /// The public key file (it ends in .pub); - is standard input
         file: PathBuf,
     },
     /// List the keys

@@ -40,13 +40,11 @@ fn line(row: &EventRow, style: Style) -> String {
     }
 }
 
-/// Steps that print have a heading; the others show only while they run.
+/// The build, which prints much, has a heading; the others show only while they run.
 fn started(step: DeployStep, style: Style) -> String {
+    let heading = style.paint(Tone::Faint, &format!("· {}", step.as_str()));
     match (step, style.live) {
-        (DeployStep::Build | DeployStep::Release, false) => format!("· {}\n", step.as_str()),
-        (DeployStep::Build | DeployStep::Release, true) => {
-            style.paint(Tone::Faint, &format!("· {}", step.as_str())) + "\n"
-        }
+        (DeployStep::Build, _) => heading + "\n",
         (_, true) => style.paint(Tone::Faint, &format!("· {} …", step.as_str())),
         (_, false) => String::new(),
     }

@@ -2,9 +2,8 @@
 //! One test per thing a user reads: the request that was sent, the text that came out, the exit status.
 
 use super::program::hop3;
-use super::server::{Server, problem};
+use super::server::Server;
 use expect_test::{Expect, expect};
-use hop3_core::{Kind, Problem};
 use serde_json::{Value, json};
 
 /// Runs a command against one answer; expects the request and the output.
@@ -315,6 +314,23 @@ fn logs_are_ordered_lines_without_terminal_tricks() {
 }
 
 #[test]
+fn a_followed_log_ends_with_the_connection_and_says_so() {
+    let line = r#"{"time_ms":0,"origin":"app","source":"web.v3.1","text":"hello"}"#;
+    let chunks =
+        vec![format!("data: {line}\n\n"), ": keep-alive\n\n".to_owned(), format!("data: {line}\n\n")];
+    let server = Server::start(&[("GET /api/apps/shop/logs?follow=true", 200, chunks)]);
+    expect![[r#"
+        1970-01-01 00:00:00 web.v3.1  | hello
+        1970-01-01 00:00:00 web.v3.1  | hello
+        error[cli.log-cut]: the server ended the log
+          it may be restarting; lines from now on are not shown here
+        hint: follow it again with: hop3 logs -f
+        exit status 6
+    "#]]
+    .assert_eq(&hop3(&server, &["logs", "-f", "-a", "shop"]).text());
+}
+
+#[test]
 fn domains_are_added_and_removed() {
     check(
         "POST /api/apps/shop/domains",
@@ -428,66 +444,4 @@ fn doctor_without_a_server_checks_this_machine() {
         exit status 1
     "#]]
     .assert_eq(&text);
-}
-
-#[test]
-fn every_kind_of_problem_has_its_exit_status() {
-    let kinds = [
-        Kind::User,
-        Kind::Config,
-        Kind::NotFound,
-        Kind::Conflict,
-        Kind::Denied,
-        Kind::Unavailable,
-        Kind::Plugin,
-        Kind::Bug,
-    ];
-    for kind in kinds {
-        let body = problem(&Problem::new(kind, "test.code", "it is so").hint("do this"));
-        let server = Server::start(&[("GET /api/apps", kind.http_status(), body)]);
-        let done = hop3(&server, &["app", "list"]);
-        assert_eq!(done.status, kind.exit_code());
-        assert_eq!(done.err, "error[test.code]: it is so\nhint: do this\n");
-    }
-}
-
-#[test]
-fn a_problem_is_json_when_json_is_wanted() {
-    let body = problem(&Problem::new(Kind::NotFound, "app.unknown", "there is no app shop"));
-    let server = Server::start(&[("GET /api/apps/shop", 404, body)]);
-    expect![[r#"
-        {"code":"app.unknown","kind":"not-found","title":"there is no app shop"}
-        exit status 3
-    "#]]
-    .assert_eq(&hop3(&server, &["app", "info", "shop", "--json"]).text());
-}
-
-#[test]
-fn an_answer_that_is_not_hop3s_is_told_as_such() {
-    let server = Server::start(&[("GET /api/apps", 502, vec!["<html>Bad gateway".into()])]);
-    expect![[r#"
-        error[cli.unexpected-answer]: the server answered 502 without saying why
-          <html>Bad gateway
-        hint: is this the address of a Hop3 server? is the token still valid? log in again with: hop3 login URL
-        exit status 6
-    "#]].assert_eq(&hop3(&server, &["app", "list"]).text());
-}
-
-#[test]
-fn an_absent_server_is_unavailable() {
-    let (server, listener) = Server::bare();
-    drop(listener);
-    let done = hop3(&server, &["app", "list"]);
-    assert_eq!(done.status, Kind::Unavailable.exit_code());
-    assert!(done.err.contains("cli.unreachable"), "{}", done.err);
-}
-
-#[test]
-fn a_private_key_is_never_sent() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n").unwrap();
-    let server = Server::start(&[]);
-    let done = hop3(&server, &["user", "key", "add", "me", file.path().to_str().unwrap()]);
-    assert_eq!(done.status, Kind::User.exit_code());
-    assert!(server.seen().is_empty());
 }

@@ -5,5 +5,6 @@ mod arguments;
 mod command;
 mod deploy;
 mod program;
+mod refusal;
 mod run;
 mod server;

@@ -137,3 +137,6 @@ impl Proxy for Builtin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,3 @@ mod path;
 mod serve;
 
 pub(crate) use serve::{Place, serve};
-
-#[cfg(test)]
-mod tests;

@@ -10,7 +10,7 @@ use crate::client::{After, Client, header_of};
 use crate::exchange::Ended;
 use crate::http1::forward::Request;
 use crate::http1::header::push_line;
-use crate::http1::response::{push_connection, push_status};
+use crate::http1::response::{push_connection, push_date, push_status};
 use crate::page::{self, reason};
 use hop3_core::route::StaticFiles;
 use rustix::io::Errno;
@@ -192,6 +192,7 @@ async fn finish(
 ) -> Ended {
     let is_read = request.has_no_body();
     let stays = is_read && request.keep_alive && client.worker.may_stay();
+    push_date(out.open());
     push_connection(out.open(), stays, request.is_http10);
     out.open().extend_from_slice(b"\r\n");
     let sent = match body {

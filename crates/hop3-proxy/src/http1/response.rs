@@ -144,6 +144,14 @@ pub(crate) fn push_connection(out: &mut Vec<u8>, stays: bool, is_http10: bool) {
     }
 }
 
+/// Appends the date of a response that is the proxy's own (RFC 9110, 6.6.1).
+pub(crate) fn push_date(out: &mut Vec<u8>) {
+    let now = jiff::Timestamp::now();
+    if let Ok(date) = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now) {
+        push_line(out, "Date", date.as_bytes());
+    }
+}
+
 pub(crate) fn push_status(out: &mut Vec<u8>, status: u16, reason: &str) {
     out.extend_from_slice(b"HTTP/1.1 ");
     for place in [100, 10, 1] {

@@ -171,7 +171,7 @@ fn number(digits: &[u8]) -> Result<u64, Problem> {
     std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or_else(bad)
 }
 
-fn commit_id((key, value): (&[u8], &[u8])) -> Option<String> {
+fn commit_id((key, value): Record<'_>) -> Option<String> {
     let hex = matches!(value.len(), 40 | 64) && value.iter().all(u8::is_ascii_hexdigit);
     (key == b"comment" && hex).then(|| String::from_utf8_lossy(value).into_owned())
 }

@@ -18,7 +18,7 @@ struct Tar(Vec<u8>);
 
 impl Tar {
     fn member(mut self, kind: u8, name: &[u8], link: &[u8], content: &[u8]) -> Tar {
-        self.header(kind, name, link, 0o644, content.len() as u64);
+        self.header(kind, (name, link), 0o644, content.len() as u64);
         self.content(content)
     }
 
@@ -44,7 +44,7 @@ impl Tar {
         self
     }
 
-    fn header(&mut self, kind: u8, name: &[u8], link: &[u8], mode: u32, size: u64) {
+    fn header(&mut self, kind: u8, (name, link): (&[u8], &[u8]), mode: u32, size: u64) {
         let mut header = [0; 512];
         header[..name.len().min(100)].copy_from_slice(&name[..name.len().min(100)]);
         header[100..107].copy_from_slice(format!("{mode:07o}").as_bytes());
@@ -124,7 +124,7 @@ fn mode(path: &Path) -> u32 {
 fn a_plain_tree_is_written_with_plain_modes() {
     let place = Place::new();
     let mut tar = Tar::default().folder("./").folder("bin/").file("./a.txt", "one").file("deep/er/b", "two");
-    tar.header(b'0', b"bin/run", b"", 0o6751, 3);
+    tar.header(b'0', (b"bin/run", b""), 0o6751, 3);
     let tar =
         tar.content(b"#!x").link("bin/again", "run").link("up", "deep/er/b").link("bin/top", "../a.txt");
     let found = place.unpack(&tar.end()).unwrap();

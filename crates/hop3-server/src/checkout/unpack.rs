@@ -37,8 +37,9 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpacked {
     pub files: u64,
+    /// Of the files' contents.
     pub bytes: u64,
-    /// Equal for equal trees, however they were packed.
+    /// Hexadecimal SHA-256, equal for equal trees, however they were packed.
     pub digest: String,
     /// The commit, when git made the archive.
     pub commit: Option<String>,
@@ -57,6 +58,7 @@ pub fn unpack(reader: impl Read, into: &Path, limits: &Limits) -> Result<Unpacke
         contents: Contents::default(),
         entries: 0,
         total: 0,
+        written: 0,
         names: 0,
         files: 0,
         commit: None,
@@ -87,6 +89,7 @@ struct Unpacking<'a> {
     contents: Contents,
     entries: u64,
     total: u64,
+    written: u64,
     names: usize,
     files: u64,
     commit: Option<String>,
@@ -157,20 +160,21 @@ impl Unpacking<'_> {
         let failed = |e: std::io::Error| not_written(path.as_str(), e);
         let mut file = self.tree.create_file(&path, executable).map_err(|e| failed(e.into()))?;
         let mut sum = Sha256::new();
-        let mut first = true;
+        let mut size = 0;
         loop {
-            let n = content.read(&mut self.buffer).map_err(|e| bad_archive(e.to_string()))?;
-            if first {
+            let n = fill(content, &mut self.buffer).map_err(|e| bad_archive(e.to_string()))?;
+            if size == 0 {
                 note(&path, &self.buffer[..n], &mut self.notes);
-                first = false;
             }
             if n == 0 {
                 break;
             }
+            size += n as u64;
             sum.update(&self.buffer[..n]);
             file.write_all(&self.buffer[..n]).map_err(failed)?;
         }
         self.files += 1;
+        self.written += size;
         self.remember(path, Node::File { executable, digest: sum.finalize().into() })
     }
 
@@ -199,12 +203,24 @@ impl Unpacking<'_> {
         }
         Ok(Unpacked {
             files: self.files,
-            bytes: self.total,
+            bytes: self.written,
             digest: self.contents.digest(),
             commit: self.commit,
             notes: self.notes,
         })
     }
+}
+
+/// Reads until the buffer is full or the content ends: a pipe gives what it has, which may be a few bytes.
+fn fill(content: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match content.read(&mut buffer[filled..])? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
 }
 
 /// Tells what git knows about and an archive does not carry.

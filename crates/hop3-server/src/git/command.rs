@@ -53,6 +53,8 @@ fn environment(repository: &Path) -> Vec<(String, std::ffi::OsString)> {
         ("GIT_CONFIG_NOSYSTEM".to_owned(), "1".into()),
         ("GIT_CONFIG_GLOBAL".to_owned(), "/dev/null".into()),
         ("GIT_ATTR_NOSYSTEM".to_owned(), "1".into()),
+        // A pushed object that claims gigabytes may not have them. Large files are streamed and do not count.
+        ("GIT_ALLOC_LIMIT".to_owned(), "256m".into()),
         ("GIT_TERMINAL_PROMPT".to_owned(), "0".into()),
         ("GIT_COMMITTER_NAME".to_owned(), "Hop3".into()),
         ("GIT_COMMITTER_EMAIL".to_owned(), "hop3@localhost".into()),

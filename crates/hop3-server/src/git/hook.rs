@@ -6,6 +6,7 @@
 
 use super::Repository;
 use super::repository::git_missing;
+use super::shown::shown;
 use hop3_core::name::AppName;
 use hop3_core::{Kind, Problem};
 use std::ffi::OsString;
@@ -173,19 +174,21 @@ pub fn check_branch(name: &str) -> Result<(), Problem> {
     if name.len() <= 200 && !name.starts_with('-') && is_ref_name(&format!("refs/heads/{name}")) {
         return Ok(());
     }
-    let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
-    Err(Problem::new(Kind::User, "git.bad-branch", format!("\"{shown}\" is not a name for a branch"))
+    let name = shown(name);
+    Err(Problem::new(Kind::User, "git.bad-branch", format!("\"{name}\" is not a name for a branch"))
         .hint("name the branch as git does, for example main"))
 }
 
 fn not_deployed(reference: &str, branch: &str) -> String {
-    let shown: String = reference.chars().take(100).flat_map(char::escape_debug).collect();
-    match shown.strip_prefix("refs/heads/") {
+    let reference = shown(reference);
+    match reference.strip_prefix("refs/heads/") {
         Some(name) => format!(
             "pushed to {name}, which is not the deploy branch {branch}: nothing is deployed \
              (git push hop3 {name}:{branch} deploys it; hop3 app branch {name} makes it the deploy branch)"
         ),
-        None => format!("pushed to {shown}, which is not the deploy branch {branch}: nothing is deployed"),
+        None => {
+            format!("pushed to {reference}, which is not the deploy branch {branch}: nothing is deployed")
+        }
     }
 }
 
@@ -199,8 +202,8 @@ fn deletes_deploy_branch(branch: &str) -> Problem {
 }
 
 fn malformed(line: &str) -> Problem {
-    let shown: String = line.chars().take(200).flat_map(char::escape_debug).collect();
-    Problem::new(Kind::User, "git.bad-update", "git told of a change of refs that is not one").detail(shown)
+    Problem::new(Kind::User, "git.bad-update", "git told of a change of refs that is not one")
+        .detail(shown(line))
 }
 
 /// Where git keeps the objects of a push that is not accepted yet, as its hook's environment says.

@@ -4,6 +4,7 @@
 //! Invariant: what is written is made of a checked type, checked base64, checked paths and a checked name; nothing
 //! the user wrote (options, comments, line breaks) gets into the file.
 
+use super::shown::shown;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hop3_core::{Kind, Problem};
@@ -126,8 +127,8 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     if good {
         return Ok(());
     }
-    let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
-    Err(Problem::new(Kind::User, "key.bad-name", format!("\"{shown}\" is not a name for a key"))
+    let name = shown(name);
+    Err(Problem::new(Kind::User, "key.bad-name", format!("\"{name}\" is not a name for a key"))
         .hint("a name is 1 to 64 letters, digits, dots, hyphens, underscores and @, and begins with a letter or digit"))
 }
 
@@ -151,7 +152,7 @@ fn plain(path: &Path) -> Result<&str, Problem> {
         _ => Err(Problem::new(
             Kind::Config,
             "ssh.path-needs-quotes",
-            format!("{} cannot be part of an SSH forced command", path.display().to_string().escape_debug()),
+            format!("{} cannot be part of an SSH forced command", shown(&path.to_string_lossy())),
         )
         .hint("install Hop3 under a path of letters, digits and . _ - + @ only")),
     }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod key;
 pub mod repository;
 pub mod shell;
+mod shown;
 
 pub use access::{Admitted, GitAccess, Refusal, Service};
 pub use hook::{DeployTarget, HookEnv};

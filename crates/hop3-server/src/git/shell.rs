@@ -5,6 +5,7 @@
 //! Invariant: the request is parsed by a grammar that has no escapes, no options and one argument; nothing of it
 //! but the app's name is used.
 
+use super::shown::shown;
 use super::{HookEnv, Repository, Service};
 use hop3_core::name::AppName;
 use hop3_core::{Kind, Problem};
@@ -50,9 +51,8 @@ fn unquote(argument: &str) -> Option<&str> {
 }
 
 fn refused(command: &str) -> Problem {
-    let shown: String = command.chars().take(80).flat_map(char::escape_debug).collect();
     Problem::new(Kind::Denied, "ssh.bad-command", "this key may push and fetch, nothing else")
-        .detail(format!("asked for: {shown}"))
+        .detail(format!("asked for: {}", shown(command)))
         .hint("git push ssh://USER@HOST/APP main")
 }
 

@@ -67,7 +67,11 @@ impl Runner for Client {
     }
 
     fn is_privileged(&self) -> bool {
-        matches!(self.call(&Request::Hello), Ok(Answer::Hello { privileged: true, .. }))
+        if let Some(known) = self.is_privileged.get() {
+            return *known;
+        }
+        let Ok(Answer::Hello { privileged, .. }) = self.call(&Request::Hello) else { return false };
+        *self.is_privileged.get_or_init(|| privileged)
     }
 }
 

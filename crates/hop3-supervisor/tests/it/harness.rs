@@ -19,6 +19,7 @@ pub(crate) struct Harness {
     pub(crate) layout: Layout,
     pub(crate) client: Client,
     supervisor: Option<Child>,
+    allowed_uid: u32,
     _temporary: tempfile::TempDir,
 }
 
@@ -30,17 +31,26 @@ pub(crate) fn role() -> PathBuf {
 
 impl Harness {
     pub(crate) fn start() -> Harness {
+        Harness::start_for(rustix::process::geteuid().as_raw())
+    }
+
+    /// A supervisor that answers this user too.
+    pub(crate) fn start_for(allowed_uid: u32) -> Harness {
         let temporary = tempfile::tempdir().unwrap();
         let layout = Layout::new(temporary.path().join("root"));
         let client = Client::new(layout.supervisor_socket());
-        let mut harness = Harness { layout, client, supervisor: None, _temporary: temporary };
+        let mut harness = Harness { layout, client, supervisor: None, allowed_uid, _temporary: temporary };
         harness.boot();
         harness
     }
 
     pub(crate) fn boot(&mut self) {
         let mut command = std::process::Command::new(role());
-        command.arg("supervise").arg(self.layout.root()).arg("0").stdin(Stdio::null());
+        command
+            .arg("supervise")
+            .arg(self.layout.root())
+            .arg(self.allowed_uid.to_string())
+            .stdin(Stdio::null());
         self.supervisor = Some(command.spawn().unwrap());
         eventually("the supervisor answers", || self.client.is_alive());
     }
@@ -95,7 +105,9 @@ impl Drop for Harness {
         if self.supervisor.is_none() {
             self.boot();
         }
-        let _ = self.client.shutdown();
+        if self.client.is_alive() {
+            let _ = self.client.shutdown();
+        }
         if let Some(mut supervisor) = self.supervisor.take() {
             let _ = supervisor.wait();
         }

@@ -64,7 +64,8 @@ fn a_graceful_stop_lets_the_process_finish() {
     harness.client.start(vec![spec("gentle", script)]).unwrap();
     harness.wait_for_line("gentle", "ready");
     harness.client.stop(vec!["gentle.web.v1.1".into()]).unwrap();
-    assert_eq!(harness.log("gentle"), ["ready", "finishing"]);
+    // The shell may say that its sleep was ended too: the whole group is asked.
+    assert_eq!(harness.log("gentle").last().unwrap(), "finishing");
 }
 
 #[test]

@@ -128,13 +128,17 @@ fn no_privilege_is_left_or_gained() {
     assert!(text.contains("NoNewPrivs:\t1") && text.contains("0022\n0\n"), "{text}");
     let seen: u32 = text.trim_end().lines().last().unwrap().parse().unwrap();
     assert!(seen <= 5, "only its own processes: {text}");
+    let root = harness.layout.root();
+    fs::write(root.join("hop3.db"), "secret").unwrap();
+    let shown = root.display();
     let mut escape = inside.clone();
-    escape.command = hop3_core::sandbox::Command::shell(
+    // A user namespace gives the right to mount, but not to lift what hides.
+    escape.command = hop3_core::sandbox::Command::shell(format!(
         "mount -t tmpfs x /tmp; umount /tmp; kill -0 1; cat /proc/1/environ; nsenter -t 1 -m true; su -c id; \
-         chown 0 . ; mknod n b 8 0; echo done",
-    );
+         chown 0 . ; mknod n b 8 0; unshare -Urm sh -c 'umount -l {shown} /tmp /proc; cat {shown}/hop3.db'; echo done"
+    ));
     let text = try_inside(&harness, &escape);
-    assert!(text.ends_with("done\n") && !text.contains("uid=0"), "{text}");
+    assert!(text.ends_with("done\n") && !text.contains("uid=0") && !text.contains("secret"), "{text}");
 }
 
 #[test]
@@ -159,7 +163,9 @@ fn limits_hold() {
         return;
     }
     let harness = Harness::start();
-    let mut inside = job("ulimit -n; ulimit -f; ulimit -u; head -c 4096 /dev/zero > big; stat -c %s big");
+    let mut inside = job(
+        "ulimit -n; ulimit -f; awk '/Max processes/ {print $3}' /proc/self/limits; head -c 4096 /dev/zero > big; stat -c %s big",
+    );
     inside.limits.nofile = Some(77);
     inside.limits.fsize_bytes = Some(1024);
     inside.limits.nproc = Some(55);
@@ -192,5 +198,49 @@ fn only_the_allowed_user_is_answered() {
     };
     assert!(ask(0).contains("privileged"), "{}", ask(0));
     let refused = ask(64_015);
-    assert!(refused.contains("b''") || refused.contains("reset"), "{refused}");
+    assert!(["b''", "reset", "Broken pipe"].iter().any(|end| refused.contains(end)), "{refused}");
+}
+
+#[test]
+fn whoever_may_connect_does_not_become_root() {
+    if skipped() {
+        return;
+    }
+    let harness = Harness::start_for(64_016);
+    let mut root = job("id -u");
+    let mut text = Text::default();
+    let minute = Duration::from_secs(60);
+    assert_eq!(harness.client.run(&root, minute, &mut text).unwrap_err().code, "run.no-user");
+    root.sandbox.user = Some(0);
+    assert_eq!(harness.client.run(&root, minute, &mut text).unwrap_err().code, "run.no-user");
+    assert_eq!(harness.client.start(vec![spec("root", "true")]).unwrap_err().code, "run.no-user");
+    let directory = harness.layout.root().join("mine");
+    assert_eq!(harness.client.give(&directory, Some(0)).unwrap_err().code, "run.no-user");
+    confine(&harness, &mut root, 64_017);
+    assert_eq!(try_inside(&harness, &root), "64017\n");
+    let owner = |path: &std::path::Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
+    assert_eq!(owner(&harness.layout.apps()), 64_016, "what was made on the way is theirs");
+    assert_eq!(owner(&harness.layout.supervisor_socket()), 64_016);
+    assert_eq!(owner(&harness.layout.supervisor_state()), 0);
+}
+
+#[test]
+fn a_storm_of_forks_is_held_and_ended() {
+    if skipped() {
+        return;
+    }
+    let harness = Harness::start();
+    let mut storm =
+        spec("storm", "echo begun; fork() { while :; do fork & sleep 0.01; done; }; fork 2>/dev/null");
+    storm.job.limits.nproc = Some(60);
+    storm.stop_grace_secs = 0;
+    confine(&harness, &mut storm.job, 64_018);
+    harness.client.start(vec![storm]).unwrap();
+    let running = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.metadata().ok());
+        processes.filter(|m| std::os::unix::fs::MetadataExt::uid(m) == 64_018).count()
+    };
+    eventually("the storm is at its limit", || running() >= 40);
+    harness.client.stop(vec!["storm.web.v1.1".into()]).unwrap();
+    eventually("none is left", || running() == 0);
 }

@@ -123,7 +123,11 @@ impl Hop {
     }
 
     /// Runs the command line in a directory.
-    pub(crate) fn hop3_in<A: AsRef<OsStr>>(&self, directory: &Path, arguments: impl IntoIterator<Item = A>) -> Said {
+    pub(crate) fn hop3_in<A: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Said {
         said(self.command(arguments).current_dir(directory).output().unwrap())
     }
 

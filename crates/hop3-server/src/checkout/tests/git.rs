@@ -30,8 +30,11 @@ fn line(output: Vec<u8>) -> String {
     String::from_utf8(output).unwrap().trim().to_owned()
 }
 
+/// Mode, name, content.
+type TreeEntry<'a> = (&'a str, &'a str, &'a str);
+
 /// A commit of a tree given as lines of `git mktree`, nested trees made first.
-fn commit(dir: &Path, entries: &[(&str, &str, &str)]) -> String {
+fn commit(dir: &Path, entries: &[TreeEntry]) -> String {
     git(dir, &["init", "-q"], b"");
     let mut tree = Vec::new();
     for (mode, name, content) in entries {
@@ -54,7 +57,7 @@ const GIT_REFUSES: &str = "";
 
 #[test]
 fn hostile_trees() {
-    let corpus: &[(&str, &[(&str, &str, &str)])] = &[
+    let corpus: &[(&str, &[TreeEntry])] = &[
         ("source.link-outside", &[("120000", "etc", "/etc")]),
         ("source.link-outside", &[("120000", "out", "../other")]),
         ("source.link-outside", &[("120000", "Procfile", "/etc/passwd")]),

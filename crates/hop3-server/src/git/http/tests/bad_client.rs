@@ -27,7 +27,7 @@ fn without_the_right_token_nothing_happens() {
             "401"
         );
     }
-    assert_eq!(status(&server.get(path, "Authorization: bearer right\r\n").as_str()), "200");
+    assert_eq!(status(&server.get(path, "Authorization: bearer right\r\n")), "200");
     let copy = Copy::with_commit("a", b"a");
     let said = copy.failing_git(&["push", &format!("http://any:wrong@{}/other", server.address), "main"]);
     assert!(said.contains("Authentication failed"), "{said}");
