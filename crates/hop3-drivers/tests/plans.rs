@@ -2,8 +2,6 @@
 //! Plans of every app in `examples/apps` and refusals of those in `examples/broken-apps`, beside the apps.
 //! `UPDATE_EXPECT=1` rewrites them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
-
 use expect_test::expect_file;
 use hop3_core::Problem;
 use hop3_core::config;

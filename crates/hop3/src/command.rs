@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Every word `hop3` understands: the server's roles here, the client's commands from `hop3-cli`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Run the proxy role
     Proxy(ProxyArgs),
     /// Run the supervisor role
-    Supervise,
+    Supervise(SuperviseArgs),
     /// Become a process of an app (started by the supervisor)
     #[command(hide = true)]
     Launch,
@@ -31,6 +31,12 @@ pub(crate) enum Command {
     /// Answer a hook of git (started by git)
     #[command(hide = true)]
     GitHook(GitHookArgs),
+    /// Print a page of the reference
+    #[command(hide = true)]
+    Reference {
+        #[arg(value_enum)]
+        page: ReferencePage,
+    },
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -46,9 +52,9 @@ pub(crate) struct ServerArgs {
     /// Apps answer at NAME.DOMAIN, the control plane at DOMAIN
     #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
     pub(crate) domain: String,
-    /// Leave the terminal and write to the role's log file
+    /// End at once when the role is not wanted any more, or another has it
     #[arg(long, hide = true)]
-    pub(crate) background: bool,
+    pub(crate) kept: bool,
 }
 
 #[derive(Args, Debug)]
@@ -56,6 +62,16 @@ pub(crate) struct ProxyArgs {
     /// The address to listen on for HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
+    /// End at once when the role is not wanted any more
+    #[arg(long, hide = true)]
+    pub(crate) kept: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SuperviseArgs {
+    /// End at once when the role is not wanted any more
+    #[arg(long, hide = true)]
+    pub(crate) kept: bool,
 }
 
 #[derive(Args, Debug)]
@@ -69,4 +85,14 @@ pub(crate) struct GitShellArgs {
 pub(crate) struct GitHookArgs {
     /// The hook's name: pre-receive
     pub(crate) hook: String,
+}
+
+/// What `hop3 reference` can print.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ReferencePage {
+    Cli,
+    Hop3Toml,
+    Schema,
+    Api,
+    Openapi,
 }

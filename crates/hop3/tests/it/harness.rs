@@ -33,6 +33,7 @@ pub(crate) struct Hop {
     server: Option<Child>,
     pub(crate) port: u16,
     pub(crate) token: String,
+    since: Instant,
 }
 
 /// What a client saw.
@@ -62,7 +63,7 @@ impl Hop {
     pub(crate) fn start() -> Hop {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("home")).unwrap();
-        let mut hop = Hop { directory, server: None, port: 0, token: String::new() };
+        let mut hop = Hop { directory, server: None, port: 0, token: String::new(), since: Instant::now() };
         hop.boot();
         let made = hop.hop3(["token", "create", "test", "--json"]).expect_ok();
         let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
@@ -218,6 +219,9 @@ impl Drop for Hop {
         if let Some(mut server) = self.server.take() {
             server.wait().ok();
         }
+        // scripts/test tells the slowest from this.
+        let test = std::thread::current();
+        println!("TIME {} {}", test.name().unwrap_or("?"), self.since.elapsed().as_millis());
         if !stopped.ok && !std::thread::panicking() {
             panic!("not stopped: {}", stopped.text);
         }

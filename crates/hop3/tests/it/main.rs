@@ -4,3 +4,5 @@
 
 mod harness;
 mod push;
+mod reference;
+mod tidy;
