@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 /// Files of a folder that are input, by name.
 fn inputs(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(folder);
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the test's own files can be read and copied")
+        .map(|entry| entry.expect("the test's own files can be read and copied").path())
+        .collect();
     files.retain(|file| name_in_app(file).is_some());
     files.sort();
     assert!(!files.is_empty());
@@ -29,17 +32,21 @@ fn name_in_app(file: &Path) -> Option<&'static str> {
 }
 
 fn load_files(files: &[(&str, Vec<u8>)]) -> Result<Settings, Problem> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the test's own files can be read and copied");
     for (name, content) in files {
         let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+        fs::create_dir_all(path.parent().expect("the test's own files can be read and copied"))
+            .expect("the test's own files can be read and copied");
+        fs::write(path, content).expect("the test's own files can be read and copied");
     }
-    load(&SourceTree::open(folder.path()).unwrap())
+    load(&SourceTree::open(folder.path()).expect("the test's own files can be read and copied"))
 }
 
 fn load_alone(file: &Path) -> Result<Settings, Problem> {
-    load_files(&[(name_in_app(file).unwrap(), fs::read(file).unwrap())])
+    load_files(&[(
+        name_in_app(file).expect("the test's own files can be read and copied"),
+        fs::read(file).expect("the test's own files can be read and copied"),
+    )])
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn supervise(root: &str) -> ExitCode {
     let launcher = std::env::current_exe().unwrap();
     let allowed_uid = rustix::process::geteuid().as_raw();
-    match hop3_supervisor::run(Options { layout: Layout::new(root), allowed_uid, launcher }) {
+    match hop3_supervisor::run(Options { layout: Layout::new(root), allowed_uid, launcher, wanted: None }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

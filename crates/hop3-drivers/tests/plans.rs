@@ -19,7 +19,10 @@ const REFUSED: &[&str] =
 
 fn apps(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(folder);
-    let mut apps: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut apps: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("examples can be read and copied")
+        .map(|entry| entry.expect("examples can be read and copied").path())
+        .collect();
     apps.sort();
     assert!(!apps.is_empty());
     apps
@@ -27,22 +30,24 @@ fn apps(folder: &str) -> Vec<PathBuf> {
 
 /// Plans an app as it would be pushed: what is expected of it does not belong to it.
 fn plan_of(app: &Path) -> Result<BuildPlan, Problem> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("examples can be read and copied");
     copy(app, folder.path());
-    let source = SourceTree::open(folder.path()).unwrap();
+    let source = SourceTree::open(folder.path()).expect("examples can be read and copied");
     let settings = config::load(&source)?;
     plan(&builders(), &source, &settings)
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    fs::create_dir_all(to).expect("examples can be read and copied");
+    for entry in fs::read_dir(from).expect("examples can be read and copied") {
+        let entry = entry.expect("examples can be read and copied");
         let target = to.join(entry.file_name());
-        match entry.file_name().to_str().unwrap() {
+        match entry.file_name().to_str().expect("examples can be read and copied") {
             "expected" | "test.toml" => {}
-            _ if entry.file_type().unwrap().is_dir() => copy(&entry.path(), &target),
-            _ => drop(fs::copy(entry.path(), target).unwrap()),
+            _ if entry.file_type().expect("examples can be read and copied").is_dir() => {
+                copy(&entry.path(), &target)
+            }
+            _ => drop(fs::copy(entry.path(), target).expect("examples can be read and copied")),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: the table's file is always one whole version: written beside, synced, renamed.
 
+use crate::Options;
 use crate::table::LiveService;
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
@@ -19,9 +20,12 @@ pub struct AlreadyRunning {
     pub root: String,
 }
 
-pub(crate) fn lock(layout: &Layout) -> anyhow::Result<RoleLock> {
+/// Takes the role's lock. A role that is not wanted any more ends as one that came second.
+pub(crate) fn lock(options: &Options) -> anyhow::Result<RoleLock> {
+    let layout = &options.layout;
     fs::create_dir_all(layout.run_of("proxy"))?;
-    let taken = RoleLock::take(&layout.lock_of("proxy"))?;
+    let is_wanted = || options.wanted.as_ref().is_none_or(|file| file.exists());
+    let taken = RoleLock::take(&layout.lock_of("proxy"))?.filter(|_| is_wanted());
     Ok(taken.ok_or_else(|| AlreadyRunning { root: layout.root().display().to_string() })?)
 }
 

@@ -45,6 +45,7 @@ use hop3_core::layout::Layout;
 use registry::Registry;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -59,12 +60,14 @@ pub struct Options {
     pub http: SocketAddr,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
+    /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
+    pub wanted: Option<PathBuf>,
 }
 
 impl Options {
     /// Controlled by root and the proxy's own user alone.
     pub fn new(layout: Layout, http: SocketAddr) -> Options {
-        Options { layout, http, allowed_uid: rustix::process::geteuid().as_raw() }
+        Options { layout, http, allowed_uid: rustix::process::geteuid().as_raw(), wanted: None }
     }
 }
 
@@ -137,7 +140,7 @@ impl Running {
     /// # Errors
     /// As `run`.
     pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
-        let lock = disk::lock(&options.layout)?;
+        let lock = disk::lock(&options)?;
         listener::raise_descriptor_limit();
         let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
         let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         ["supervise", root, uid] => {
             let launcher = std::env::current_exe().expect("the program has a path");
             let allowed_uid = uid.parse().expect("UID is a number");
-            match run(Options { layout: Layout::new(*root), allowed_uid, launcher }) {
+            match run(Options { layout: Layout::new(*root), allowed_uid, launcher, wanted: None }) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     ExitCode::from(if error.is::<hop3_supervisor::AlreadyRunning>() { 3 } else { 1 })

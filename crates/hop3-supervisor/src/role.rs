@@ -35,6 +35,8 @@ pub struct Options {
     pub allowed_uid: u32,
     /// The program whose role `launch` starts processes.
     pub launcher: PathBuf,
+    /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
+    pub wanted: Option<PathBuf>,
 }
 
 /// Another supervisor serves this root.
@@ -94,6 +96,9 @@ impl World {
 pub fn run(options: Options) -> anyhow::Result<()> {
     make_directories(&options)?;
     let _lock = RoleLock::take(&options.layout.lock_of("supervisor"))?.ok_or(AlreadyRunning)?;
+    if options.wanted.as_ref().is_some_and(|file| !file.exists()) {
+        return Ok(());
+    }
     share(&options.layout.lock_of("supervisor"), &options)?;
     raise_open_files();
     // What instances leave behind comes to us instead of the machine's first process.

@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Run the proxy role
     Proxy(ProxyArgs),
     /// Run the supervisor role
-    Supervise,
+    Supervise(SuperviseArgs),
     /// Become a process of an app (started by the supervisor)
     #[command(hide = true)]
     Launch,
@@ -52,9 +52,9 @@ pub(crate) struct ServerArgs {
     /// Apps answer at NAME.DOMAIN, the control plane at DOMAIN
     #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
     pub(crate) domain: String,
-    /// Leave the terminal and write to the role's log file
+    /// End at once when the role is not wanted any more, or another has it
     #[arg(long, hide = true)]
-    pub(crate) background: bool,
+    pub(crate) kept: bool,
 }
 
 #[derive(Args, Debug)]
@@ -62,6 +62,16 @@ pub(crate) struct ProxyArgs {
     /// The address to listen on for HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
+    /// End at once when the role is not wanted any more
+    #[arg(long, hide = true)]
+    pub(crate) kept: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SuperviseArgs {
+    /// End at once when the role is not wanted any more
+    #[arg(long, hide = true)]
+    pub(crate) kept: bool,
 }
 
 #[derive(Args, Debug)]

@@ -15,15 +15,18 @@ use std::sync::Arc;
 
 /// The drivers of an installation.
 pub(crate) fn registry(layout: &Layout) -> Registry {
-    let supervisor = Arc::new(hop3_supervisor::Client::new(layout));
-    let search =
-        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    let supervisor = hop3_supervisor::Client::new(layout.supervisor_socket());
+    let runner = Arc::new(supervisor.clone());
+    // Not `vars()`: it would panic on a variable that is not UTF-8.
+    let environment = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     Registry {
         plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
-        runner: supervisor.clone(),
-        runtime: Arc::new(runtimes::Native::new(supervisor.clone())),
+        runner: runner.clone(),
+        runtime: Arc::new(runtimes::Native::new(supervisor)),
         proxy: Arc::new(proxies::Builtin::new(layout)),
-        toolchains: Arc::new(toolchains::Installed::new(layout, search, supervisor)),
+        toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Native {
 }
 
 impl Native {
-    pub fn new(client: Arc<Client>) -> Native {
+    pub fn new(client: Client) -> Native {
         // Several installations on one machine must not look at the same ports at the same time.
         let anywhere = RandomState::new().hash_one(std::process::id()) % PORTS.len() as u64;
         Native { client, next_port: Mutex::new(PORTS.start + anywhere as u16) }

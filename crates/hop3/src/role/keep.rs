@@ -10,6 +10,7 @@ use hop3_core::lock;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ pub(crate) const ROLES: [&str; 3] = ["supervisor", "proxy", "server"];
 
 /// How long a started role has to take its lock.
 const START: Duration = Duration::from_secs(5);
+/// Head start of the server over the other keeper.
+const SECOND: Duration = Duration::from_millis(40);
 /// Between looks at what no kernel event tells: that a role is wanted again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -24,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) fn want(layout: &Layout, role: &str, arguments: &[OsString]) -> Result<()> {
     let text: Vec<&str> = arguments.iter().filter_map(|a| a.to_str()).collect();
     anyhow::ensure!(text.len() == arguments.len(), "the root's path is not UTF-8");
-    let file = layout.run_of(role).join("wanted");
+    let file = wanted_file(layout, role);
     let fresh = file.with_extension("new");
     std::fs::write(&fresh, text.join("\n"))?;
     std::fs::rename(fresh, file).context("writing what is wanted")
@@ -33,11 +36,16 @@ pub(crate) fn want(layout: &Layout, role: &str, arguments: &[OsString]) -> Resul
 /// Says that a role should not live.
 pub(crate) fn unwant(layout: &Layout, role: &str) {
     // Absent is what is asked for.
-    let _ = std::fs::remove_file(layout.run_of(role).join("wanted"));
+    let _ = std::fs::remove_file(wanted_file(layout, role));
+}
+
+/// There as long as the role should live.
+pub(crate) fn wanted_file(layout: &Layout, role: &str) -> PathBuf {
+    layout.run_of(role).join("wanted")
 }
 
 fn wanted(layout: &Layout, role: &str) -> Option<Vec<String>> {
-    let text = std::fs::read_to_string(layout.run_of(role).join("wanted")).ok()?;
+    let text = std::fs::read_to_string(wanted_file(layout, role)).ok()?;
     Some(text.lines().map(str::to_owned).collect())
 }
 
@@ -56,13 +64,14 @@ pub(crate) fn ensure(layout: &Layout, role: &str) -> Result<()> {
 }
 
 /// Keeps the other two roles alive for as long as this process lives.
-pub(crate) fn keep_others(layout: &Layout, own: &str) -> Result<()> {
+pub(crate) fn keep_others(layout: &Layout, own: &'static str) -> Result<()> {
     for role in ROLES.into_iter().filter(|role| *role != own) {
+        std::fs::create_dir_all(layout.run_of(role))?;
         let layout = layout.clone();
         std::thread::Builder::new().name(format!("keep-{role}")).stack_size(128 * 1024).spawn(move || {
             let mut child = None;
             loop {
-                keep_once(&layout, role, &mut child);
+                keep_once(&layout, (own, role), &mut child);
             }
         })?;
     }
@@ -70,7 +79,7 @@ pub(crate) fn keep_others(layout: &Layout, own: &str) -> Result<()> {
 }
 
 /// Waits for a role's death and starts it again.
-fn keep_once(layout: &Layout, role: &str, child: &mut Option<Child>) {
+fn keep_once(layout: &Layout, (own, role): (&str, &str), child: &mut Option<Child>) {
     if let Err(error) = lock::wait_until_free(&layout.lock_of(role)) {
         tracing::warn!(role, %error, "cannot watch");
         std::thread::sleep(PAUSE);
@@ -80,10 +89,15 @@ fn keep_once(layout: &Layout, role: &str, child: &mut Option<Child>) {
         // Leaves no zombie; whoever adopted it may have been faster.
         let _ = ended.wait();
     }
+    // Of the two that learn of a death, the server acts first; the other only if nothing came of it.
+    std::thread::sleep(if own == "server" { Duration::ZERO } else { SECOND });
     let Some(arguments) = wanted(layout, role) else {
         std::thread::sleep(PAUSE);
         return;
     };
+    if lives(layout, role) {
+        return;
+    }
     match start(layout, role, &arguments) {
         Ok(started) => *child = Some(started),
         Err(error) => {

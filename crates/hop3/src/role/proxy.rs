@@ -23,5 +23,6 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     let layout = layout(options);
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
-    hop3_proxy::run(hop3_proxy::Options::new(layout, args.http))
+    let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
+    hop3_proxy::run(hop3_proxy::Options { wanted, ..hop3_proxy::Options::new(layout, args.http) })
 }

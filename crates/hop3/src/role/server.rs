@@ -39,9 +39,12 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
     let layout = prepare(&layout(options))?;
     let Some(_lock) = RoleLock::take(&layout.lock_of("server"))? else {
         // A keeper that was not the first must not make noise; a person must be told.
-        anyhow::ensure!(args.background, "a server runs on {} already", layout.root().display());
+        anyhow::ensure!(args.kept, "a server runs on {} already", layout.root().display());
         return Ok(());
     };
+    if args.kept && !keep::wanted_file(&layout, "server").exists() {
+        return Ok(());
+    }
     let http = address(&layout, args.http)?;
     want_all(&layout, http, &args.domain)?;
     for role in ["supervisor", "proxy"] {
@@ -118,9 +121,9 @@ fn want_all(layout: &Layout, http: SocketAddr, domain: &str) -> Result<()> {
         all
     };
     let http = http.to_string();
-    keep::want(layout, "supervisor", &arguments(&["supervise"]))?;
-    keep::want(layout, "proxy", &arguments(&["proxy", "--http", &http]))?;
-    keep::want(layout, "server", &arguments(&["server", "--http", &http, "--domain", domain, "--background"]))
+    keep::want(layout, "supervisor", &arguments(&["supervise", "--kept"]))?;
+    keep::want(layout, "proxy", &arguments(&["proxy", "--http", &http, "--kept"]))?;
+    keep::want(layout, "server", &arguments(&["server", "--http", &http, "--domain", domain, "--kept"]))
 }
 
 fn stopper(layout: &Layout, ended: &Arc<Notify>) -> Box<dyn Fn(StopScope) + Send + Sync> {

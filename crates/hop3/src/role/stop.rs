@@ -26,7 +26,7 @@ pub(crate) fn others(layout: &Layout) -> Result<(), Problem> {
     keep::unwant(layout, "supervisor");
     end(layout, "proxy")?;
     if keep::lives(layout, "supervisor") {
-        hop3_supervisor::Client::new(layout).shutdown()?;
+        hop3_supervisor::Client::new(layout.supervisor_socket()).shutdown()?;
         wait(layout, "supervisor")?;
     }
     Ok(())

@@ -2,13 +2,14 @@
 //! `hop3 supervise`: the supervisor role.
 
 use super::{keep, layout, log};
+use crate::command::SuperviseArgs;
 use anyhow::{Context, Result};
 use hop3_cli::GlobalArgs;
 use std::process::ExitCode;
 
-pub(crate) fn run(options: &GlobalArgs) -> ExitCode {
+pub(crate) fn run(args: &SuperviseArgs, options: &GlobalArgs) -> ExitCode {
     log();
-    match supervise(options) {
+    match supervise(args, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<hop3_supervisor::AlreadyRunning>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -18,13 +19,14 @@ pub(crate) fn run(options: &GlobalArgs) -> ExitCode {
     }
 }
 
-fn supervise(options: &GlobalArgs) -> Result<()> {
+fn supervise(args: &SuperviseArgs, options: &GlobalArgs) -> Result<()> {
     let layout = layout(options);
     std::fs::create_dir_all(layout.run_of("supervisor"))?;
     keep::keep_others(&layout, "supervisor")?;
     hop3_supervisor::run(hop3_supervisor::Options {
         allowed_uid: rustix::process::getuid().as_raw(),
         launcher: std::env::current_exe().context("finding the program")?,
+        wanted: args.kept.then(|| keep::wanted_file(&layout, "supervisor")),
         layout,
     })
 }

@@ -92,10 +92,11 @@ fn front_end(source: &SourceTree, settings: &Settings, package: &Package) -> Res
     })
 }
 
+/// Always npm, which comes with node: pnpm would install once more before it runs a script.
 fn build_step(install: &Install, script: &str) -> Step {
     let mut step = Step::new(
         &format!("Running the script \"{script}\" of package.json"),
-        Command::exec([install.program(), "run", script]),
+        Command::exec(["npm", "run", script]),
     );
     step.hint =
         format!("run \"{} run {script}\" on your own machine to see the same failure", install.program());

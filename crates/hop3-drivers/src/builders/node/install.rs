@@ -22,6 +22,10 @@ const LINK: &str = "const fs = require('fs'), from = process.argv[1]; \
                     for (const name of fs.existsSync(from) ? fs.readdirSync(from) : []) \
                     fs.symlinkSync(from + '/' + name, 'node_modules/' + name);";
 
+/// Options of pnpm. Not in the environment, whose names changed with version 11; copied, since a hard link would let a
+/// later build write into a finished layer.
+const PNPM: [&str; 3] = ["--prod=false", "--store-dir={cache:pnpm}", "--config.package-import-method=copy"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manager {
     Npm,
@@ -129,8 +133,8 @@ impl Install {
         let arguments: &[&str] = match (self.manager, self.lock) {
             (Manager::Npm, Some(_)) => &["npm", "ci", "--include=dev"],
             (Manager::Npm, None) => &["npm", "install", "--include=dev", "--no-package-lock"],
-            (Manager::Pnpm, Some(_)) => &["pnpm", "install", "--frozen-lockfile", "--prod=false"],
-            (Manager::Pnpm, None) => &["pnpm", "install", "--no-lockfile", "--prod=false"],
+            (Manager::Pnpm, Some(_)) => &["pnpm", "install", "--frozen-lockfile", PNPM[0], PNPM[1], PNPM[2]],
+            (Manager::Pnpm, None) => &["pnpm", "install", "--no-lockfile", PNPM[0], PNPM[1], PNPM[2]],
             (Manager::Yarn, Some(_)) => &["yarn", "install", "--frozen-lockfile", "--production=false"],
             (Manager::Yarn, None) => &["yarn", "install", "--no-lockfile", "--production=false"],
             (Manager::Berry, _) => &["yarn", "install", "--immutable"],
@@ -158,12 +162,7 @@ impl Install {
                 ("npm_config_fund", "false"),
                 ("npm_config_update_notifier", "false"),
             ]),
-            // A hard link would let a later build write into a finished layer.
-            Manager::Pnpm => author::env(&[
-                ("CI", "true"),
-                ("npm_config_store_dir", "{cache:pnpm}"),
-                ("npm_config_package_import_method", "copy"),
-            ]),
+            Manager::Pnpm => author::env(&[("CI", "true")]),
             Manager::Yarn => author::env(&[("YARN_CACHE_FOLDER", "{cache:yarn}")]),
             Manager::Berry => author::env(&[
                 ("YARN_GLOBAL_FOLDER", "{cache:yarn}"),

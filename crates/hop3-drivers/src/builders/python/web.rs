@@ -81,7 +81,7 @@ pub(super) fn find(source: &SourceTree, settings: &Settings) -> Result<Option<We
     Ok(found.map(|found| {
         let kind = if found.server == Server::Gunicorn { "wsgi" } else { "asgi" };
         let line = format!("{kind}: {}", found.callable);
-        Web { warning: Some(format!("no Procfile: took \"{line}\"; write that line to be sure")), ..found }
+        Web { warning: Some(format!("nothing says what answers requests: took \"{line}\"; write that line into a Procfile to be sure")), ..found }
     }))
 }
 

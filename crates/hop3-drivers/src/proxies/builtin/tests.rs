@@ -11,7 +11,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 fn start(layout: &Layout) -> Running {
-    let options = Options { layout: layout.clone(), http: "127.0.0.1:0".parse().unwrap(), allowed_uid: 0 };
+    let options = Options {
+        layout: layout.clone(),
+        http: "127.0.0.1:0".parse().unwrap(),
+        allowed_uid: 0,
+        wanted: None,
+    };
     Running::start(options, Limits::default()).unwrap()
 }
 
