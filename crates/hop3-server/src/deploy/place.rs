@@ -78,7 +78,9 @@ impl Places {
     /// What a build sees: its own tree, layers and caches to write, and not the data of the running app.
     pub(super) fn build_mounts(&self) -> Vec<Mount> {
         let mut mounts = vec![mount(&self.tree, true)];
-        mounts.extend(self.layers.values().chain(self.caches.values()).map(|path| mount(path, true)));
+        // Layers come one after the other: those that are not made yet cannot be shown.
+        let made = self.layers.values().filter(|path| path.exists());
+        mounts.extend(made.chain(self.caches.values()).map(|path| mount(path, true)));
         mounts.extend(self.shared_mounts());
         mounts
     }
