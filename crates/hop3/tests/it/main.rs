@@ -2,6 +2,7 @@
 //! All end-to-end tests, in one program: each boots the real `hop3` in a temporary root and uses it from outside.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod docs;
 mod harness;
 mod push;
 mod reference;
