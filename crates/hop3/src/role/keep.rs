@@ -18,8 +18,8 @@ pub(crate) const ROLES: [&str; 3] = ["supervisor", "proxy", "server"];
 
 /// How long a started role has to take its lock.
 const START: Duration = Duration::from_secs(5);
-/// Head start of the server over the other keeper.
-const SECOND: Duration = Duration::from_millis(40);
+/// Head start of the other keepers over the proxy, which has most to do.
+const SECOND: Duration = Duration::from_millis(80);
 /// Between looks at what no kernel event tells: that a role is wanted again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -84,8 +84,12 @@ fn keep_once(layout: &Layout, own: &str, role: &str) {
         std::thread::sleep(PAUSE);
         return;
     }
-    // Of the two that learn of a death, the server acts first; the other only if nothing came of it.
-    std::thread::sleep(if own == "server" { Duration::ZERO } else { SECOND });
+    // Of the two that learn of a death, one acts first; the other only if nothing came of it.
+    std::thread::sleep(match own {
+        "server" => Duration::ZERO,
+        "supervisor" => Duration::from_millis(5),
+        _ => SECOND,
+    });
     let Some(arguments) = wanted(layout, role) else {
         std::thread::sleep(PAUSE);
         return;
