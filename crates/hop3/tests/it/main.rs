@@ -9,6 +9,7 @@
 
 mod docs;
 mod harness;
+mod kill;
 mod load;
 mod push;
 mod reference;
