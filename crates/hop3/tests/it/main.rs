@@ -9,6 +9,9 @@
 
 mod docs;
 mod harness;
+mod load;
 mod push;
 mod reference;
+mod step_failure;
 mod tidy;
+mod zero_drop;
