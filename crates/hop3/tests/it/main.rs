@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod harness;
+mod isolation;
+mod probe;
 mod push;
 mod reference;
 mod tidy;
