@@ -110,7 +110,7 @@ fn keep_once(layout: &Layout, (own, role): (&str, &str), child: &mut Option<Chil
 fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
     let log = layout.run_of(role).join("log");
     let log = OpenOptions::new().create(true).append(true).open(log)?;
-    let program = std::env::current_exe().context("finding the program")?;
+    let program = super::program().context("finding the program")?;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -56,7 +56,7 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
         store: Store::open(&layout)?,
         drivers: wire::registry(&layout),
         site: Site { domain: args.domain.clone(), http },
-        program: std::env::current_exe().context("finding the program")?,
+        program: super::program().context("finding the program")?,
         build_environment: environment::for_builds(),
         stop: stopper(&layout, &ended),
         layout: layout.clone(),
