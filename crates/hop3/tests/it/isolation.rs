@@ -32,7 +32,8 @@ fn victim(hop: &Hop) {
     std::fs::write(tree.join("code.txt"), SECRET).unwrap();
     hop.push("victim", &tree);
     hop.hop3(["config", "set", &format!("SECRET={SECRET}"), "-a", "victim"]).expect_ok();
-    let script = format!("echo {SECRET} > $HOP3_DATA_DIR/note; echo {SECRET} > $HOME/note; echo {SECRET} >&2");
+    let script =
+        format!("echo {SECRET} > $HOP3_DATA_DIR/note; echo {SECRET} > $HOME/note; echo {SECRET} >&2");
     inside(hop, "victim", &script);
     assert!(inside(hop, "victim", "cat $HOP3_DATA_DIR/note $HOME/note; env").matches(SECRET).count() >= 3);
 }
@@ -133,9 +134,13 @@ fn a_build_reaches_neither_other_apps_nor_hop3() {
         return;
     }
     victim(&hop);
-    let tree = probe::with_procfile(&hop, "spy", "build: sh attempts.sh > seen.txt 2>&1\nweb: perl server.pl\n");
-    std::fs::write(tree.join("attempts.sh"), "HOP3_APP=${HOP3_APP:-spy}\nexport HOP3_APP\n".to_owned() + &attempts(&hop))
-        .unwrap();
+    let tree =
+        probe::with_procfile(&hop, "spy", "build: sh attempts.sh > seen.txt 2>&1\nweb: perl server.pl\n");
+    std::fs::write(
+        tree.join("attempts.sh"),
+        "HOP3_APP=${HOP3_APP:-spy}\nexport HOP3_APP\n".to_owned() + &attempts(&hop),
+    )
+    .unwrap();
     hop.push("spy", &tree);
     assert_confined(&inside(&hop, "spy", "cat seen.txt"));
 }
@@ -154,7 +159,8 @@ fn what_a_build_leaves_running_dies_with_it() {
 fn what_a_one_off_command_leaves_running_dies_with_it() {
     let hop = Hop::start();
     probe::push(&hop, "site");
-    hop.hop3(["run", "-a", "site", "--", "sh", "-c", "setsid sleep 36108 >/dev/null 2>&1 & echo done"]).expect_ok();
+    hop.hop3(["run", "-a", "site", "--", "sh", "-c", "setsid sleep 36108 >/dev/null 2>&1 & echo done"])
+        .expect_ok();
     until("the left process ends", || running("36108").is_empty());
 }
 

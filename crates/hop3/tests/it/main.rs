@@ -2,7 +2,9 @@
 //! All end-to-end tests, in one program: each boots the real `hop3` in a temporary root and uses it from outside.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access;
 mod harness;
+mod hostile;
 mod isolation;
 mod probe;
 mod push;

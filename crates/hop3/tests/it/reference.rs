@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn page(name: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_hop3")).args(["reference", name]).env_clear().output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_hop3")).args(["reference", name]).env_clear().output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut text = String::from_utf8(output.stdout).unwrap();
     let end = text.trim_end().len();
