@@ -7,6 +7,7 @@
     reason = "what a test says is read in the runner's output"
 )]
 
+mod apps;
 mod harness;
 mod push;
 mod reference;
