@@ -305,6 +305,13 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Says loudly that a test cannot run on this machine; where nothing may be skipped, it fails.
+#[track_caller]
+pub(crate) fn skip(name: &str, reason: &str) {
+    assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} may not be skipped: {reason}");
+    println!("SKIP {name}: {reason}");
+}
+
 fn environment(home: &Path) -> Vec<(String, String)> {
     // A cleared environment, but for the programs and what the registries' clients need.
     let kept = std::env::vars().filter(|(name, _)| {

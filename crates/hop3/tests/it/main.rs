@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod apps;
 mod docs;
 mod harness;
 mod hostile;
