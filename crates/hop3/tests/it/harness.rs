@@ -288,12 +288,6 @@ pub(crate) fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures").join(path)
 }
 
-/// Says loudly that a test cannot run here; fails where nothing may be skipped.
-pub(crate) fn skip(name: &str, reason: &str) {
-    assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} cannot run here: {reason}");
-    println!("SKIP {name}: {reason}");
-}
-
 /// Waits until something holds, by looking again and again; for what no event tells to the outside.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
