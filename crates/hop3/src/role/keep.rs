@@ -106,7 +106,7 @@ fn keep_once(layout: &Layout, own: &str, role: &str) {
 fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<()> {
     let log = layout.run_of(role).join("log");
     let log = OpenOptions::new().create(true).append(true).open(log)?;
-    let program = std::env::current_exe().context("finding the program")?;
+    let program = super::program().context("finding the program")?;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

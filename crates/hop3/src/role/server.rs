@@ -78,7 +78,7 @@ fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
         store: Store::open(&layout)?,
         drivers: wire::registry(&layout),
         site: Site { domain: args.domain.clone(), http },
-        program: std::env::current_exe().context("finding the program")?,
+        program: super::program().context("finding the program")?,
         build_environment: environment::for_builds(),
         stop: stopper(&layout, &ended),
         layout: layout.clone(),

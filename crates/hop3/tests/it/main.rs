@@ -7,10 +7,15 @@
     reason = "what a test says is read in the runner's output"
 )]
 
+mod access;
+mod apps;
 mod docs;
 mod harness;
+mod hostile;
+mod isolation;
 mod kill;
 mod load;
+mod probe;
 mod push;
 mod reference;
 mod step_failure;
