@@ -263,6 +263,12 @@ impl Repository {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Puts a copy of that tree in place of all files.
+    pub(crate) fn replace_with(&self, tree: &Path) {
+        self.git(["rm", "-r", "--quiet", "."]).expect_ok();
+        copy(tree, &self.path);
+    }
+
     pub(crate) fn commit(&self, message: &str) {
         self.git(["add", "--all"]).expect_ok();
         self.git(["commit", "--quiet", "--allow-empty", "--message", message]).expect_ok();
@@ -302,7 +308,15 @@ fn environment(home: &Path) -> Vec<(String, String)> {
         let name = name.to_lowercase();
         name == "path" || KEPT.iter().any(|part| name.contains(part))
     });
-    kept.chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
+    let mut kept: Vec<(String, String)> = kept.collect();
+    // Where rustup manages Rust, `rustc` on the path is rustup's; the toolchain that runs the tests is what apps get.
+    let toolchain = std::env::var_os("CARGO").and_then(|cargo| Some(Path::new(&cargo).parent()?.to_owned()));
+    for (_, path) in kept.iter_mut().filter(|(name, _)| name == "PATH") {
+        let found = toolchain.iter().cloned().chain(std::env::split_paths(path));
+        *path = std::env::join_paths(found).unwrap().into_string().unwrap();
+    }
+    kept.into_iter()
+        .chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
         .collect()
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod apps;
+mod broken;
 mod harness;
 mod push;
 mod reference;
