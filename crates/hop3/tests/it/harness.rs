@@ -61,7 +61,11 @@ pub(crate) struct Said {
 impl Hop {
     /// Boots a server on a free port.
     pub(crate) fn start() -> Hop {
-        let directory = tempfile::tempdir().unwrap();
+        Hop::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Boots a server whose root lies in that directory.
+    pub(crate) fn start_in(directory: TempDir) -> Hop {
         std::fs::create_dir(directory.path().join("home")).unwrap();
         let mut hop = Hop { directory, server: None, port: 0, token: String::new(), since: Instant::now() };
         hop.boot();
@@ -111,7 +115,8 @@ impl Hop {
         self.directory.path().join("server.log")
     }
 
-    fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+    /// The program with these arguments, ready to start.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hop3"));
         command.args(arguments).envs(environment(&self.directory.path().join("home")));
         command.env("HOP3_ROOT", self.root()).stdin(Stdio::null());
@@ -167,14 +172,14 @@ impl Hop {
     }
 
     pub(crate) fn get_host(&self, host: &str, path: &str) -> Answer {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+        self.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
     }
 
     /// Sends a request as it is and reads the answer to its end.
-    pub(crate) fn ask(&self, request: &str) -> Answer {
+    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_ref()).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         answer(&bytes)
@@ -182,7 +187,7 @@ impl Hop {
 
     /// A call of the API through the proxy, with the token.
     pub(crate) fn api(&self, method: &str, path: &str, body: &str) -> Answer {
-        self.ask(&format!(
+        self.ask(format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.port,
@@ -282,6 +287,11 @@ impl Repository {
 /// The folder of an example.
 pub(crate) fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
+}
+
+/// A tree for tests alone.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures").join(path)
 }
 
 /// Waits until something holds, by looking again and again; for what no event tells to the outside.

@@ -7,9 +7,17 @@
     reason = "what a test says is read in the runner's output"
 )]
 
+mod access;
 mod apps;
 mod broken;
+mod docs;
 mod harness;
+mod hostile;
+mod isolation;
+mod load;
+mod probe;
 mod push;
 mod reference;
+mod step_failure;
 mod tidy;
+mod zero_drop;
