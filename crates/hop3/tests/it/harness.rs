@@ -137,6 +137,16 @@ impl Hop {
         said(self.command(arguments).current_dir(directory).output().unwrap())
     }
 
+    /// Starts the command line in a directory; nobody reads what it prints.
+    pub(crate) fn begin<A: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Child {
+        let mut command = self.command(arguments);
+        command.current_dir(directory).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// Answer of a command with `--json`.
     pub(crate) fn json<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> serde_json::Value {
         let said = self.hop3(arguments).expect_ok();
@@ -291,7 +301,7 @@ pub(crate) fn example(path: &str) -> PathBuf {
 
 /// A tree for tests alone.
 pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
 }
 
 /// Waits until something holds, by looking again and again; for what no event tells to the outside.

@@ -14,6 +14,7 @@ mod docs;
 mod harness;
 mod hostile;
 mod isolation;
+mod kill;
 mod load;
 mod probe;
 mod push;
