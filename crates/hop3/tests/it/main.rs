@@ -4,10 +4,13 @@
 
 mod access;
 mod cli;
+mod fetch;
 mod harness;
 mod hostile;
 mod isolation;
 mod probe;
 mod push;
 mod reference;
+mod restart;
+mod ssh;
 mod tidy;
