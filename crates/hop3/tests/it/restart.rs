@@ -96,7 +96,9 @@ fn instances_that_end_are_started_again() {
         });
         assert!(instance()["last_exit"].as_str().unwrap().contains("9"), "{}", instance());
         let logs = || hop.hop3(["logs", "-n", "200", "-a", "site"]).expect_ok().stdout;
-        until("the log tells of it", || logs().contains(&format!("{id} ended: signal 9")));
+        until(&format!("the log tells of it:\n{}", logs()), || {
+            logs().contains(&format!("{id} ended: signal 9"))
+        });
     }
     until("the app answers", || hop.get("site", "/").status == 200);
 }

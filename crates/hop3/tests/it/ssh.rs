@@ -162,7 +162,6 @@ fn a_key_is_for_git_alone_and_for_as_long_as_it_is_listed() {
         "git-receive-pack --help".into(),
         "git-receive-pack\t'a'".into(),
         "git-receive-pack ".into(),
-        "git-receive-pack /etc".into(),
         "git-upload-archive 'site'".into(),
         "scp -t /tmp".into(),
         "rsync --server .".into(),
@@ -217,8 +216,8 @@ fn variables_of_the_client_change_nothing() {
     ];
     let values = ["core.fsmonitor", &touch, "1", "1", "/nonexistent", &touch];
     let send: String =
-        names.iter().zip(values).map(|(name, value)| format!(" -o SetEnv={name}=\"{value}\"")).collect();
-    command.env("GIT_SSH_COMMAND", sshd.client("alice") + &send.replace('\"', "'"));
+        names.iter().zip(values).map(|(name, value)| format!(" -o 'SetEnv={name}=\"{value}\"'")).collect();
+    command.env("GIT_SSH_COMMAND", sshd.client("alice") + &send);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(hop.get("site", "/").status, 200);
