@@ -2,8 +2,6 @@
 //! Plans of every app in `examples/apps` and refusals of those in `examples/broken-apps`, beside the apps.
 //! `UPDATE_EXPECT=1` rewrites them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
-
 use expect_test::expect_file;
 use hop3_core::Problem;
 use hop3_core::config;
@@ -74,5 +72,90 @@ fn broken_apps_are_refused_with_the_text_beside_them() {
             }
             Ok(_) => assert!(!REFUSED.contains(&name), "{name} is planned, but should be refused"),
         }
+    }
+}
+
+/// Plans an app of a few files: builder, `web` and what is served at `/`, in one line.
+fn summary(files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a temporary folder");
+        fs::write(path, text).expect("a temporary folder");
+    }
+    let source = SourceTree::open(folder.path()).expect("a temporary folder");
+    let planned = config::load(&source).and_then(|settings| plan(&builders(), &source, &settings));
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(problem) => return problem.code,
+    };
+    let web = plan.processes.iter().find(|(name, _)| name.as_str() == "web");
+    let web = web.map(|(_, command)| command.argv().last().cloned().unwrap_or_default());
+    let site = plan.statics.iter().find(|site| site.prefix == "/");
+    let site = site.map(|site| format!("{}{}", site.directory, if site.spa { " (spa)" } else { "" }));
+    let version = plan.toolchains.first().map(|t| format!("{} {}", t.name, t.version));
+    format!("{}; {:?}; {:?}; {}", plan.builder, web, site, version.unwrap_or_default().trim())
+}
+
+#[test]
+fn plans_follow_from_the_files() {
+    let vite = r#"{"scripts": {"build": "vite build", "start": "vite"}, "devDependencies": {"vite": "8"}}"#;
+    let next =
+        r#"{"scripts": {"build": "next build", "start": "next start"}, "dependencies": {"next": "16"}}"#;
+    let server = r#"{"scripts": {"start": "NODE_ENV=x node a.js | tee log"}, "engines": {"node": "^22"}}"#;
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("package.json", vite)], r#"node; None; Some("dist (spa)"); node"#),
+        (
+            &[("package.json", vite), ("vite.config.ts", "build: { outDir: './public/x' }")],
+            r#"node; None; Some("public/x (spa)"); node"#,
+        ),
+        (
+            &[("package.json", next)],
+            r#"node; Some("exec next start --hostname \"$BIND_ADDRESS\" --port \"$PORT\""); None; node"#,
+        ),
+        (
+            &[("package.json", next), ("next.config.mjs", "output: 'export'")],
+            r#"node; None; Some("out"); node"#,
+        ),
+        (&[("package.json", server)], r#"node; Some("start"); None; node ^22"#),
+        (
+            &[("package.json", r#"{"main": "a.js"}"#), ("a.js", ""), (".nvmrc", "lts/*")],
+            r#"node; Some("a.js"); None; node"#,
+        ),
+        (&[("package.json", "{}"), ("main.py", "")], "build.nothing-to-run"),
+        (&[("package.json", "{")], "node.bad-package-json"),
+        (
+            &[
+                ("requirements.txt", "mkdocs"),
+                ("hop3.toml", "[build]\nstatic-dir = \"site\"\nbuild = \"mkdocs build\""),
+            ],
+            r#"python; None; Some("site"); python"#,
+        ),
+        (&[("requirements.txt", "-r base.txt")], "python.missing-requirements"),
+        (&[("Pipfile", "[packages]")], "python.no-lock"),
+        (
+            &[
+                ("shop/__init__.py", "def create_app():\n    return Flask(__name__)"),
+                ("requirements.txt", "flask"),
+                ("runtime.txt", "python-3.12.4"),
+            ],
+            r#"python; Some("shop:create_app()"); None; python 3.12.4"#,
+        ),
+        (
+            &[
+                ("src/shop/__init__.py", ""),
+                ("src/shop/main.py", "app = FastAPI()"),
+                ("pyproject.toml", "[project]\nrequires-python = '>=3.11'"),
+            ],
+            r#"python; Some("shop.main:app"); None; python >=3.11"#,
+        ),
+        (&[("app.py", ""), ("Procfile", "worker: python app.py")], "python; None; None; python"),
+        (&[("index.html", ""), ("Procfile", "web: ./serve")], r#"procfile; Some("./serve"); None; "#),
+        (&[("Procfile", "static: public")], "static.no-directory"),
+        (&[("hop3.toml", "[build]\nbuilder = \"cobol\"")], "build.unknown-builder"),
+        (&[], "build.nothing-recognised"),
+    ];
+    for (files, expected) in cases {
+        assert_eq!(summary(files), *expected, "{files:?}");
     }
 }

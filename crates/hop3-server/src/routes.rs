@@ -63,7 +63,7 @@ fn routes_of(server: &Server, artifact: &Artifact, instances: &[Instance]) -> Ve
             .filter(|i| i.process == ProcessName::web())
             .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
             .collect();
-        let pool = Pool { upstreams, timeouts: Timeouts::default(), health_path: None };
+        let pool = Pool { upstreams, timeouts: Timeouts::default(), health_path: table.health.path.clone() };
         routes.retain(|r| r.prefix != "/");
         routes.push(Route { prefix: "/".into(), target: Target::Upstreams(pool) });
     }

@@ -43,6 +43,12 @@ fn complete(mut plan: BuildPlan, source: &SourceTree, settings: &Settings) -> Re
         plan.statics.retain(|site| site.prefix != *prefix);
         plan.statics.push(StaticSite { prefix: prefix.clone(), directory: directory.clone(), spa: false });
     }
+    // A site made by a generator in any language.
+    if let (Some(directory), true) = (&settings.build.static_dir, plan.processes.is_empty()) {
+        let is_served = plan.statics.iter().any(|site| site.prefix == "/");
+        let site = StaticSite { prefix: "/".into(), directory: directory.clone(), spa: false };
+        plan.statics.extend((!is_served).then_some(site));
+    }
     if plan.processes.is_empty() && plan.statics.is_empty() {
         return Err(nothing_to_run(&plan));
     }

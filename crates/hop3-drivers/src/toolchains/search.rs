@@ -24,7 +24,9 @@ const HOME: &[&str] = &[
     ".local/share/uv/python/*/bin",
     ".nvm/versions/node/*/bin",
     ".rbenv/versions/*/bin",
-    ".rustup/toolchains/*/bin",
+    // No nightly: it would be the newest version of all.
+    ".rustup/toolchains/stable-*/bin",
+    ".rustup/toolchains/1.*/bin",
     ".asdf/installs/*/*/bin",
     ".local/share/mise/installs/*/*/bin",
 ];

@@ -85,11 +85,10 @@ fn make(cx: &Context<'_>, source: Source, bench: Bench<'_>, artifact: &Artifact)
     std::fs::rename(&source.incoming, &home).map_err(internal)?;
     let (server, path) = (cx.server.clone(), home.clone());
     cx.undo("remove what was built", move || server.drivers.runner.remove(&path));
-    for directory in [&bench.places.tree, &bench.places.data, &bench.places.home]
-        .into_iter()
-        .chain(bench.places.caches.values())
-    {
-        runner.give(directory, bench.user)?;
+    runner.give(&bench.places.tree, bench.user)?;
+    // Those that are there belong to the app already, and may be large.
+    for cache in bench.places.caches.values().filter(|cache| !cache.exists()) {
+        runner.give(cache, bench.user)?;
     }
     for layer in &bench.plan.layers {
         layer::provide(cx, &bench, layer, &bench.places.layers[&layer.name])?;
@@ -169,7 +168,7 @@ fn sandbox(cx: &Context<'_>, bench: &Bench<'_>) -> Sandbox {
         user_name: cx.app.name.to_string(),
         home: bench.places.home.clone(),
         hide: vec![cx.server.layout.root().to_owned()],
-        mounts: bench.places.mounts(true),
+        mounts: bench.places.build_mounts(),
     }
 }
 

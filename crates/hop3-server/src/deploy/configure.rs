@@ -3,11 +3,15 @@
 
 use super::Context;
 use super::checkout::Source;
+use hop3_core::name::ProcessName;
 use hop3_core::problem::Problem;
 use hop3_core::settings::Settings;
 
 pub(super) fn run(cx: &Context<'_>, source: &Source) -> Result<Settings, Problem> {
     let settings = hop3_core::config::load(&source.tree)?;
-    cx.say(&format!("{} processes declared", settings.run.processes.len()));
+    let names: Vec<&str> = settings.run.processes.keys().map(ProcessName::as_str).collect();
+    if !names.is_empty() {
+        cx.say(&format!("processes: {}", names.join(", ")));
+    }
     Ok(settings)
 }

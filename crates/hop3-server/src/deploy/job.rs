@@ -43,7 +43,7 @@ pub(crate) fn one_off(server: &Server, app: &App, release: &Release, command: &C
         user_name: app.name.to_string(),
         home: places.home.clone(),
         hide: vec![server.layout.root().to_owned()],
-        mounts: places.mounts(false),
+        mounts: places.run_mounts(),
     };
     let limits = Limits { nofile: Some(16_384), nproc: Some(4_096), ..Limits::default() };
     Job { command, cwd: places.tree.clone(), env, sandbox, limits }

@@ -67,15 +67,27 @@ impl Places {
         env
     }
 
-    /// What a process sees beneath the hidden root, and toolchains that lie where its user could not go.
-    pub(super) fn mounts(&self, tree_writable: bool) -> Vec<Mount> {
-        let mut mounts =
-            vec![mount(&self.tree, tree_writable), mount(&self.data, true), mount(&self.home, true)];
-        mounts.extend(self.layers.values().map(|path| mount(path, tree_writable)));
-        mounts.extend(self.caches.values().map(|path| mount(path, true)));
-        let far = self.toolchains.values().filter(|t| !t.prefix.starts_with("/usr"));
-        mounts.extend(far.map(|t| mount(&t.prefix, false)));
+    /// What a running process sees beneath the hidden root, and toolchains that lie where its user could not go.
+    pub(super) fn run_mounts(&self) -> Vec<Mount> {
+        let mut mounts = vec![mount(&self.tree, false), mount(&self.data, true)];
+        mounts.extend(self.layers.values().map(|path| mount(path, false)));
+        mounts.extend(self.shared_mounts());
         mounts
+    }
+
+    /// What a build sees: its own tree, layers and caches to write, and not the data of the running app.
+    pub(super) fn build_mounts(&self) -> Vec<Mount> {
+        let mut mounts = vec![mount(&self.tree, true)];
+        // Layers come one after the other: those that are not made yet cannot be shown.
+        let made = self.layers.values().filter(|path| path.exists());
+        mounts.extend(made.chain(self.caches.values()).map(|path| mount(path, true)));
+        mounts.extend(self.shared_mounts());
+        mounts
+    }
+
+    fn shared_mounts(&self) -> impl Iterator<Item = Mount> {
+        let far = self.toolchains.values().filter(|t| !t.prefix.starts_with("/usr"));
+        far.map(|t| mount(&t.prefix, false)).chain([mount(&self.home, true)])
     }
 }
 

@@ -305,10 +305,9 @@ pub(crate) fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
 }
 
-/// Says loudly that a test cannot run here; fails where nothing may be skipped.
-pub(crate) fn skip(name: &str, reason: &str) {
-    assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} cannot run here: {reason}");
-    println!("SKIP {name}: {reason}");
+/// A tree for tests alone.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures").join(path)
 }
 
 /// Waits until something holds, by looking again and again; for what no event tells to the outside.
@@ -320,6 +319,13 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+/// Says loudly that a test cannot run on this machine; where nothing may be skipped, it fails.
+#[track_caller]
+pub(crate) fn skip(name: &str, reason: &str) {
+    assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} may not be skipped: {reason}");
+    println!("SKIP {name}: {reason}");
 }
 
 fn environment(home: &Path) -> Vec<(String, String)> {

@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //! All end-to-end tests, in one program: each boots the real `hop3` in a temporary root and uses it from outside.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what a test says is read in the runner's output"
+)]
 
 mod access;
+mod apps;
 mod cli;
+mod docs;
 mod fetch;
 mod harness;
 mod hostile;
 mod isolation;
+mod load;
 mod probe;
 mod push;
 mod reference;
 mod restart;
 mod ssh;
+mod step_failure;
 mod tidy;
+mod zero_drop;

@@ -50,10 +50,12 @@ pub(super) fn find(
         }
         return Ok(Some(site(directory, framework.is_none_or(|framework| framework.spa))));
     }
-    let Some(framework) = framework.filter(|_| is_built && !start::has_server(source, package)) else {
-        return Ok(None);
+    let Some(framework) = framework.filter(|_| is_built) else { return Ok(None) };
+    let has_server = match framework.package {
+        "next" => !exports_files(source)?,
+        _ => start::has_server(source, package),
     };
-    if framework.package == "next" && !exports_files(source)? {
+    if has_server {
         return Ok(None);
     }
     Ok(Some(site(output(source, framework)?, framework.spa)))

@@ -14,6 +14,10 @@ use hop3_core::source::SourceTree;
 /// Files that make a tree without a manifest a Python app.
 const ENTRIES: &[&str] = &["manage.py", "wsgi.py", "asgi.py", "app.py", "main.py"];
 
+/// Beside one of these, such a file is a script.
+const OTHERS: &[&str] =
+    &["package.json", "go.mod", "Cargo.toml", "Gemfile", "composer.json", "mix.exs", "pom.xml", "deno.json"];
+
 pub struct Python;
 
 impl Builder for Python {
@@ -26,8 +30,11 @@ impl Builder for Python {
     }
 
     fn detect(&self, source: &SourceTree, _settings: &Settings) -> Option<Detected> {
-        let file = Manifest::file(source).or_else(|| author::detected_by(source, ENTRIES).map(|d| d.reason));
-        file.map(|reason| Detected { reason })
+        if let Some(reason) = Manifest::file(source) {
+            return Some(Detected { reason });
+        }
+        let is_script = OTHERS.iter().any(|file| source.has(file));
+        author::detected_by(source, ENTRIES).filter(|_| !is_script)
     }
 
     fn plan(&self, source: &SourceTree, settings: &Settings) -> Result<BuildPlan, Problem> {

@@ -28,10 +28,19 @@ fn problems() -> BTreeMap<String, Entry> {
 fn collect(file: &RepoFile, found: &mut BTreeMap<String, Entry>) {
     let pieces: Vec<_> =
         pieces(file.text()).into_iter().filter(|piece| !matches!(piece, Piece::Comment(_))).collect();
+    // A file that puts one word before all of its codes: `format!("procfile.{code}")`.
+    let family = pieces.iter().find_map(|piece| match piece {
+        Piece::Text(text) => text.strip_suffix("{code}"),
+        _ => None,
+    });
     for at in 1..pieces.len() {
         let (Piece::Code(before), Piece::Text(code)) = (pieces[at - 1], pieces[at]) else { continue };
         let kind = kind_before(before);
         let title = title_after(&pieces[at + 1..]);
+        let code = match family {
+            Some(family) if before.ends_with("refusal(") => &format!("{family}{code}"),
+            _ => code,
+        };
         if !is_code(code) || (kind.is_none() && title.is_none()) {
             continue;
         }

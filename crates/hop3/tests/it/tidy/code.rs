@@ -2,7 +2,7 @@
 //! Rules on what the code says: words, strings, suppressions.
 
 use super::lexer::{Piece, pieces};
-use super::{RepoFile, none, rust, top};
+use super::{none, rust, top};
 
 #[test]
 fn sql_lives_in_the_store() {
