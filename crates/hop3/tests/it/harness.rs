@@ -30,6 +30,10 @@ const KEPT: &[&str] = &[
 
 pub(crate) struct Hop {
     directory: TempDir,
+    /// The `hop3` that is run.
+    program: PathBuf,
+    /// Variables of the server's environment beside the usual.
+    variables: Vec<(&'static str, &'static str)>,
     server: Option<Child>,
     pub(crate) port: u16,
     pub(crate) token: String,
@@ -66,8 +70,25 @@ impl Hop {
 
     /// Boots a server whose root lies in that directory.
     pub(crate) fn start_in(directory: TempDir) -> Hop {
+        Hop::start_as(directory, env!("CARGO_BIN_EXE_hop3").into(), Vec::new())
+    }
+
+    /// Boots that program with these variables in its environment.
+    pub(crate) fn start_as(
+        directory: TempDir,
+        program: PathBuf,
+        variables: Vec<(&'static str, &'static str)>,
+    ) -> Hop {
         std::fs::create_dir(directory.path().join("home")).unwrap();
-        let mut hop = Hop { directory, server: None, port: 0, token: String::new(), since: Instant::now() };
+        let mut hop = Hop {
+            directory,
+            program,
+            variables,
+            server: None,
+            port: 0,
+            token: String::new(),
+            since: Instant::now(),
+        };
         hop.boot();
         let made = hop.hop3(["token", "create", "test", "--json"]).expect_ok();
         let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
@@ -117,9 +138,10 @@ impl Hop {
 
     /// The program with these arguments, ready to start.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hop3"));
+        let mut command = Command::new(&self.program);
         command.args(arguments).envs(environment(&self.directory.path().join("home")));
         command.env("HOP3_ROOT", self.root()).stdin(Stdio::null());
+        command.envs(self.variables.iter().copied());
         command
     }
 
@@ -278,6 +300,12 @@ impl Repository {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Puts a copy of that tree in place of all files.
+    pub(crate) fn replace_with(&self, tree: &Path) {
+        self.git(["rm", "-r", "--quiet", "."]).expect_ok();
+        copy(tree, &self.path);
+    }
+
     pub(crate) fn commit(&self, message: &str) {
         self.git(["add", "--all"]).expect_ok();
         self.git(["commit", "--quiet", "--allow-empty", "--message", message]).expect_ok();
@@ -322,7 +350,15 @@ fn environment(home: &Path) -> Vec<(String, String)> {
         let name = name.to_lowercase();
         name == "path" || KEPT.iter().any(|part| name.contains(part))
     });
-    kept.chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
+    let mut kept: Vec<(String, String)> = kept.collect();
+    // Where rustup manages Rust, `rustc` on the path is rustup's; the toolchain that runs the tests is what apps get.
+    let toolchain = std::env::var_os("CARGO").and_then(|cargo| Some(Path::new(&cargo).parent()?.to_owned()));
+    for (_, path) in kept.iter_mut().filter(|(name, _)| name == "PATH") {
+        let found = toolchain.iter().cloned().chain(std::env::split_paths(path));
+        *path = std::env::join_paths(found).unwrap().into_string().unwrap();
+    }
+    kept.into_iter()
+        .chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
         .collect()
 }
 

@@ -9,7 +9,10 @@
 
 mod access;
 mod apps;
+mod broken;
+mod cli;
 mod docs;
+mod fetch;
 mod harness;
 mod hostile;
 mod isolation;
@@ -18,6 +21,8 @@ mod load;
 mod probe;
 mod push;
 mod reference;
+mod restart;
+mod ssh;
 mod step_failure;
 mod tidy;
 mod zero_drop;

@@ -20,8 +20,11 @@ fn blob(repository: &Repository, text: &str) -> String {
     object(repository, &["hash-object", "-w", "--stdin"], text.as_bytes())
 }
 
-/// A tree with exactly these entries, however wrong: mode, name, object.
-fn tree(repository: &Repository, entries: &[(&str, &str, String)]) -> String {
+/// Mode, name, object.
+type Entry<'a> = (&'a str, &'a str, String);
+
+/// A tree with exactly these entries, however wrong.
+fn tree(repository: &Repository, entries: &[Entry<'_>]) -> String {
     let mut bytes = Vec::new();
     for (mode, name, object) in entries {
         bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
@@ -31,7 +34,7 @@ fn tree(repository: &Repository, entries: &[(&str, &str, String)]) -> String {
     object(repository, &["hash-object", "-t", "tree", "-w", "--literally", "--stdin"], &bytes)
 }
 
-fn push_tree(hop: &Hop, repository: &Repository, app: &str, entries: &[(&str, &str, String)]) -> Said {
+fn push_tree(hop: &Hop, repository: &Repository, app: &str, entries: &[Entry<'_>]) -> Said {
     let tree = tree(repository, entries);
     let commit = repository.git(["commit-tree", "-m", "hostile", &tree]).expect_ok().stdout;
     repository.push(&hop.remote(app), &format!("+{}:refs/heads/main", commit.trim()))
@@ -47,7 +50,7 @@ fn trees_that_lead_outside_are_refused() {
     let text = |text: &str| blob(&repository, text);
     let outside = armed(&hop, "{canary}").replace("canary", "outside");
     let inner = tree(&repository, &[("100644", "x", text("x"))]);
-    let cases: Vec<(&str, Vec<(&str, &str, String)>)> = vec![
+    let cases: Vec<(&str, Vec<Entry<'_>>)> = vec![
         ("a link to /etc", vec![("120000", "etc", text("/etc"))]),
         ("a link to a file outside", vec![("120000", "leak", text(&outside))]),
         ("a link to another app", vec![("120000", "other", text("../../other"))]),
