@@ -14,7 +14,7 @@ use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::route::RouteTable;
 use hop3_core::workload::Instance;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
 pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
@@ -74,11 +74,12 @@ pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances))
 }
 
-/// Brings one app to its current release, unless a change holds it: that change will.
+/// Brings one app to its current release, once no other change holds it and if there is still a reason.
 fn repair(server: &Arc<Server>, name: &AppName) {
     let Ok(app) = server.app(name) else { return };
     let lock = server.lock_of(&app);
-    let Ok(_held) = lock.try_lock() else { return };
+    let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(app) = server.app(name) else { return };
     let cx = Context::new(server, app, None);
     let result = match cx.app.stopped || cx.app.current.is_none() {
         true => server.drivers.runtime.remove(name, None),

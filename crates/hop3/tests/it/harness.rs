@@ -159,6 +159,16 @@ impl Hop {
         said(self.command(arguments).current_dir(directory).output().unwrap())
     }
 
+    /// Starts the command line in a directory; nobody reads what it prints.
+    pub(crate) fn begin<A: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Child {
+        let mut command = self.command(arguments);
+        command.current_dir(directory).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// Answer of a command with `--json`.
     pub(crate) fn json<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> serde_json::Value {
         let said = self.hop3(arguments).expect_ok();
@@ -290,6 +300,12 @@ impl Repository {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Puts a copy of that tree in place of all files.
+    pub(crate) fn replace_with(&self, tree: &Path) {
+        self.git(["rm", "-r", "--quiet", "."]).expect_ok();
+        copy(tree, &self.path);
+    }
+
     pub(crate) fn commit(&self, message: &str) {
         self.git(["add", "--all"]).expect_ok();
         self.git(["commit", "--quiet", "--allow-empty", "--message", message]).expect_ok();
@@ -307,7 +323,7 @@ pub(crate) fn example(path: &str) -> PathBuf {
 
 /// A tree for tests alone.
 pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
 }
 
 /// Waits until something holds, by looking again and again; for what no event tells to the outside.
@@ -334,7 +350,15 @@ fn environment(home: &Path) -> Vec<(String, String)> {
         let name = name.to_lowercase();
         name == "path" || KEPT.iter().any(|part| name.contains(part))
     });
-    kept.chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
+    let mut kept: Vec<(String, String)> = kept.collect();
+    // Where rustup manages Rust, `rustc` on the path is rustup's; the toolchain that runs the tests is what apps get.
+    let toolchain = std::env::var_os("CARGO").and_then(|cargo| Some(Path::new(&cargo).parent()?.to_owned()));
+    for (_, path) in kept.iter_mut().filter(|(name, _)| name == "PATH") {
+        let found = toolchain.iter().cloned().chain(std::env::split_paths(path));
+        *path = std::env::join_paths(found).unwrap().into_string().unwrap();
+    }
+    kept.into_iter()
+        .chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
         .collect()
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Load {
     threads: Vec<JoinHandle<()>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Failure {
     pub(crate) kind: &'static str,
     pub(crate) begun: Instant,
@@ -55,9 +55,10 @@ impl Tally {
     #[track_caller]
     pub(crate) fn expect_failures_within(&self, spans: &[(Instant, Instant)]) {
         let explained = |f: &Failure| spans.iter().any(|(from, to)| f.begun <= *to && f.ended >= *from);
-        let others: Vec<&Failure> = self.failures.iter().filter(|f| !explained(f)).collect();
-        let shown: Vec<_> = others.iter().take(20).collect();
-        assert!(others.is_empty(), "{} of {} failed: {shown:#?}", others.len(), self.total());
+        let tell = |f: &Failure| format!("{} after {:?}: {}", f.kind, f.ended - f.begun, f.what);
+        let others: Vec<String> = self.failures.iter().filter(|f| !explained(f)).map(tell).collect();
+        let first = &others[..others.len().min(20)];
+        assert!(others.is_empty(), "{} of {} failed: {first:#?}", others.len(), self.total());
     }
 }
 
@@ -154,9 +155,11 @@ impl Drop for Load {
 
 impl Shared {
     fn visit(&self, kind: &'static str, pause: Duration, visit: Visit) {
-        let mut connection = None;
+        let mut connection: Option<Wire> = None;
+        let mut last = Instant::now();
         while !self.is_over.load(Relaxed) {
-            let begun = Instant::now();
+            // A connection that is found dead may have died since it was last used.
+            let begun = if connection.is_some() { last } else { Instant::now() };
             match visit(self, &mut connection) {
                 Ok(()) => drop(self.requests[kind].fetch_add(1, Relaxed)),
                 Err(what) => {
@@ -165,6 +168,7 @@ impl Shared {
                     self.failures.lock().unwrap().push(failure);
                 }
             }
+            last = Instant::now();
             std::thread::park_timeout(pause);
         }
     }

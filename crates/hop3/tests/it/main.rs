@@ -9,12 +9,14 @@
 
 mod access;
 mod apps;
+mod broken;
 mod cli;
 mod docs;
 mod fetch;
 mod harness;
 mod hostile;
 mod isolation;
+mod kill;
 mod load;
 mod probe;
 mod push;
