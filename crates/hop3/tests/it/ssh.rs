@@ -149,26 +149,16 @@ fn a_key_is_for_git_alone_and_for_as_long_as_it_is_listed() {
     assert!(!unknown.ok && unknown.text.contains("Permission denied"), "{}", unknown.text);
     let canary = hop.scratch().join("canary");
     let touch = format!("touch {}", canary.display());
+    // The grammar has its own tests; here is what a real sshd and a shell make of it.
     let commands = [
         String::new(),
-        "id".into(),
         touch.clone(),
         format!("git-receive-pack 'a';{touch}"),
         format!("git-receive-pack $({touch})"),
-        format!("git-receive-pack `{touch}`"),
-        "git-receive-pack 'a' 'b'".into(),
         "git-receive-pack '../../x'".into(),
         "git-receive-pack 'a".into(),
-        "git-receive-pack --help".into(),
-        "git-receive-pack\t'a'".into(),
-        "git-receive-pack ".into(),
-        "git-upload-archive 'site'".into(),
-        "scp -t /tmp".into(),
-        "rsync --server .".into(),
-        format!("git-upload-pack --upload-pack='{touch}' x"),
-        "git-receive-pack $IFS".into(),
-        "git-receive-pack *".into(),
         "git-receive-pack 'site\u{1b}[2J'".into(),
+        "scp -t /tmp".into(),
         format!("git-receive-pack 'a'\n{touch}"),
     ];
     for command in commands {
