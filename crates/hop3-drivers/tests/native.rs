@@ -32,11 +32,17 @@ fn main() -> ExitCode {
                 ("an_instance_knows_who_it_is", an_instance_knows_who_it_is),
                 ("applying_after_removing_works", applying_after_removing_works),
             ];
-            for (name, test) in tests {
+            let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+            let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
+            let mut passed = 0;
+            for (name, test) in tests.into_iter().filter(|(name, _)| wanted(name)) {
                 let before = Instant::now();
                 test(&World::start());
                 println!("test {name} ... ok ({:?})", before.elapsed());
+                passed += 1;
             }
+            // Read by scripts/test; a test that fails panics, and the program with it.
+            println!("test result: ok. {passed} passed; 0 failed");
             ExitCode::SUCCESS
         }
     }

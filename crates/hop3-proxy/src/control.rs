@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The control socket: one JSON request per line, one JSON answer per line, on a connection that may be kept.
 //!
-//! Invariant: an answer to a change means that every request from now on is routed by it, and that it has been or
-//! will be saved even if the proxy is asked to stop in the next moment. Only root, the proxy's own user and the one
-//! user named at start are listened to.
+//! Invariant: an answer to a change means that every request from now on is routed by it, and that it has been saved:
+//! not even a proxy that is killed forgets it. Only root, the proxy's own user and the one user named at start are
+//! listened to.
 
 use crate::Shared;
-use crate::registry::Registry;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -39,6 +39,12 @@ pub enum Answer {
     Status(ProxyStatus),
     /// In words, for the operator.
     Refused(String),
+}
+
+enum Change {
+    Replace(RouteTable),
+    Put(Service),
+    Remove(String),
 }
 
 /// Listens for as long as the process lives.
@@ -89,9 +95,9 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
-            Ok(Request::Replace { table }) => change(shared, |registry| registry.replace(table)),
-            Ok(Request::Put { service }) => change(shared, |registry| registry.put(service)),
-            Ok(Request::Remove { name }) => change(shared, |registry| registry.remove(&name)),
+            Ok(Request::Replace { table }) => change(shared, Change::Replace(table)),
+            Ok(Request::Put { service }) => change(shared, Change::Put(service)),
+            Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),
         };
         let Some(answer) = answer else { return Ok(()) };
         let mut bytes = serde_json::to_vec(&answer)?;
@@ -100,16 +106,38 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
     }
 }
 
-/// Changes the table. No answer when the proxy is ending: the next one reads the table that has been saved, so the
-/// request is for that one, and the caller asks again.
-fn change(shared: &Shared, change: impl FnOnce(&Registry)) -> Option<Answer> {
-    let is_stopping = shared.is_stopping.read().ok()?;
+/// Saves the table as it will be, then makes it so: what cannot be saved is not done. No answer when the proxy is
+/// ending: the next one has read the table already, so the request is for that one, and the caller asks again.
+fn change(shared: &Shared, change: Change) -> Option<Answer> {
+    let is_stopping = shared.is_stopping.lock().ok()?;
     if *is_stopping {
         return None;
     }
-    change(&shared.registry);
-    shared.table_changed();
+    let registry = &shared.registry;
+    if let Err(error) = save(shared, &change) {
+        tracing::error!(%error, "the route table cannot be saved");
+        return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
+    }
+    match change {
+        Change::Replace(table) => registry.replace(table),
+        Change::Put(service) => registry.put(service),
+        Change::Remove(name) => registry.remove(&name),
+    }
+    shared.tidy();
     Some(Answer::Done)
+}
+
+fn save(shared: &Shared, change: &Change) -> io::Result<()> {
+    let current = shared.registry.services();
+    let before: BTreeMap<&str, &Service> =
+        current.iter().map(|live| (live.source.name.as_str(), &live.source)).collect();
+    let mut after = before.clone();
+    match change {
+        Change::Replace(table) => after = table.services.iter().map(|s| (s.name.as_str(), s)).collect(),
+        Change::Put(service) => drop(after.insert(&service.name, service)),
+        Change::Remove(name) => drop(after.remove(name.as_str())),
+    }
+    if after == before { Ok(()) } else { crate::disk::save(&shared.layout, after.into_values().collect()) }
 }
 
 /// Waits until these upstreams are left alone, then cuts what remains.

@@ -4,14 +4,12 @@
 //! Invariant: the table's file is always one whole version: written beside, synced, renamed.
 
 use crate::Options;
-use crate::table::LiveService;
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
 use hop3_core::route::{RouteTable, Service};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::sync::Arc;
 
 /// Another proxy works for this root.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +46,11 @@ struct Saved<'a> {
     services: Vec<&'a Service>,
 }
 
-pub(crate) fn save(layout: &Layout, services: &[Arc<LiveService>]) -> io::Result<()> {
+pub(crate) fn save(layout: &Layout, services: Vec<&Service>) -> io::Result<()> {
     let path = layout.proxy_table();
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
-    let table = Saved { services: services.iter().map(|service| &service.source).collect() };
-    let mut bytes = serde_json::to_vec(&table)?;
+    let mut bytes = serde_json::to_vec(&Saved { services })?;
     bytes.push(b'\n');
     file.write_all(&bytes)?;
     file.sync_all()?;

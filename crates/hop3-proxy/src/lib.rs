@@ -46,7 +46,7 @@ use registry::Registry;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -97,7 +97,6 @@ pub struct Running {
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     /// As many references as threads that still listen, and this one.
     gates: Arc<()>,
-    saver: JoinHandle<()>,
     lock: hop3_core::lock::RoleLock,
 }
 
@@ -106,24 +105,12 @@ pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
     allowed_uid: u32,
-    /// Held by changes, so that none falls between the last save and the end.
-    is_stopping: RwLock<bool>,
+    /// Held by each change from its saving to its effect; true once no change is taken any more.
+    is_stopping: Mutex<bool>,
     orders: watch::Sender<Order>,
-    /// Told of each change of the table, and of the end.
-    changes: mpsc::Sender<Change>,
-}
-
-enum Change {
-    Table,
-    End,
 }
 
 impl Shared {
-    fn table_changed(&self) {
-        self.changes.send(Change::Table).ok();
-        self.tidy();
-    }
-
     /// Lets the threads close idle connections to upstreams that left the table.
     fn tidy(&self) {
         self.orders.send_if_modified(|order| {
@@ -149,14 +136,12 @@ impl Running {
         let registry = Arc::new(Registry::default());
         registry.replace(disk::load(&options.layout));
         let (orders, received) = watch::channel(Order::Serve);
-        let (changes, changed) = mpsc::channel();
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
             allowed_uid: options.allowed_uid,
-            is_stopping: RwLock::default(),
+            is_stopping: Mutex::default(),
             orders,
-            changes,
         });
         let gates = Arc::new(());
         let workers = listeners.into_iter().map(|listener| {
@@ -166,13 +151,10 @@ impl Running {
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
-        let saver = thread::Builder::new().name("saver".into()).spawn(move || {
-            save_changes(&options.layout, &registry, &changed);
-        })?;
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
         let stop_grace = limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, gates, saver, lock })
+        Ok(Running { shared, http, stop_grace, workers, gates, lock })
     }
 
     /// The address that was bound.
@@ -180,7 +162,7 @@ impl Running {
         self.http
     }
 
-    /// Saves the table, closes the listeners, finishes requests under way and ends. Another proxy need not wait for
+    /// Closes the listeners, finishes requests under way and ends. Another proxy need not wait for
     /// the last request here: the lock is given back when requests take longer than a moment.
     ///
     /// # Errors
@@ -188,9 +170,7 @@ impl Running {
     pub fn stop(self) -> anyhow::Result<()> {
         const MOMENT: Duration = Duration::from_millis(150);
         let deadline = Instant::now() + self.stop_grace;
-        *self.shared.is_stopping.write().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
-        self.shared.changes.send(Change::End).ok();
-        self.saver.join().map_err(|_| anyhow::anyhow!("the saving thread panicked"))?;
+        *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         self.shared.orders.send_replace(Order::Drain);
         wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
         wait_until(deadline.min(Instant::now() + MOMENT), || {
@@ -209,22 +189,5 @@ impl Running {
 fn wait_until(deadline: Instant, is_so: impl Fn() -> bool) {
     while !is_so() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Saves the table after each change; while one version is being written, later ones wait and become one.
-fn save_changes(layout: &Layout, registry: &Registry, changes: &mpsc::Receiver<Change>) {
-    const PAUSE: Duration = Duration::from_millis(25);
-    let mut is_over = false;
-    while !is_over {
-        let first = changes.recv().unwrap_or(Change::End);
-        is_over =
-            std::iter::once(first).chain(changes.try_iter()).any(|change| matches!(change, Change::End));
-        if let Err(error) = disk::save(layout, &registry.services()) {
-            tracing::error!(%error, "the route table cannot be saved");
-        }
-        if !is_over {
-            thread::sleep(PAUSE);
-        }
     }
 }

@@ -21,3 +21,4 @@ mod verb;
 pub use listen::serve;
 pub use server::{Parts, Server, Site, StopScope};
 pub use store::Store;
+pub use verb::doctor::local_checks;

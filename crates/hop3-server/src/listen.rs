@@ -36,13 +36,15 @@ pub async fn serve(
         reconcile::reconcile(&converged)?;
         Ok(jobs::start(&converged)?)
     });
+    // Before anybody can ask for a change: a deployment that begins now would be taken for one that was interrupted,
+    // and its route for an old one. Connections wait meanwhile.
+    first.await.context("first convergence")??;
     let serving = async {
         let local = axum::serve(local, local_routes.into_make_service_with_connect_info::<Peer>());
         let forwarded = axum::serve(forwarded, forwarded_routes.into_make_service());
         tokio::try_join!(async { local.await }, async { forwarded.await }).context("serving")
     };
     let serving = tokio::spawn(serving);
-    first.await.context("first convergence")??;
     ready();
     tokio::select! {
         result = serving => result?.map(drop),

@@ -14,7 +14,7 @@ use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::route::RouteTable;
 use hop3_core::workload::Instance;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
 pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
@@ -54,9 +54,7 @@ pub fn repair_missing(server: &Arc<Server>) -> Result<(), Problem> {
 fn repair_all(server: &Arc<Server>, serving: Serving, instances: &HashMap<AppName, Vec<Instance>>) {
     for (app, current) in serving {
         let running = instances.get(&app.name).map_or(&[][..], Vec::as_slice);
-        if let Some((number, artifact)) = current
-            && needs_work(&app, number, &artifact, running)
-        {
+        if needs_work(&app, current.as_ref(), running) {
             let server = Arc::clone(server);
             std::thread::spawn(move || repair(&server, &app.name));
         }
@@ -80,29 +78,31 @@ pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances))
 }
 
-/// Brings one app to its current release, unless a change holds it: that change will.
+/// Brings one app to its current release, once no other change holds it and if there is still a reason.
 fn repair(server: &Arc<Server>, name: &AppName) {
     let Ok(app) = server.app(name) else { return };
     let lock = server.lock_of(&app);
-    let Ok(_held) = lock.try_lock() else { return };
+    let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(app) = server.app(name) else { return };
     let cx = Context::new(server, app, None);
-    let result = deploy::current(&cx).and_then(|release| match cx.app.stopped {
+    let result = match cx.app.stopped || cx.app.current.is_none() {
         true => server.drivers.runtime.remove(name, None),
-        false => deploy::converge(&cx, &release),
-    });
+        false => deploy::current(&cx).and_then(|release| deploy::converge(&cx, &release)),
+    };
     if let Err(problem) = result {
         cx.unwind();
         cx.warn(&format!("the app could not be brought up: {}", problem.title));
     }
 }
 
-fn needs_work(app: &App, number: ReleaseNumber, artifact: &Artifact, running: &[Instance]) -> bool {
-    if app.stopped {
+fn needs_work(app: &App, current: Option<&(ReleaseNumber, Artifact)>, running: &[Instance]) -> bool {
+    // What runs without a release was left by a first deployment that was interrupted.
+    let Some((number, artifact)) = current.filter(|_| !app.stopped) else {
         return !running.is_empty();
-    }
-    let stale = running.iter().any(|i| i.release != number);
+    };
+    let stale = running.iter().any(|i| i.release != *number);
     let wrong_count = artifact.processes.processes.keys().any(|process| {
-        let have = running.iter().filter(|i| i.release == number && i.process == *process).count();
+        let have = running.iter().filter(|i| i.release == *number && i.process == *process).count();
         have != app.count(process) as usize
     });
     stale || wrong_count

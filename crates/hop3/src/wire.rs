@@ -4,7 +4,6 @@
 use crate::command::Arguments;
 use clap::CommandFactory;
 use hop3_core::Problem;
-use hop3_core::api::Check;
 use hop3_core::driver::Registry;
 use hop3_core::layout::Layout;
 use hop3_core::plan::BuildPlan;
@@ -32,7 +31,7 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
 
 /// What only the whole program knows and the client needs.
 pub(crate) fn program() -> hop3_cli::Program {
-    hop3_cli::Program { plan, checks: Vec::<Check>::new, command: Arguments::command }
+    hop3_cli::Program { plan, checks: hop3_server::local_checks, command: Arguments::command }
 }
 
 /// `hop3 build plan`: without a server.

@@ -1,4 +1,5 @@
 import os
 
 print("starting", flush=True)
-print(os.environ["PAYMENT_KEY"])
+if "PAYMENT_KEY" not in os.environ:
+    raise RuntimeError("PAYMENT_KEY is not set")

@@ -127,7 +127,9 @@ fn toolchain(source: &SourceTree, settings: &Settings) -> Result<Toolchain, Prob
 }
 
 fn modules(source: &SourceTree, main: Option<&str>) -> Layer {
-    let inputs = CONFIGS.into_iter().chain(["deno.lock", "package.json"]).chain(main);
+    // Without a lock file only the code names all modules.
+    let code = main.filter(|_| !source.has("deno.lock"));
+    let inputs = CONFIGS.into_iter().chain(["deno.lock", "package.json"]).chain(code);
     Layer {
         name: "deno".into(),
         inputs: inputs.filter(|file| source.has(file)).map(str::to_owned).collect(),

@@ -104,7 +104,9 @@ impl Installed {
                 "ask the administrator of the server to install another version".to_owned()
             }
             (false, _) => {
-                format!("ask in {place} for a version that is installed, or have that one installed")
+                format!(
+                    "ask in {place} for a version that is installed, or ask the administrator of the server to install that one"
+                )
             }
         };
         let title = format!("{} {}{by} cannot be had on this server", tool.name, asked.version);

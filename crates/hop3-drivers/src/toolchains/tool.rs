@@ -61,7 +61,7 @@ pub(super) const TOOLS: &[Tool] = &[
     Tool { name: "maven", program: "mvn", word: "Maven", package: "maven", ..PLAIN },
     Tool { name: "gradle", program: "gradle", word: "Gradle", package: "gradle", ..PLAIN },
     Tool { name: "clojure", program: "clojure", package: "clojure", ..PLAIN },
-    Tool { name: "lein", program: "lein", word: "Leiningen", package: "leiningen", ..PLAIN },
+    Tool { name: "leiningen", program: "lein", word: "Leiningen", package: "leiningen", ..PLAIN },
     Tool { name: "elixir", program: "elixir", word: "Elixir", package: "elixir", ..PLAIN },
     Tool { name: "erlang", program: "erl", arguments: &["-version"], package: "erlang", ..PLAIN },
 ];

@@ -67,7 +67,7 @@ impl Proxy {
 }
 
 pub(crate) fn options(root: &Path) -> Options {
-    Options { layout: Layout::new(root), http: "127.0.0.1:0".parse().unwrap(), allowed_uid: 0 }
+    Options { layout: Layout::new(root), http: "127.0.0.1:0".parse().unwrap(), allowed_uid: 0, wanted: None }
 }
 
 pub(crate) fn ask(root: &Path, request: &Request) -> Answer {

@@ -94,7 +94,12 @@ impl Process {
 #[test]
 fn be_a_proxy() {
     let Some(root) = std::env::var_os(ROOT) else { return };
-    let options = Options { layout: Layout::new(root), http: "127.0.0.1:0".parse().unwrap(), allowed_uid: 0 };
+    let options = Options {
+        layout: Layout::new(root),
+        http: "127.0.0.1:0".parse().unwrap(),
+        allowed_uid: 0,
+        wanted: None,
+    };
     let running = Running::start(options, Limits::default()).unwrap();
     println!("http at {}", running.http());
     // Until it is killed.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Endpoints`: routes with their documentation, so that the OpenAPI 3.1 document is the router's own description.
 
+use super::reply::Failure;
 use crate::server::Server;
 use axum::Router;
-use axum::http::Method;
+use axum::http::{Method, Uri};
 use axum::routing::MethodRouter;
+use hop3_core::problem::{Kind, Problem};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -69,7 +71,7 @@ impl Endpoints {
     }
 
     pub fn router(self, server: Arc<Server>) -> Router {
-        self.router.with_state(server)
+        self.router.fallback(unknown).method_not_allowed_fallback(unknown).with_state(server)
     }
 
     fn document(mut self) -> Value {
@@ -89,4 +91,13 @@ impl Endpoints {
 /// The OpenAPI document of the whole API.
 pub fn openapi() -> Value {
     super::endpoints().document()
+}
+
+/// Every other method and path.
+async fn unknown(method: Method, uri: Uri) -> Failure {
+    let shown: String = uri.path().chars().take(100).flat_map(char::escape_debug).collect();
+    Failure(
+        Problem::new(Kind::NotFound, "api.unknown", format!("there is nothing for {method} {shown}"))
+            .hint("the API is described at /api/openapi.json; apps are pushed to /git/NAME.git"),
+    )
 }

@@ -49,9 +49,15 @@ pub(super) fn start(cx: &Context<'_>, release: &Release) -> Result<Started, Prob
         wanted.insert(process.clone(), count);
     }
     let (server, app, before, again) = (cx.server.clone(), cx.app.clone(), running, release.clone());
-    cx.undo("stop the new instances", move || match before.is_empty() {
-        true => server.drivers.runtime.remove(&app.name, Some(again.number)),
-        false => server.drivers.runtime.apply(&workload(&server, &app, &again, &before)).map(drop),
+    cx.undo("stop the new instances", move || {
+        // They may have served for a moment.
+        let mut new = of_release(server.drivers.runtime.status(Some(&app.name))?, &again);
+        new.retain(|i| !is_wanted(i, &before));
+        drain(&server, &new);
+        match before.is_empty() {
+            true => server.drivers.runtime.remove(&app.name, Some(again.number)),
+            false => server.drivers.runtime.apply(&workload(&server, &app, &again, &before)).map(drop),
+        }
     });
     let instances = runtime.apply(&workload(cx.server, &cx.app, release, &wanted))?;
     for instance in &instances {
@@ -75,9 +81,10 @@ pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Resul
     let service = routes::service(cx.server, &cx.app, &domains, Some(&release.artifact), &kept);
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
     left.extend(others.into_iter().filter(|i| i.release != release.number));
-    cx.server.drivers.proxy.put(&service)?;
     let (server, app) = (cx.server.clone(), cx.app.clone());
+    // Before the change: one that fails may have been made all the same.
     cx.undo("route back to the old release", move || crate::reconcile::route(&server, &app));
+    cx.server.drivers.proxy.put(&service)?;
     store.activate_release(&cx.app, release.number).map_err(internal)?;
     store.set_stopped(&cx.app, false).map_err(internal)?;
     cx.commit();

@@ -46,9 +46,11 @@ pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvK
     Ok(environment)
 }
 
-/// Domains the files ask for; one that another app has fails the deployment before anything is switched.
+/// Domains the files ask for; one that another app has fails the deployment before anything is switched. Undo takes
+/// away those that are new.
 fn domains(cx: &Context<'_>, settings: &Settings) -> Result<(), Problem> {
-    for domain in &settings.domains {
+    let before = cx.server.store.domains(&cx.app).map_err(internal)?;
+    for domain in settings.domains.iter().filter(|domain| !before.contains(domain)) {
         if let Some(owner) = cx.server.store.add_domain(&cx.app, domain).map_err(internal)? {
             return Err(Problem::new(
                 Kind::Conflict,
@@ -58,6 +60,11 @@ fn domains(cx: &Context<'_>, settings: &Settings) -> Result<(), Problem> {
             .detail(format!("it was added to \"{owner}\""))
             .hint(format!("take it away there first: hop3 domain remove {domain} -a {owner}")));
         }
+        let (server, app, added) = (cx.server.clone(), cx.app.clone(), domain.clone());
+        cx.undo(format!("remove the domain {domain}"), move || {
+            server.store.remove_domain(&app, &added).map_err(internal)?;
+            crate::reconcile::route(&server, &app)
+        });
     }
     Ok(())
 }

@@ -36,6 +36,7 @@ pub(super) fn run(cx: &Context<'_>, upload: Upload) -> Result<Source, Problem> {
     cx.undo("remove the unpacked source", move || server.drivers.runner.remove(&path));
     let unpacked = unpack(upload.tar, &tree, &Limits::default())?;
     cx.say(&format!("{} files, {} bytes from {}", unpacked.files, unpacked.bytes, upload.label));
+    unpacked.notes.iter().for_each(|note| cx.warn(note));
     let tree = SourceTree::open(&tree)?;
     Ok(Source { tree, incoming, digest: unpacked.digest, label: upload.label })
 }

@@ -37,7 +37,7 @@ pub(super) fn wait(cx: &Context<'_>, release: &Release, instances: &[Instance]) 
     if !others.is_empty() {
         std::thread::sleep(SETTLE.saturating_sub(started.elapsed()));
         for instance in others {
-            still_runs(cx, instance)?;
+            still_runs(cx, release, instance)?;
         }
     }
     Ok(())
@@ -59,9 +59,9 @@ fn wait_for(
             }
             Err(what) => seen = what,
         }
-        still_runs(cx, instance)?;
+        still_runs(cx, release, instance)?;
         if Instant::now() >= deadline {
-            return Err(never_healthy(cx, instance, check, &seen));
+            return Err(never_healthy(cx, release, instance, &seen));
         }
         std::thread::sleep(PAUSE);
     }
@@ -129,7 +129,7 @@ fn http(address: SocketAddr, host: &str, path: &str, contains: Option<&str>) -> 
 }
 
 /// An instance that ended since its start fails the deployment at once.
-fn still_runs(cx: &Context<'_>, instance: &Instance) -> Result<(), Problem> {
+fn still_runs(cx: &Context<'_>, release: &Release, instance: &Instance) -> Result<(), Problem> {
     let now = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
     let now = now.iter().find(|i| i.id == instance.id);
     let ended = match now {
@@ -143,16 +143,28 @@ fn still_runs(cx: &Context<'_>, instance: &Instance) -> Result<(), Problem> {
         return Ok(());
     }
     let how = now.and_then(|i| i.last_exit.clone()).unwrap_or_else(|| "it is gone".into());
+    let command = release.artifact.processes.processes.get(&instance.process).map(Command::display);
+    let command = command.map(|c| format!("command: {c}\n")).unwrap_or_default();
+    let lines = last_lines(cx, release, instance);
+    let hint = match lines.is_empty() {
+        true => "the process printed nothing: try its command on your machine, then push again".to_owned(),
+        false => format!(
+            "the last lines above are the app's own: mend what they tell and push again; \
+             a variable it misses is set with: hop3 config set -a {} NAME=value",
+            cx.app.name
+        ),
+    };
     Err(Problem::new(
         Kind::User,
         "start.crashed",
         format!("the {} process ended right after its start", instance.process),
     )
-    .detail(format!("{} ended with: {how}\n{}", instance.id, last_lines(cx, instance)).trim_end())
-    .hint("the last lines above are the app's own; try the command by hand with: hop3 run <command>"))
+    .detail(format!("{command}ended with: {how}\n{lines}").trim_end())
+    .hint(hint))
 }
 
-fn never_healthy(cx: &Context<'_>, instance: &Instance, check: &HealthCheck, seen: &str) -> Problem {
+fn never_healthy(cx: &Context<'_>, release: &Release, instance: &Instance, seen: &str) -> Problem {
+    let check = &release.artifact.processes.health;
     let secs = check.timeout_secs;
     let (code, title) = match (&check.path, &check.command) {
         (None, None) => {
@@ -172,7 +184,7 @@ fn never_healthy(cx: &Context<'_>, instance: &Instance, check: &HealthCheck, see
         }
         _ => "mend what the check asks for, or set [healthcheck] path and timeout in hop3.toml",
     };
-    detail += &last_lines(cx, instance);
+    detail += &last_lines(cx, release, instance);
     Problem::new(Kind::User, code, title).detail(detail.trim_end()).hint(hint)
 }
 
@@ -185,12 +197,14 @@ fn describe(check: &HealthCheck) -> String {
     }
 }
 
-fn last_lines(cx: &Context<'_>, instance: &Instance) -> String {
+/// What the instance printed last, with the app's directory as `.`: it lies elsewhere for each release.
+fn last_lines(cx: &Context<'_>, release: &Release, instance: &Instance) -> String {
     let query = LogQuery { process: Some(instance.process.clone()), ..LogQuery::default() };
     let lines = cx.server.drivers.runtime.logs(&cx.app.name, &query).unwrap_or_default();
     let own: Vec<&str> =
         lines.iter().filter(|l| l.instance == instance.id).map(|l| l.text.as_str()).collect();
-    own[own.len().saturating_sub(LAST_LINES)..].join("\n")
+    let tree = cx.server.layout.artifact(&release.artifact.id).join("tree");
+    own[own.len().saturating_sub(LAST_LINES)..].join("\n").replace(&*tree.to_string_lossy(), ".")
 }
 
 /// TCP ports that the instance's main process listens on, from /proc: tells a forgotten `$PORT`.

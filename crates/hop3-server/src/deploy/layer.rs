@@ -61,12 +61,10 @@ pub(super) fn provide(
     }
     let runner = &cx.server.drivers.runner;
     runner.remove(path)?;
+    let (server, made) = (cx.server.clone(), path.to_owned());
+    cx.undo(format!("remove the layer {}", layer.name), move || server.drivers.runner.remove(&made));
     runner.give(path, bench.user)?;
-    let made = layer.steps.iter().try_for_each(|step| build::run_step(cx, bench, step));
-    if let Err(problem) = made {
-        runner.remove(path)?;
-        return Err(problem);
-    }
+    layer.steps.iter().try_for_each(|step| build::run_step(cx, bench, step))?;
     runner.give(path, build::own_user(cx))?;
     std::fs::write(path.join(".complete"), FORMAT).map_err(internal)
 }

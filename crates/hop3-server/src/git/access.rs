@@ -5,6 +5,7 @@ use super::{HookEnv, Repository};
 use hop3_core::Problem;
 use hop3_core::name::AppName;
 use hop3_core::secret::Secret;
+use std::path::Path;
 
 /// What git's client wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,14 @@ impl Service {
             "git-receive-pack" => Some(Service::ReceivePack),
             "git-upload-pack" => Some(Service::UploadPack),
             _ => None,
+        }
+    }
+
+    /// The repository it works on: made for a push, never for a fetch.
+    pub fn repository(self, path: &Path) -> Result<Repository, Problem> {
+        match self {
+            Service::ReceivePack => Repository::create(path),
+            Service::UploadPack => Repository::open(path),
         }
     }
 

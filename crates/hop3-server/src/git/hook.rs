@@ -79,6 +79,8 @@ impl HookEnv {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deploy {
     pub commit: String,
+    /// Where the pusher believes the branch to be; all zeros when it is new.
+    pub old: String,
     /// When it is not the target's, it becomes the app's deploy branch.
     pub branch: String,
 }
@@ -92,6 +94,7 @@ pub struct Decision {
 }
 
 struct Update<'a> {
+    old: &'a str,
     new: &'a str,
     reference: &'a str,
 }
@@ -116,7 +119,11 @@ pub fn pre_receive(stdin: impl Read, target: &DeployTarget) -> Result<Decision, 
                 return Err(deletes_deploy_branch(branch));
             }
             Some(pushed) if pushed == branch => {
-                decision.deploy = Some(Deploy { commit: update.new.to_owned(), branch: branch.to_owned() });
+                decision.deploy = Some(Deploy {
+                    commit: update.new.to_owned(),
+                    old: update.old.to_owned(),
+                    branch: branch.to_owned(),
+                });
             }
             _ if update.deletes() => {}
             _ => others.push(not_deployed(update.reference, branch)),
@@ -154,7 +161,7 @@ fn parse_update(line: &str) -> Result<Update<'_>, Problem> {
     if !is_id(old) || !is_id(new) || !is_ref_name(reference) {
         return Err(malformed(line));
     }
-    Ok(Update { new, reference })
+    Ok(Update { old, new, reference })
 }
 
 /// git has checked it by `git check-ref-format`; here are the rules of it that keep a terminal and a path safe.
@@ -204,6 +211,24 @@ fn deletes_deploy_branch(branch: &str) -> Problem {
 fn malformed(line: &str) -> Problem {
     Problem::new(Kind::User, "git.bad-update", "git told of a change of refs that is not one")
         .detail(shown(line))
+}
+
+/// Refuses a push whose branch has moved meanwhile: git would decline it after the hook, when it is deployed already.
+pub fn check_unmoved(repository: &Repository, deploy: &Deploy) -> Result<(), Problem> {
+    let reference = format!("refs/heads/{}", deploy.branch);
+    let found =
+        repository.command(["rev-parse", "--verify", "--quiet", &reference]).output().map_err(git_missing)?;
+    let found = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    let is_new = deploy.old.bytes().all(|b| b == b'0');
+    if found == deploy.old || (found.is_empty() && is_new) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Conflict,
+        "git.branch-moved",
+        format!("{} was pushed to by somebody else meanwhile", shown(&deploy.branch)),
+    )
+    .hint("git pull, then push again"))
 }
 
 /// Where git keeps the objects of a push that is not accepted yet, as its hook's environment says.

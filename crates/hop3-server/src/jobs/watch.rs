@@ -15,7 +15,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 type Seen = HashMap<(String, String), (InstanceState, u32)>;
 
 pub(super) fn run(server: &Arc<Server>) {
-    let mut seen: Option<Seen> = None;
+    // What ended before the server started is not news; what ends from here on is.
+    let mut seen: Option<Seen> = look(server);
     loop {
         std::thread::sleep(PAUSE);
         // A supervisor that is being started again gives no answer; the next look will.
@@ -31,19 +32,22 @@ pub(super) fn run(server: &Arc<Server>) {
     }
 }
 
+fn look(server: &Server) -> Option<Seen> {
+    Some(server.drivers.runtime.status(None).ok()?.iter().map(entry).collect())
+}
+
 fn entry(i: &Instance) -> ((String, String), (InstanceState, u32)) {
     ((i.app.to_string(), i.id.clone()), (i.state, i.restarts))
 }
 
 fn tell(server: &Server, before: &Seen, now: &Instance) {
-    let Some((state, restarts)) = before.get(&entry(now).0) else { return };
+    // One that was not there at the last look has ended and come back within a pause, if ever.
+    let (state, restarts) = before.get(&entry(now).0).copied().unwrap_or((InstanceState::Starting, 0));
     let how = now.last_exit.clone().unwrap_or_else(|| "unknown".into());
     let instance = now.id.clone();
     let event = match now.state {
-        InstanceState::Crashed if *state != InstanceState::Crashed => {
-            Event::InstanceCrashed { instance, how }
-        }
-        _ if now.restarts > *restarts => Event::InstanceExited { instance, how },
+        InstanceState::Crashed if state != InstanceState::Crashed => Event::InstanceCrashed { instance, how },
+        _ if now.restarts > restarts => Event::InstanceExited { instance, how },
         _ => return,
     };
     let app = server.store.app(&now.app).ok().flatten();

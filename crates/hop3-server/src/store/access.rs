@@ -44,6 +44,12 @@ impl Store {
         .transpose()
     }
 
+    /// The name of a known token.
+    pub fn name_of_token(&self, token: &str) -> Result<String> {
+        let name = "SELECT name FROM token WHERE digest = ?1";
+        Ok(self.db().query_row(name, [digest(token)], |row| row.get(0))?)
+    }
+
     pub fn tokens(&self) -> Result<Vec<TokenInfo>> {
         let db = self.db();
         let mut statement = db.prepare(

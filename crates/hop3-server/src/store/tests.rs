@@ -18,7 +18,7 @@ fn a_released_migration_never_changes() {
         .iter()
         .map(|sql| Sha256::digest(sql).iter().take(8).map(|b| format!("{b:02x}")).collect())
         .collect();
-    expect_test::expect![[""]].assert_eq(&digests.join(" "));
+    expect_test::expect!["895f952a62a01e01"].assert_eq(&digests.join(" "));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::change::changing;
 use crate::deploy::{self, Change, Context};
+use crate::git::Repository;
 use crate::reconcile;
 use crate::server::{Server, internal};
 use crate::store::App;
@@ -161,6 +162,10 @@ pub(crate) fn branch(server: &Server, name: &AppName, branch: &str) -> Result<Ap
     let app = server.app(name)?;
     crate::git::hook::check_branch(branch)?;
     server.store.set_branch(&app, branch).map_err(internal)?;
+    // What a clone checks out; an app that was never pushed to has no repository yet.
+    if let Ok(repository) = Repository::open(&server.layout.repository(name)) {
+        repository.follow(branch)?;
+    }
     info(server, name)
 }
 

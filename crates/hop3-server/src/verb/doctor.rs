@@ -16,6 +16,17 @@ pub(crate) fn info(server: &Server) -> Result<ServerInfo, Problem> {
     })
 }
 
+/// What can be told of a machine without a server.
+pub fn local_checks() -> Vec<Check> {
+    let isolation = match rustix::process::geteuid().is_root() {
+        true => check("isolation", Verdict::Ok, "a server started here gives each app its own user"),
+        false => {
+            check("isolation", Verdict::Reduced, "not root: apps of a server started here share its user")
+        }
+    };
+    vec![isolation, git(), cgroups()]
+}
+
 fn checks(server: &Server) -> Vec<Check> {
     let mut checks =
         vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];

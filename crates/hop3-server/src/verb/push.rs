@@ -2,7 +2,7 @@
 //! `git push`: what the git doors ask of the control plane.
 
 use super::app::find_or_create;
-use crate::git::{Admitted, DeployTarget, GitAccess, HookEnv, Refusal, Repository, Service};
+use crate::git::{Admitted, DeployTarget, GitAccess, HookEnv, Refusal, Service};
 use crate::server::{Server, internal};
 use crate::store::{App, Grant};
 use hop3_core::name::AppName;
@@ -32,18 +32,20 @@ impl GitAccess for Pushes {
             }
         };
         let app = find_or_create(server, name, may_create)?;
-        Ok(admitted(server, &app)?)
+        let by = server.store.name_of_token(token.expose()).map_err(internal)?;
+        Ok(admitted(server, &app, service, by)?)
     }
 }
 
-fn admitted(server: &Server, app: &App) -> Result<Admitted, Problem> {
+fn admitted(server: &Server, app: &App, service: Service, by: String) -> Result<Admitted, Problem> {
     let target = DeployTarget { branch: app.branch.clone(), settled: app.current.is_some() };
     let hook = HookEnv {
         program: server.program.clone(),
         root: server.layout.root().to_owned(),
         app: app.name.clone(),
         target,
-        by: "token".to_owned(),
+        by,
     };
-    Ok(Admitted { repository: Repository::create(&server.layout.repository(&app.name))?, hook })
+    let repository = service.repository(&server.layout.repository(&app.name))?;
+    Ok(Admitted { repository, hook })
 }

@@ -6,7 +6,7 @@ use crate::command::{GitHookArgs, GitShellArgs};
 use hop3_cli::{GlobalArgs, Pushed, app_of_push, stream_deployment};
 use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
-use hop3_server::git::hook::{Quarantine, archive, pre_receive};
+use hop3_server::git::hook::{Quarantine, archive, check_unmoved, pre_receive};
 use hop3_server::git::{DeployTarget, HookEnv, Repository, Service, shell as ssh};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,13 +28,13 @@ fn serve_git(args: &GitShellArgs, options: &GlobalArgs) -> Result<Problem, Probl
     let push = request.service == Service::ReceivePack;
     let app = app_of_push(&layout.api_socket(), &request.app, push)?;
     let hook = HookEnv {
-        program: std::env::current_exe().map_err(|e| unavailable(&e))?,
+        program: super::program().map_err(|e| unavailable(&e))?,
         root: layout.root().to_owned(),
         app: app.name.clone(),
         target: DeployTarget { branch: app.deploy_branch, settled: app.release.is_some() },
         by: args.key.clone(),
     };
-    let repository = Repository::create(&layout.repository(&app.name))?;
+    let repository = request.service.repository(&layout.repository(&app.name))?;
     Ok(ssh::run(request.service, &repository, &hook, std::env::var_os("GIT_PROTOCOL")))
 }
 
@@ -60,6 +60,7 @@ fn receive() -> Result<u8, Problem> {
     let Some(deploy) = decision.deploy else { return Ok(0) };
     let layout = Layout::new(&env.root);
     let repository = Repository::open(&layout.repository(&env.app))?;
+    check_unmoved(&repository, &deploy)?;
     let quarantine = Quarantine::from_variables(|name| std::env::var_os(name));
     let mut git = archive(&repository, &deploy.commit, &quarantine)?;
     let tar = git.stdout.take().ok_or_else(|| unavailable(&io::Error::other("git archive has no output")))?;

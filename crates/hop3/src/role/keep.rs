@@ -11,15 +11,15 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) const ROLES: [&str; 3] = ["supervisor", "proxy", "server"];
 
 /// How long a started role has to take its lock.
 const START: Duration = Duration::from_secs(5);
-/// Head start of the server over the other keeper.
-const SECOND: Duration = Duration::from_millis(40);
+/// Head start of the other keepers over the proxy, which has most to do.
+const SECOND: Duration = Duration::from_millis(80);
 /// Between looks at what no kernel event tells: that a role is wanted again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -60,7 +60,7 @@ pub(crate) fn ensure(layout: &Layout, role: &str) -> Result<()> {
     if lives(layout, role) {
         return Ok(());
     }
-    start(layout, role, &arguments).map(drop)
+    start(layout, role, &arguments)
 }
 
 /// Keeps the other two roles alive for as long as this process lives.
@@ -69,9 +69,8 @@ pub(crate) fn keep_others(layout: &Layout, own: &'static str) -> Result<()> {
         std::fs::create_dir_all(layout.run_of(role))?;
         let layout = layout.clone();
         std::thread::Builder::new().name(format!("keep-{role}")).stack_size(128 * 1024).spawn(move || {
-            let mut child = None;
             loop {
-                keep_once(&layout, (own, role), &mut child);
+                keep_once(&layout, own, role);
             }
         })?;
     }
@@ -79,18 +78,18 @@ pub(crate) fn keep_others(layout: &Layout, own: &'static str) -> Result<()> {
 }
 
 /// Waits for a role's death and starts it again.
-fn keep_once(layout: &Layout, (own, role): (&str, &str), child: &mut Option<Child>) {
+fn keep_once(layout: &Layout, own: &str, role: &str) {
     if let Err(error) = lock::wait_until_free(&layout.lock_of(role)) {
         tracing::warn!(role, %error, "cannot watch");
         std::thread::sleep(PAUSE);
         return;
     }
-    if let Some(mut ended) = child.take() {
-        // Leaves no zombie; whoever adopted it may have been faster.
-        let _ = ended.wait();
-    }
-    // Of the two that learn of a death, the server acts first; the other only if nothing came of it.
-    std::thread::sleep(if own == "server" { Duration::ZERO } else { SECOND });
+    // Of the two that learn of a death, one acts first; the other only if nothing came of it.
+    std::thread::sleep(match own {
+        "server" => Duration::ZERO,
+        "supervisor" => Duration::from_millis(5),
+        _ => SECOND,
+    });
     let Some(arguments) = wanted(layout, role) else {
         std::thread::sleep(PAUSE);
         return;
@@ -98,19 +97,16 @@ fn keep_once(layout: &Layout, (own, role): (&str, &str), child: &mut Option<Chil
     if lives(layout, role) {
         return;
     }
-    match start(layout, role, &arguments) {
-        Ok(started) => *child = Some(started),
-        Err(error) => {
-            tracing::error!(role, error = format!("{error:#}"), "role not started");
-            std::thread::sleep(PAUSE);
-        }
+    if let Err(error) = start(layout, role, &arguments) {
+        tracing::error!(role, error = format!("{error:#}"), "role not started");
+        std::thread::sleep(PAUSE);
     }
 }
 
-fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
+fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<()> {
     let log = layout.run_of(role).join("log");
     let log = OpenOptions::new().create(true).append(true).open(log)?;
-    let program = std::env::current_exe().context("finding the program")?;
+    let program = super::program().context("finding the program")?;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -134,5 +130,10 @@ fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
         anyhow::ensure!(Instant::now() < deadline, "{role} did not start within {START:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
-    Ok(child)
+    // So that no zombie stays when it ends.
+    std::thread::Builder::new()
+        .name(format!("reap-{role}"))
+        .stack_size(64 * 1024)
+        .spawn(move || child.wait())?;
+    Ok(())
 }

@@ -19,6 +19,14 @@ pub(crate) fn layout(options: &hop3_cli::GlobalArgs) -> Layout {
     Layout::new(root.canonicalize().unwrap_or(root))
 }
 
+/// Where this program lies. Once the file was replaced by an upgrade, the kernel marks the path of the old one; what
+/// lies there now is what to start next.
+pub(crate) fn program() -> std::io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let replaced = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
+    Ok(replaced.map(PathBuf::from).unwrap_or(path))
+}
+
 /// The operator's log: text on a terminal, JSON otherwise.
 pub(crate) fn log() {
     let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO);

@@ -9,9 +9,10 @@ use anyhow::{Context, Result};
 use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::problem::{Kind, Problem};
 use hop3_server::{Parts, Server, Site, StopScope, Store};
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::process::ExitCode;
@@ -29,22 +30,43 @@ pub(crate) fn run(args: ServerArgs, options: GlobalArgs) -> ExitCode {
     match serve(&args, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "server");
-            ExitCode::FAILURE
+            let problem = error.downcast().unwrap_or_else(|error| not_started(&error));
+            let _ = std::io::stderr().write_all(problem.render().as_bytes());
+            ExitCode::from(problem.kind.exit_code())
         }
     }
+}
+
+fn not_started(error: &anyhow::Error) -> Problem {
+    Problem::new(Kind::Unavailable, "server.not-started", "the server cannot start")
+        .detail(format!("{error:#}"))
 }
 
 fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
     let layout = prepare(&layout(options))?;
     let Some(_lock) = RoleLock::take(&layout.lock_of("server"))? else {
         // A keeper that was not the first must not make noise; a person must be told.
-        anyhow::ensure!(args.kept, "a server runs on {} already", layout.root().display());
-        return Ok(());
+        if args.kept {
+            return Ok(());
+        }
+        let title = format!("a server runs on {} already", layout.root().display());
+        return Err(Problem::new(Kind::Conflict, "server.already-running", title)
+            .hint(format!("end it with: hop3 server stop --root {}", layout.root().display()))
+            .into());
     };
     if args.kept && !keep::wanted_file(&layout, "server").exists() {
         return Ok(());
     }
+    // A person is told and can try again; keepers shall not do it meanwhile.
+    hold(args, layout.clone()).inspect_err(|_| {
+        if !args.kept {
+            keep::unwant(&layout, "server");
+        }
+    })
+}
+
+/// Serves, with the lock of the role held.
+fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
     let http = address(&layout, args.http)?;
     want_all(&layout, http, &args.domain)?;
     for role in ["supervisor", "proxy"] {
@@ -56,7 +78,7 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
         store: Store::open(&layout)?,
         drivers: wire::registry(&layout),
         site: Site { domain: args.domain.clone(), http },
-        program: std::env::current_exe().context("finding the program")?,
+        program: super::program().context("finding the program")?,
         build_environment: environment::for_builds(),
         stop: stopper(&layout, &ended),
         layout: layout.clone(),
@@ -100,16 +122,36 @@ fn address(layout: &Layout, wished: SocketAddr) -> Result<SocketAddr> {
     let before: Option<SocketAddr> = std::fs::read_to_string(&file).ok().and_then(|text| text.parse().ok());
     let living = before.filter(|_| keep::lives(layout, "proxy"));
     let address = match (living, wished.port()) {
-        (Some(living), 0) => living,
-        (Some(living), _) if living != wished => anyhow::bail!(
-            "the proxy of this root listens on {living}, not {wished}; end it first with: hop3 server stop --all --root {}",
-            layout.root().display()
-        ),
-        (_, 0) => TcpListener::bind(wished).and_then(|l| l.local_addr()).context("finding a free port")?,
-        _ => wished,
+        (Some(living), port) if port == 0 || living == wished => living,
+        (Some(living), _) => {
+            let title = format!("the proxy of this root listens on {living}, not on {wished}");
+            let hint =
+                format!("end it first with: hop3 server stop --all --root {}", layout.root().display());
+            return Err(Problem::new(Kind::Conflict, "server.other-address", title).hint(hint).into());
+        }
+        (None, _) => free(wished)?,
     };
     std::fs::write(file, address.to_string())?;
     Ok(address)
+}
+
+/// Checks that the proxy will be able to listen there, since here is somebody who can be told; port 0 is replaced.
+fn free(wished: SocketAddr) -> Result<SocketAddr, Problem> {
+    let listener = TcpListener::bind(wished).and_then(|listener| listener.local_addr());
+    listener.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => {
+                "another program listens there; end it or choose another address with --http"
+            }
+            ErrorKind::PermissionDenied => {
+                "ports below 1024 are root's; choose another with --http 127.0.0.1:8080"
+            }
+            _ => "choose an address of this machine with --http",
+        };
+        Problem::new(Kind::Conflict, "server.address", format!("the proxy cannot listen on {wished}"))
+            .detail(error.to_string())
+            .hint(hint)
+    })
 }
 
 fn want_all(layout: &Layout, http: SocketAddr, domain: &str) -> Result<()> {

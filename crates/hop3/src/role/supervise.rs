@@ -25,7 +25,7 @@ fn supervise(args: &SuperviseArgs, options: &GlobalArgs) -> Result<()> {
     keep::keep_others(&layout, "supervisor")?;
     hop3_supervisor::run(hop3_supervisor::Options {
         allowed_uid: rustix::process::getuid().as_raw(),
-        launcher: std::env::current_exe().context("finding the program")?,
+        launcher: super::program().context("finding the program")?,
         wanted: args.kept.then(|| keep::wanted_file(&layout, "supervisor")),
         layout,
     })

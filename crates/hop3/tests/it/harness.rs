@@ -30,6 +30,10 @@ const KEPT: &[&str] = &[
 
 pub(crate) struct Hop {
     directory: TempDir,
+    /// The `hop3` that is run.
+    program: PathBuf,
+    /// Variables of the server's environment beside the usual.
+    variables: Vec<(&'static str, &'static str)>,
     server: Option<Child>,
     pub(crate) port: u16,
     pub(crate) token: String,
@@ -61,9 +65,30 @@ pub(crate) struct Said {
 impl Hop {
     /// Boots a server on a free port.
     pub(crate) fn start() -> Hop {
-        let directory = tempfile::tempdir().unwrap();
+        Hop::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Boots a server whose root lies in that directory.
+    pub(crate) fn start_in(directory: TempDir) -> Hop {
+        Hop::start_as(directory, env!("CARGO_BIN_EXE_hop3").into(), Vec::new())
+    }
+
+    /// Boots that program with these variables in its environment.
+    pub(crate) fn start_as(
+        directory: TempDir,
+        program: PathBuf,
+        variables: Vec<(&'static str, &'static str)>,
+    ) -> Hop {
         std::fs::create_dir(directory.path().join("home")).unwrap();
-        let mut hop = Hop { directory, server: None, port: 0, token: String::new(), since: Instant::now() };
+        let mut hop = Hop {
+            directory,
+            program,
+            variables,
+            server: None,
+            port: 0,
+            token: String::new(),
+            since: Instant::now(),
+        };
         hop.boot();
         let made = hop.hop3(["token", "create", "test", "--json"]).expect_ok();
         let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
@@ -111,10 +136,12 @@ impl Hop {
         self.directory.path().join("server.log")
     }
 
-    fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hop3"));
+    /// The program with these arguments, ready to start.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(&self.program);
         command.args(arguments).envs(environment(&self.directory.path().join("home")));
         command.env("HOP3_ROOT", self.root()).stdin(Stdio::null());
+        command.envs(self.variables.iter().copied());
         command
     }
 
@@ -130,6 +157,16 @@ impl Hop {
         arguments: impl IntoIterator<Item = A>,
     ) -> Said {
         said(self.command(arguments).current_dir(directory).output().unwrap())
+    }
+
+    /// Starts the command line in a directory; nobody reads what it prints.
+    pub(crate) fn begin<A: AsRef<OsStr>>(
+        &self,
+        directory: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Child {
+        let mut command = self.command(arguments);
+        command.current_dir(directory).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Answer of a command with `--json`.
@@ -167,14 +204,14 @@ impl Hop {
     }
 
     pub(crate) fn get_host(&self, host: &str, path: &str) -> Answer {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+        self.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
     }
 
     /// Sends a request as it is and reads the answer to its end.
-    pub(crate) fn ask(&self, request: &str) -> Answer {
+    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_ref()).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         answer(&bytes)
@@ -182,7 +219,7 @@ impl Hop {
 
     /// A call of the API through the proxy, with the token.
     pub(crate) fn api(&self, method: &str, path: &str, body: &str) -> Answer {
-        self.ask(&format!(
+        self.ask(format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.port,
@@ -263,6 +300,12 @@ impl Repository {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Puts a copy of that tree in place of all files.
+    pub(crate) fn replace_with(&self, tree: &Path) {
+        self.git(["rm", "-r", "--quiet", "."]).expect_ok();
+        copy(tree, &self.path);
+    }
+
     pub(crate) fn commit(&self, message: &str) {
         self.git(["add", "--all"]).expect_ok();
         self.git(["commit", "--quiet", "--allow-empty", "--message", message]).expect_ok();
@@ -278,6 +321,11 @@ pub(crate) fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
 }
 
+/// A tree for tests alone.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
+}
+
 /// Waits until something holds, by looking again and again; for what no event tells to the outside.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -289,13 +337,28 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Says loudly that a test cannot run on this machine; where nothing may be skipped, it fails.
+#[track_caller]
+pub(crate) fn skip(name: &str, reason: &str) {
+    assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} may not be skipped: {reason}");
+    println!("SKIP {name}: {reason}");
+}
+
 fn environment(home: &Path) -> Vec<(String, String)> {
     // A cleared environment, but for the programs and what the registries' clients need.
     let kept = std::env::vars().filter(|(name, _)| {
         let name = name.to_lowercase();
         name == "path" || KEPT.iter().any(|part| name.contains(part))
     });
-    kept.chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
+    let mut kept: Vec<(String, String)> = kept.collect();
+    // Where rustup manages Rust, `rustc` on the path is rustup's; the toolchain that runs the tests is what apps get.
+    let toolchain = std::env::var_os("CARGO").and_then(|cargo| Some(Path::new(&cargo).parent()?.to_owned()));
+    for (_, path) in kept.iter_mut().filter(|(name, _)| name == "PATH") {
+        let found = toolchain.iter().cloned().chain(std::env::split_paths(path));
+        *path = std::env::join_paths(found).unwrap().into_string().unwrap();
+    }
+    kept.into_iter()
+        .chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
         .collect()
 }
 

@@ -7,8 +7,22 @@
     reason = "what a test says is read in the runner's output"
 )]
 
+mod access;
+mod apps;
+mod broken;
+mod cli;
 mod docs;
+mod fetch;
 mod harness;
+mod hostile;
+mod isolation;
+mod kill;
+mod load;
+mod probe;
 mod push;
 mod reference;
+mod restart;
+mod ssh;
+mod step_failure;
 mod tidy;
+mod zero_drop;
