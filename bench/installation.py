@@ -7,6 +7,7 @@ Everything is on loopback and everything it started is ended when the `with` blo
 import contextlib
 import http.client
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -14,9 +15,11 @@ import platform
 import re
 import resource
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -51,11 +54,14 @@ class Local(http.client.HTTPConnection):
 
 class Hop:
     def __init__(self):
-        self.program = str(program())
+        # Ends in order, as at Ctrl-C.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hop3-bench-"))
         # Apps run as users of their own and must find their way in.
         self.directory.chmod(0o755)
         self.root = self.directory / "root"
+        # A copy of its own: pages shared with another installation would make each look smaller.
+        self.program = shutil.copy2(program(), self.directory / "hop3")
         self.port = 0
         self.server = None
         home = self.directory / "home"
@@ -233,8 +239,9 @@ def told(values, unit=1000, digits=0):
 
 
 def table(head, rows):
+    """Prints rows as they come."""
     print()
-    for row in (head, ["---"] * len(head), *rows):
+    for row in itertools.chain((head, ["---"] * len(head)), rows):
         print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
     print()
 

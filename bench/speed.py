@@ -132,8 +132,7 @@ def push(hop, work, app, text):
     return answered - begun, returned - begun
 
 
-def first(hop, rounds):
-    rows = []
+def first_rows(hop, rounds):
     for example, (_, text) in APPS.items():
         # Not counted: what the first app of a language costs a server once (finding or fetching its toolchain).
         push(hop, hop.repository(example), "warm", text)
@@ -156,13 +155,16 @@ def first(hop, rounds):
             pushes.append(seconds)
             hands.append(hand)
             overheads.append(seconds - hand)
-        rows.append([example, told(pushes), told(hands), told(overheads), "500", told(plain)])
+        yield [example, told(pushes), told(hands), told(overheads), "500", told(plain)]
+
+
+def first(hop, rounds):
     print("## First push: start of `git push` to its end, the page answering; ms, median (least to most)")
-    table(["App", "Push", "By hand", "Overhead", "Target", "`git push` to a bare repository, nothing else"], rows)
+    table(["App", "Push", "By hand", "Overhead", "Target", "`git push` to a bare repository, nothing else"],
+          first_rows(hop, rounds))
 
 
-def redeploy(hop, rounds):
-    rows = []
+def redeploy_rows(hop, rounds):
     for example in ("python-flask-wsgi", "node-express", "static-hello"):
         file, text = APPS[example]
         work = hop.repository(example)
@@ -182,13 +184,16 @@ def redeploy(hop, rounds):
             pushes.append(returned)
             starts.append(start)
             overheads.append(answered - start)
-        rows.append([example, told(answers), told(starts), told(overheads), "1000", told(pushes)])
+        yield [example, told(answers), told(starts), told(overheads), "1000", told(pushes)]
+
+
+def redeploy(hop, rounds):
     print("## Redeploy of a one-line change: start of `git push` to the new page answering; ms, median (least to most)")
-    table(["App", "New page", "The app's own start, by hand", "Difference", "Target", "Push returned"], rows)
+    table(["App", "New page", "The app's own start, by hand", "Difference", "Target", "Push returned"],
+          redeploy_rows(hop, rounds))
 
 
-def rollback(hop, rounds):
-    rows = []
+def rollback_rows(hop, rounds):
     for example in ("python-flask-wsgi", "node-express", "static-hello"):
         file, text = APPS[example]
         app, work = f"back-{example}", hop.repository(example)
@@ -213,9 +218,13 @@ def rollback(hop, rounds):
             answers.append(answered)
             starts.append(start)
             overheads.append(answered - start)
-        rows.append([example, told(answers), told(starts), told(overheads), "300", told(ends)])
+        yield [example, told(answers), told(starts), told(overheads), "300", told(ends)]
+
+
+def rollback(hop, rounds):
     print("## Rollback: start of `hop3 rollback` to the old page answering; ms, median (least to most)")
-    table(["App", "Old page", "The app's own start, by hand", "Difference", "Target", "Command returned"], rows)
+    table(["App", "Old page", "The app's own start, by hand", "Difference", "Target", "Command returned"],
+          rollback_rows(hop, rounds))
 
 
 def listing(hop, rounds):

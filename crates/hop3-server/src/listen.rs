@@ -48,7 +48,13 @@ pub async fn serve(
     ready();
     tokio::select! {
         result = serving => result?.map(drop),
-        () = stop => Ok(()),
+        () = stop => {
+            let last = tokio::task::spawn_blocking(move || server.store.checkpoint());
+            if let Err(error) = last.await.context("the last checkpoint")? {
+                tracing::warn!(error = format!("{error:#}"), "the next start will take longer");
+            }
+            Ok(())
+        }
     }
 }
 

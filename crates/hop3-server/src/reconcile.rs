@@ -18,11 +18,15 @@ use std::sync::{Arc, PoisonError};
 
 /// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
 pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
-    let apps: HashMap<i64, App> =
-        server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
     // Before the sweep: what failed releases name is not in use.
     server.store.fail_pending_releases().map_err(internal)?;
-    for (deployment, app) in server.store.interrupt_deployments().map_err(internal)? {
+    let interrupted = server.store.interrupt_deployments().map_err(internal)?;
+    if interrupted.is_empty() {
+        return Ok(());
+    }
+    let apps: HashMap<i64, App> =
+        server.store.apps().map_err(internal)?.into_iter().map(|a| (a.id, a)).collect();
+    for (deployment, app) in interrupted {
         let Some(app) = apps.get(&app) else { continue };
         server.record(Some(app), Some(deployment), Event::DeploymentInterrupted);
         deploy::sweep(server, app);

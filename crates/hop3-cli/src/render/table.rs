@@ -8,6 +8,11 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
+/// `clean`, without a copy of what is clean.
+fn cleaned(cell: String) -> String {
+    if cell.bytes().all(|byte| matches!(byte, b' '..=b'~')) { cell } else { clean(&cell) }
+}
+
 impl Table {
     pub(crate) fn new<const N: usize>(head: [&str; N]) -> Table {
         Table { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
@@ -19,7 +24,7 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|c| clean(c)).collect());
+        self.rows.push(cells.map(cleaned).into());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -33,13 +38,17 @@ impl Table {
             .collect();
         let mut out = String::new();
         for (number, row) in self.rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
-            let mut line = String::new();
+            let start = out.len();
             for (cell, width) in row.iter().zip(&widths) {
-                line += &format!("{cell:width$}  ");
+                out += cell;
+                let blanks = width.saturating_sub(cell.chars().count()) + 2;
+                out.extend(std::iter::repeat_n(' ', blanks));
             }
-            let line = line.trim_end();
-            let line = if number == 0 { style.paint(Tone::Faint, line) } else { line.to_owned() };
-            out += &line;
+            out.truncate(start + out[start..].trim_end().len());
+            if number == 0 {
+                let head = style.paint(Tone::Faint, &out[start..]);
+                out.replace_range(start.., &head);
+            }
             out.push('\n');
         }
         out

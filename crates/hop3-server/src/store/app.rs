@@ -34,7 +34,8 @@ impl App {
     }
 }
 
-const COLUMNS: &str = "id, name, branch, stopped, current, scale, created_ms";
+pub(super) const COLUMNS: &str =
+    "app.id, app.name, app.branch, app.stopped, app.current, app.scale, app.created_ms";
 
 impl Store {
     /// Makes an app; `None` when the name is taken.
@@ -88,16 +89,17 @@ impl Store {
     }
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
-    let name: String = row.get(1)?;
-    let scale: String = row.get(5)?;
+/// Reads the first columns of a row.
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
+    let text = |column| row.get_ref(column)?.as_str().map_err(|e| foreign(column, e));
+    let (name, scale) = (text(1)?, text(5)?);
     Ok(App {
         id: row.get(0)?,
         name: name.parse().map_err(|p: hop3_core::Problem| foreign(1, p))?,
         branch: row.get(2)?,
         stopped: row.get(3)?,
         current: row.get::<_, Option<u32>>(4)?.map(ReleaseNumber),
-        scale: serde_json::from_str(&scale).map_err(|e| foreign(5, e))?,
+        scale: serde_json::from_str(scale).map_err(|e| foreign(5, e))?,
         created_ms: row.get(6)?,
     })
 }

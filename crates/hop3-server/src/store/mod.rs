@@ -67,6 +67,11 @@ impl Store {
         Ok(())
     }
 
+    /// Brings the log of changes into the database file, so that the next start need not read it.
+    pub fn checkpoint(&self) -> Result<()> {
+        Ok(self.db().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
     fn db(&self) -> MutexGuard<'_, Connection> {
         // A panic while holding the lock leaves SQLite itself consistent: the transaction is rolled back.
         self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -4,10 +4,12 @@
 use super::app::{App, foreign};
 use super::{Store, now_ms};
 use anyhow::Result;
-use hop3_core::name::EnvKey;
+use hop3_core::name::{EnvKey, ProcessName};
 use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::secret::Secret;
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +41,25 @@ pub struct Release {
     pub created_ms: u64,
 }
 
-/// Every app with the number and artifact of the release that serves.
-pub(crate) type Serving = Vec<(App, Option<(ReleaseNumber, Artifact)>)>;
+/// Every app with the number and artifact, or what is wanted of it, of the release that serves.
+pub(crate) type Serving<T = Artifact> = Vec<(App, Option<(ReleaseNumber, T)>)>;
+
+/// Of an artifact, the names of its processes.
+#[derive(Deserialize)]
+pub struct Outline {
+    processes: OutlineTable,
+}
+
+#[derive(Deserialize)]
+struct OutlineTable {
+    processes: BTreeMap<ProcessName, IgnoredAny>,
+}
+
+impl Outline {
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &ProcessName> {
+        self.processes.processes.keys()
+    }
+}
 
 const COLUMNS: &str = "number, artifact, config, reason, state, created_ms";
 
@@ -122,29 +141,36 @@ impl Store {
             "SELECT artifact FROM release WHERE state <> 'failed' AND (app = ?1 OR instr(artifact, ?2) > 0)",
         )?;
         let shared = format!("\"{}-", app.id);
-        let rows = statement.query_map(params![app.id, shared], |row| artifact(row, 0))?;
+        let rows = statement.query_map(params![app.id, shared], |row| decoded(row, 0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Every app with the number and artifact of the release that serves: what the route table is derived from.
     pub fn serving(&self) -> Result<Serving> {
-        let apps = self.apps()?;
+        self.serving_as()
+    }
+
+    /// The same with less of each artifact: decoding a thousand of them takes longer than telling them.
+    pub fn outlines(&self) -> Result<Serving<Outline>> {
+        self.serving_as()
+    }
+
+    fn serving_as<T: DeserializeOwned>(&self) -> Result<Serving<T>> {
         let db = self.db();
-        let mut statement = db.prepare_cached(
-            "SELECT app.id, release.number, release.artifact FROM release
-             JOIN app ON app.id = release.app AND app.current = release.number",
-        )?;
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT {}, release.number, release.artifact FROM app
+             LEFT JOIN release ON release.app = app.id AND release.number = app.current ORDER BY name",
+            super::app::COLUMNS
+        ))?;
         let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, i64>(0)?, (ReleaseNumber(row.get(1)?), artifact(row, 2)?)))
+            let app = super::app::from_row(row)?;
+            let current = match row.get(7)? {
+                Some(number) => Some((ReleaseNumber(number), decoded(row, 8)?)),
+                None => None,
+            };
+            Ok((app, current))
         })?;
-        let mut current = rows.collect::<rusqlite::Result<std::collections::HashMap<_, _>>>()?;
-        Ok(apps
-            .into_iter()
-            .map(|app| {
-                let serves = current.remove(&app.id);
-                (app, serves)
-            })
-            .collect())
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Forgets releases older than the newest `keep`, never the current one.
@@ -158,13 +184,12 @@ impl Store {
     }
 
     fn release_from_row(&self, row: &Row<'_>) -> rusqlite::Result<Release> {
-        let artifact: String = row.get(1)?;
         let sealed: Vec<u8> = row.get(2)?;
         let config = self.sealer.open_sealed(&sealed).map_err(|e| foreign(2, std::io::Error::other(e)))?;
         let state: String = row.get(4)?;
         Ok(Release {
             number: ReleaseNumber(row.get(0)?),
-            artifact: serde_json::from_str(&artifact).map_err(|e| foreign(1, e))?,
+            artifact: decoded(row, 1)?,
             config: Secret::new(serde_json::from_slice(&config).map_err(|e| foreign(2, e))?),
             reason: row.get(3)?,
             state: [ReleaseState::Pending, ReleaseState::Active, ReleaseState::Failed]
@@ -176,7 +201,8 @@ impl Store {
     }
 }
 
-fn artifact(row: &Row<'_>, column: usize) -> rusqlite::Result<Artifact> {
-    let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|e| foreign(column, e))
+/// Reads JSON in place: no copy of its text is made.
+fn decoded<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str().map_err(|e| foreign(column, e))?;
+    serde_json::from_str(text).map_err(|e| foreign(column, e))
 }

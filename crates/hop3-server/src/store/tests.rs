@@ -77,3 +77,49 @@ fn releases_are_numbered_per_app_and_the_current_one_is_kept() {
     let left: Vec<u32> = store.releases(&app).unwrap().iter().map(|r| r.number.0).collect();
     assert_eq!(left, [5, 4, 2]);
 }
+
+#[test]
+fn outlines_tell_the_same_as_the_whole() {
+    use hop3_core::sandbox::Command;
+    let (_dir, store) = store();
+    for (name, processes) in [("new", None), ("site", Some(&[][..])), ("shop", Some(&["web", "worker"][..]))]
+    {
+        let app = store.create_app(&name.parse().unwrap()).unwrap().unwrap();
+        let Some(processes) = processes else { continue };
+        let mut artifact = Artifact::default();
+        let commands = processes.iter().map(|p| (p.parse().unwrap(), Command::shell("true")));
+        artifact.processes.processes = commands.collect();
+        for _ in 0..2 {
+            store.create_release(&app, &artifact, &BTreeMap::new(), "test").unwrap();
+        }
+        store.activate_release(&app, hop3_core::release::ReleaseNumber(1)).unwrap();
+    }
+    let whole: Vec<_> = store
+        .serving()
+        .unwrap()
+        .into_iter()
+        .map(|(app, current)| (app, current.map(|(n, a)| (n, a.processes.processes.into_keys().collect()))))
+        .collect();
+    let outlines: Vec<(App, Option<(_, Vec<_>)>)> = store
+        .outlines()
+        .unwrap()
+        .into_iter()
+        .map(|(app, current)| (app, current.map(|(n, outline)| (n, outline.processes().cloned().collect()))))
+        .collect();
+    assert_eq!(outlines, whole);
+    let names: Vec<&str> = outlines.iter().map(|(app, _)| app.name.as_str()).collect();
+    assert_eq!(names, ["new", "shop", "site"]);
+    assert!(outlines[0].1.is_none());
+    assert_eq!(outlines[1].1.as_ref().unwrap().1.len(), 2);
+}
+
+#[test]
+fn a_checkpoint_leaves_nothing_to_recover() {
+    let (dir, store) = store();
+    store.create_app(&"one".parse().unwrap()).unwrap().unwrap();
+    let log = dir.path().join("hop3.db-wal");
+    assert!(log.metadata().unwrap().len() > 0);
+    store.checkpoint().unwrap();
+    assert_eq!(log.metadata().unwrap().len(), 0);
+    assert_eq!(store.apps().unwrap().len(), 1);
+}

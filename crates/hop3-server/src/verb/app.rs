@@ -11,25 +11,26 @@ use hop3_core::api::{AppInfo, AppState, AppSummary};
 use hop3_core::event::Event;
 use hop3_core::name::{AppName, ProcessName};
 use hop3_core::problem::{Kind, Problem};
-use hop3_core::release::{Artifact, ReleaseNumber};
+use hop3_core::release::ReleaseNumber;
 use hop3_core::workload::{Instance, InstanceState};
 use std::sync::Arc;
 
 pub(crate) fn list(server: &Server) -> Result<Vec<AppSummary>, Problem> {
     let instances = server.drivers.runtime.status(None)?;
-    let serving = server.store.serving().map_err(internal)?;
+    let apps = server.store.outlines().map_err(internal)?;
     let mut running = std::collections::HashMap::<&AppName, Vec<&Instance>>::new();
     for instance in &instances {
         running.entry(&instance.app).or_default().push(instance);
     }
-    let summaries = serving.iter().map(|(app, current)| {
+    let summaries = apps.into_iter().map(|(app, current)| {
         let own = running.get(&app.name).map_or(&[][..], Vec::as_slice);
+        let serves = current.as_ref().map(|(number, outline)| (*number, outline.processes()));
         AppSummary {
-            name: app.name.clone(),
-            state: state(app, current.as_ref(), own),
+            state: state(&app, serves, own),
             release: app.current,
             url: server.site.app_url(&app.name),
             created_ms: app.created_ms,
+            name: app.name,
         }
     });
     Ok(summaries.collect())
@@ -63,10 +64,10 @@ pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> 
         None => None,
     };
     let instances = server.drivers.runtime.status(Some(name))?;
-    let current = release.as_ref().map(|r| (r.number, r.artifact.clone()));
+    let serves = release.as_ref().map(|r| (r.number, r.artifact.processes.processes.keys()));
     let own: Vec<&Instance> = instances.iter().collect();
     Ok(AppInfo {
-        state: state(&app, current.as_ref(), &own),
+        state: state(&app, serves, &own),
         release: app.current,
         url: server.site.app_url(name),
         git_url: server.site.git_url(name),
@@ -172,18 +173,23 @@ fn redeploy(server: &Arc<Server>, app: App, change: Change) -> Result<ReleaseNum
     changing(Context::new(server, app, None), |cx| deploy::redeploy(cx, change))
 }
 
-fn state(app: &App, current: Option<&(ReleaseNumber, Artifact)>, instances: &[&Instance]) -> AppState {
-    let Some((number, artifact)) = current else { return AppState::New };
+/// `serves` is the release that should serve, with the names of its processes.
+fn state<'p>(
+    app: &App,
+    serves: Option<(ReleaseNumber, impl Iterator<Item = &'p ProcessName>)>,
+    instances: &[&Instance],
+) -> AppState {
+    let Some((number, processes)) = serves else { return AppState::New };
     if app.stopped {
         return AppState::Stopped;
     }
     let runs = |process: &ProcessName| {
         instances.iter().any(|i| {
             i.process == *process
-                && i.release == *number
+                && i.release == number
                 && matches!(i.state, InstanceState::Running | InstanceState::Starting)
         })
     };
-    let alive = artifact.processes.processes.keys().filter(|p| app.count(p) > 0).all(runs);
+    let alive = processes.filter(|p| app.count(p) > 0).all(runs);
     if alive { AppState::Running } else { AppState::Down }
 }

@@ -3,7 +3,7 @@
 
 use super::{AuthorizedKey, PublicKey, authorized_keys, check_name, write_authorized_keys};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -100,6 +100,10 @@ fn the_file_is_replaced_and_foreign_keys_are_kept() {
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     }
+    let inode = |file: &Path| fs::metadata(file).unwrap().ino();
+    let before = inode(&file);
+    write_authorized_keys(&file, &text).unwrap();
+    assert_eq!(inode(&file), before, "what is unchanged is not written");
     fs::write(&file, ED25519).unwrap();
     assert_eq!(write_authorized_keys(&file, &text).unwrap_err().code, "ssh.foreign-keys");
     assert_eq!(fs::read_to_string(&file).unwrap(), ED25519);
