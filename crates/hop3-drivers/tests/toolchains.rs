@@ -157,7 +157,7 @@ fn what_cannot_be_had_is_explained() {
     expect_test::expect![[r#"
         error[toolchain.unavailable]: gradle ^909.1, asked for by build.gradle, cannot be had on this server
           installed: …
-        hint: ask in build.gradle for a version that is installed, or have that one installed
+        hint: ask in build.gradle for a version that is installed, or ask the administrator of the server to install that one
     "#]]
     .assert_eq(&problem.render());
     let problem = toolchains.provide(&asked("gradle", "newish", ".tool-versions"), &mut |_| ()).unwrap_err();
