@@ -21,7 +21,8 @@ const MAX_LINE: u64 = 256 << 20;
 
 /// What the proxy can be told.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+// Not internally tagged: that would read a table of thousands twice.
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
     Replace { table: RouteTable },
     Put { service: Service },
@@ -114,9 +115,14 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
         return None;
     }
     let registry = &shared.registry;
-    if let Err(error) = save(shared, &change) {
-        tracing::error!(%error, "the route table cannot be saved");
-        return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
+    match save(shared, &change) {
+        Ok(true) => {}
+        // A server that starts tells the table it told before.
+        Ok(false) => return Some(Answer::Done),
+        Err(error) => {
+            tracing::error!(%error, "the route table cannot be saved");
+            return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
+        }
     }
     match change {
         Change::Replace(table) => registry.replace(table),
@@ -127,7 +133,8 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
     Some(Answer::Done)
 }
 
-fn save(shared: &Shared, change: &Change) -> io::Result<()> {
+/// Tells whether there was anything to change.
+fn save(shared: &Shared, change: &Change) -> io::Result<bool> {
     let current = shared.registry.services();
     let before: BTreeMap<&str, &Service> =
         current.iter().map(|live| (live.source.name.as_str(), &live.source)).collect();
@@ -137,7 +144,10 @@ fn save(shared: &Shared, change: &Change) -> io::Result<()> {
         Change::Put(service) => drop(after.insert(&service.name, service)),
         Change::Remove(name) => drop(after.remove(name.as_str())),
     }
-    if after == before { Ok(()) } else { crate::disk::save(&shared.layout, after.into_values().collect()) }
+    if after == before {
+        return Ok(false);
+    }
+    crate::disk::save(&shared.layout, after.into_values().collect()).map(|()| true)
 }
 
 /// Waits until these upstreams are left alone, then cuts what remains.

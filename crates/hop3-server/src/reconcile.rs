@@ -6,11 +6,11 @@
 use crate::deploy::{self, Context};
 use crate::routes;
 use crate::server::{Server, internal};
-use crate::store::{App, Serving};
+use crate::store::{App, Outline, Serving};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
 use hop3_core::problem::Problem;
-use hop3_core::release::{Artifact, ReleaseNumber};
+use hop3_core::release::ReleaseNumber;
 use hop3_core::route::RouteTable;
 use hop3_core::workload::Instance;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
 /// One whole pass: routes first, since they are what visitors see; then instances that are missing or too many.
 pub fn reconcile(server: &Arc<Server>) -> Result<(), Problem> {
     let instances = by_app(server.drivers.runtime.status(None)?);
-    let serving = server.store.serving().map_err(internal)?;
+    let serving = server.store.outlines().map_err(internal)?;
     server.drivers.proxy.apply(&table(server, &serving, &instances)?)?;
     repair_all(server, serving, &instances);
     Ok(())
@@ -46,12 +46,12 @@ pub fn reconcile(server: &Arc<Server>) -> Result<(), Problem> {
 /// Starts instances that are missing and stops those that are too many; routes follow.
 pub fn repair_missing(server: &Arc<Server>) -> Result<(), Problem> {
     let instances = by_app(server.drivers.runtime.status(None)?);
-    let serving = server.store.serving().map_err(internal)?;
+    let serving = server.store.outlines().map_err(internal)?;
     repair_all(server, serving, &instances);
     Ok(())
 }
 
-fn repair_all(server: &Arc<Server>, serving: Serving, instances: &HashMap<AppName, Vec<Instance>>) {
+fn repair_all(server: &Arc<Server>, serving: Serving<Outline>, instances: &HashMap<AppName, Vec<Instance>>) {
     for (app, current) in serving {
         let running = instances.get(&app.name).map_or(&[][..], Vec::as_slice);
         if needs_work(&app, current.as_ref(), running) {
@@ -74,7 +74,7 @@ pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     };
     let mut instances = server.drivers.runtime.status(Some(&app.name))?;
     instances.retain(|i| Some(i.release) == app.current);
-    let artifact = release.as_ref().map(|r| &r.artifact);
+    let artifact = release.as_ref().map(|r| (&r.artifact).into());
     server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances))
 }
 
@@ -95,13 +95,13 @@ fn repair(server: &Arc<Server>, name: &AppName) {
     }
 }
 
-fn needs_work(app: &App, current: Option<&(ReleaseNumber, Artifact)>, running: &[Instance]) -> bool {
+fn needs_work(app: &App, current: Option<&(ReleaseNumber, Outline)>, running: &[Instance]) -> bool {
     // What runs without a release was left by a first deployment that was interrupted.
     let Some((number, artifact)) = current.filter(|_| !app.stopped) else {
         return !running.is_empty();
     };
     let stale = running.iter().any(|i| i.release != *number);
-    let wrong_count = artifact.processes.processes.keys().any(|process| {
+    let wrong_count = artifact.processes().any(|process| {
         let have = running.iter().filter(|i| i.release == *number && i.process == *process).count();
         have != app.count(process) as usize
     });
@@ -110,7 +110,7 @@ fn needs_work(app: &App, current: Option<&(ReleaseNumber, Artifact)>, running: &
 
 fn table(
     server: &Server,
-    serving: &Serving,
+    serving: &Serving<Outline>,
     instances: &HashMap<AppName, Vec<Instance>>,
 ) -> Result<RouteTable, Problem> {
     let mut domains: HashMap<i64, Vec<_>> = HashMap::new();
@@ -125,7 +125,13 @@ fn table(
         let own: Vec<Instance> = of_app.filter(|i| Some(i.release) == number).cloned().collect();
         services.push(match app.stopped {
             true => routes::stopped(server, app, domains),
-            false => routes::service(server, app, domains, current.as_ref().map(|(_, a)| a), &own),
+            false => routes::service(
+                server,
+                app,
+                domains,
+                current.as_ref().map(|(_, outline)| outline.into()),
+                &own,
+            ),
         });
     }
     Ok(RouteTable { services })

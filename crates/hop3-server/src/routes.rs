@@ -2,26 +2,58 @@
 //! The route table, derived from the store and from what runs. Nobody else makes routes.
 
 use crate::server::Server;
-use crate::store::App;
+use crate::store::{App, Outline};
 use hop3_core::name::{Domain, ProcessName};
+use hop3_core::plan::StaticSite;
 use hop3_core::release::Artifact;
 use hop3_core::route::{Address, Host, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream};
 use hop3_core::workload::Instance;
 use std::path::PathBuf;
+
+/// What routes need to know of a release.
+pub(crate) struct Served<'a> {
+    artifact: &'a str,
+    has_web: bool,
+    statics: &'a [StaticSite],
+    health_path: Option<&'a str>,
+}
+
+impl<'a> From<&'a Artifact> for Served<'a> {
+    fn from(artifact: &'a Artifact) -> Served<'a> {
+        let table = &artifact.processes;
+        Served {
+            artifact: &artifact.id,
+            has_web: table.processes.contains_key(&ProcessName::web()),
+            statics: &table.statics,
+            health_path: table.health.path.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Outline> for Served<'a> {
+    fn from(outline: &'a Outline) -> Served<'a> {
+        Served {
+            artifact: &outline.id,
+            has_web: outline.processes().any(|process| *process == ProcessName::web()),
+            statics: outline.statics(),
+            health_path: outline.health_path(),
+        }
+    }
+}
 
 /// The service of an app. Without an artifact nothing was deployed; a stopped app gets a page that says so.
 pub(crate) fn service(
     server: &Server,
     app: &App,
     domains: &[Domain],
-    artifact: Option<&Artifact>,
+    serves: Option<Served<'_>>,
     instances: &[Instance],
 ) -> Service {
     let own = Host(server.site.host_of(&app.name));
     let hosts = std::iter::once(own).chain(domains.iter().map(Host::from)).collect();
-    let routes = match artifact {
+    let routes = match serves {
         None => vec![page(Page::NotDeployed)],
-        Some(artifact) => routes_of(server, artifact, instances),
+        Some(serves) => routes_of(server, &serves, instances),
     };
     Service { name: app.name.to_string(), hosts, routes }
 }
@@ -47,23 +79,27 @@ pub(crate) fn upstream_id(instance: &Instance) -> String {
     format!("{}/{}", instance.app, instance.id)
 }
 
-fn routes_of(server: &Server, artifact: &Artifact, instances: &[Instance]) -> Vec<Route> {
-    let table = &artifact.processes;
-    let mut routes: Vec<Route> = table
+fn routes_of(server: &Server, serves: &Served<'_>, instances: &[Instance]) -> Vec<Route> {
+    let mut routes: Vec<Route> = serves
         .statics
         .iter()
         .map(|site| {
-            let files = StaticFiles { root: static_root(server, artifact, &site.directory), spa: site.spa };
+            let files =
+                StaticFiles { root: static_root(server, serves.artifact, &site.directory), spa: site.spa };
             Route { prefix: site.prefix.clone(), target: Target::Static(files) }
         })
         .collect();
-    if table.processes.contains_key(&ProcessName::web()) {
+    if serves.has_web {
         let upstreams = instances
             .iter()
             .filter(|i| i.process == ProcessName::web())
             .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
             .collect();
-        let pool = Pool { upstreams, timeouts: Timeouts::default(), health_path: table.health.path.clone() };
+        let pool = Pool {
+            upstreams,
+            timeouts: Timeouts::default(),
+            health_path: serves.health_path.map(str::to_owned),
+        };
         routes.retain(|r| r.prefix != "/");
         routes.push(Route { prefix: "/".into(), target: Target::Upstreams(pool) });
     }
@@ -74,8 +110,8 @@ fn routes_of(server: &Server, artifact: &Artifact, instances: &[Instance]) -> Ve
 }
 
 /// Directories are inside the tree or inside a layer; the builders and the config parser let nothing else through.
-fn static_root(server: &Server, artifact: &Artifact, directory: &str) -> PathBuf {
-    let tree = server.layout.artifact(&artifact.id).join("tree");
+fn static_root(server: &Server, artifact: &str, directory: &str) -> PathBuf {
+    let tree = server.layout.artifact(artifact).join("tree");
     let inside = directory.strip_prefix("{app}").unwrap_or(directory).trim_start_matches('/');
     if inside.is_empty() || inside == "." { tree } else { tree.join(inside) }
 }

@@ -15,7 +15,7 @@ mod release;
 pub(crate) use access::Grant;
 pub(crate) use app::App;
 pub(crate) use deployment::DeploymentId;
-pub(crate) use release::{Release, ReleaseState, Serving};
+pub(crate) use release::{Outline, Release, ReleaseState, Serving};
 
 use crate::seal::Sealer;
 use anyhow::{Context, Result};

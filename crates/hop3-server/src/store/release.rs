@@ -5,6 +5,7 @@ use super::app::{App, foreign};
 use super::{Store, now_ms};
 use anyhow::Result;
 use hop3_core::name::{EnvKey, ProcessName};
+use hop3_core::plan::StaticSite;
 use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::secret::Secret;
 use rusqlite::{OptionalExtension, Row, params};
@@ -44,20 +45,38 @@ pub struct Release {
 /// Every app with the number and artifact, or what is wanted of it, of the release that serves.
 pub(crate) type Serving<T = Artifact> = Vec<(App, Option<(ReleaseNumber, T)>)>;
 
-/// Of an artifact, the names of its processes.
+/// Of an artifact, what lists and routes are made of.
 #[derive(Deserialize)]
 pub struct Outline {
+    pub id: String,
     processes: OutlineTable,
 }
 
 #[derive(Deserialize)]
 struct OutlineTable {
     processes: BTreeMap<ProcessName, IgnoredAny>,
+    #[serde(default)]
+    statics: Vec<StaticSite>,
+    #[serde(default)]
+    health: OutlineHealth,
+}
+
+#[derive(Default, Deserialize)]
+struct OutlineHealth {
+    path: Option<String>,
 }
 
 impl Outline {
     pub(crate) fn processes(&self) -> impl Iterator<Item = &ProcessName> {
         self.processes.processes.keys()
+    }
+
+    pub(crate) fn statics(&self) -> &[StaticSite] {
+        &self.processes.statics
+    }
+
+    pub(crate) fn health_path(&self) -> Option<&str> {
+        self.processes.health.path.as_deref()
     }
 }
 
@@ -145,7 +164,7 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Every app with the number and artifact of the release that serves: what the route table is derived from.
+    /// Every app with the number and artifact of the release that serves.
     pub fn serving(&self) -> Result<Serving> {
         self.serving_as()
     }
