@@ -45,7 +45,24 @@ pub struct Release {
 /// Every app with the number and artifact, or what is wanted of it, of the release that serves.
 pub(crate) type Serving<T = Artifact> = Vec<(App, Option<(ReleaseNumber, T)>)>;
 
-/// Of an artifact, what lists and routes are made of.
+/// Of an artifact, the names of its processes.
+#[derive(Deserialize)]
+pub struct ProcessNames {
+    processes: NamesTable,
+}
+
+#[derive(Deserialize)]
+struct NamesTable {
+    processes: BTreeMap<ProcessName, IgnoredAny>,
+}
+
+impl ProcessNames {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ProcessName> {
+        self.processes.processes.keys()
+    }
+}
+
+/// Of an artifact, what routes are made of.
 #[derive(Deserialize)]
 pub struct Outline {
     pub id: String,
@@ -171,6 +188,11 @@ impl Store {
 
     /// The same with less of each artifact: decoding a thousand of them takes longer than telling them.
     pub fn outlines(&self) -> Result<Serving<Outline>> {
+        self.serving_as()
+    }
+
+    /// The same with the names of the processes alone.
+    pub fn process_names(&self) -> Result<Serving<ProcessNames>> {
         self.serving_as()
     }
 

@@ -17,14 +17,14 @@ use std::sync::Arc;
 
 pub(crate) fn list(server: &Server) -> Result<Vec<AppSummary>, Problem> {
     let instances = server.drivers.runtime.status(None)?;
-    let apps = server.store.outlines().map_err(internal)?;
+    let apps = server.store.process_names().map_err(internal)?;
     let mut running = std::collections::HashMap::<&AppName, Vec<&Instance>>::new();
     for instance in &instances {
         running.entry(&instance.app).or_default().push(instance);
     }
     let summaries = apps.into_iter().map(|(app, current)| {
         let own = running.get(&app.name).map_or(&[][..], Vec::as_slice);
-        let serves = current.as_ref().map(|(number, outline)| (*number, outline.processes()));
+        let serves = current.as_ref().map(|(number, names)| (*number, names.iter()));
         AppSummary {
             state: state(&app, serves, own),
             release: app.current,
