@@ -1,5 +1,6 @@
 CREATE TABLE app (
-    id INTEGER PRIMARY KEY,
+    -- Never given again: directories and users of an app are named by it.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     -- The branch whose pushes deploy.
     branch TEXT NOT NULL DEFAULT 'main',
