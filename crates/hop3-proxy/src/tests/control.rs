@@ -18,9 +18,9 @@ fn a_connection_is_kept_over_requests_and_nonsense() {
         reader.read_line(&mut answer).unwrap();
         serde_json::from_str::<Answer>(&answer).unwrap()
     };
-    for nonsense in ["", "{", "[]", r#"{"do":"dance"}"#, r#"{"do":"put"}"#, r#"{"do":"remove","name":1}"#] {
+    for nonsense in ["", "{", "[]", r#""dance""#, r#"{"put":{}}"#, r#"{"remove":{"name":1}}"#] {
         assert!(matches!(ask(nonsense), Answer::Refused(_)), "{nonsense}");
     }
-    assert!(matches!(ask(r#"{"do":"remove","name":"never"}"#), Answer::Done));
-    assert!(matches!(ask(r#"{"do":"status"}"#), Answer::Status(status) if status.services == 0));
+    assert!(matches!(ask(r#"{"remove":{"name":"never"}}"#), Answer::Done));
+    assert!(matches!(ask(r#""status""#), Answer::Status(status) if status.services == 0));
 }

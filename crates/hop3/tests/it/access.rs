@@ -214,7 +214,7 @@ fn the_sockets_know_who_connects() {
     assert!(forwarded.starts_with("HTTP/1.1 403"), "{forwarded}");
     for role in ["proxy", "supervisor"] {
         let socket = hop.root().join("run").join(role).join("control.sock");
-        let said = ask_as(65534, &socket, "{\"request\":\"status\"}\n");
+        let said = ask_as(65534, &socket, "\"status\"\n");
         assert!(
             !said.contains("site") && !said.contains("instances") && !said.contains("\"ok\""),
             "{role}: {said}"
