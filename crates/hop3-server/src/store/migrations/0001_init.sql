@@ -1,5 +1,5 @@
 CREATE TABLE app (
-    -- Never given again: directories and users of an app are named by it.
+    -- Never given again: directories of an app are named by it, and it is the uid of its processes.
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     -- The branch whose pushes deploy.
@@ -11,6 +11,10 @@ CREATE TABLE app (
     scale TEXT NOT NULL DEFAULT '{}',
     created_ms INTEGER NOT NULL
 ) STRICT;
+
+-- Each installation begins somewhere else, so that two on one machine do not share users: the first would be allowed to
+-- end the processes of the second. Above people's uids, below 2097152, which the headers of ustar archives end at.
+INSERT INTO sqlite_sequence (name, seq) VALUES ('app', 200000 + abs(random() % 1800000));
 
 CREATE TABLE domain (
     name TEXT PRIMARY KEY,
