@@ -9,6 +9,7 @@ use crate::Shared;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,9 +24,9 @@ const MAX_LINE: u64 = 256 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 // Not internally tagged: that would read a table of thousands twice.
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum Request {
-    Replace { table: RouteTable },
-    Put { service: Service },
+pub enum Request<'a> {
+    Replace { table: Cow<'a, RouteTable> },
+    Put { service: Cow<'a, Service> },
     Remove { name: String },
     Drain { upstreams: Vec<String>, deadline_ms: u64 },
     Status,
@@ -96,8 +97,8 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
-            Ok(Request::Replace { table }) => change(shared, Change::Replace(table)),
-            Ok(Request::Put { service }) => change(shared, Change::Put(service)),
+            Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
+            Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),
             Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),
         };
         let Some(answer) = answer else { return Ok(()) };

@@ -9,6 +9,7 @@ use hop3_core::layout::Layout;
 use hop3_core::route::{RouteTable, Service};
 use hop3_core::{Kind, Problem};
 use hop3_proxy::control::{Answer, Request};
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ impl Builtin {
     }
 
     /// Asks until there is an answer. `wait` is how long the proxy may think.
-    fn ask(&self, request: &Request, wait: Duration) -> Result<Answer, Problem> {
+    fn ask(&self, request: &Request<'_>, wait: Duration) -> Result<Answer, Problem> {
         let line = serde_json::to_string(request).map_err(|error| malformed(&error.to_string()))? + "\n";
         let begun = Instant::now();
         let mut pause = Duration::from_millis(5);
@@ -75,7 +76,7 @@ impl Builtin {
         self.idle.lock().expect("no code that holds this lock panics")
     }
 
-    fn change(&self, request: &Request) -> Result<(), Problem> {
+    fn change(&self, request: &Request<'_>) -> Result<(), Problem> {
         match self.ask(request, ANSWER_TIMEOUT)? {
             Answer::Done => Ok(()),
             other => Err(unexpected(other)),
@@ -110,11 +111,11 @@ impl Proxy for Builtin {
     }
 
     fn apply(&self, table: &RouteTable) -> Result<(), Problem> {
-        self.change(&Request::Replace { table: table.clone() })
+        self.change(&Request::Replace { table: Cow::Borrowed(table) })
     }
 
     fn put(&self, service: &Service) -> Result<(), Problem> {
-        self.change(&Request::Put { service: service.clone() })
+        self.change(&Request::Put { service: Cow::Borrowed(service) })
     }
 
     fn remove(&self, service: &str) -> Result<(), Problem> {

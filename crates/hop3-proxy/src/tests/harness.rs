@@ -7,6 +7,7 @@ use hop3_core::layout::Layout;
 use hop3_core::route::{
     Address, Host, Pool, Route, RouteTable, Service, StaticFiles, Target, Timeouts, Upstream,
 };
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
@@ -34,12 +35,12 @@ impl Proxy {
         Proxy { http: running.http(), running: Some(running), root }
     }
 
-    pub(crate) fn ask(&self, request: &Request) -> Answer {
+    pub(crate) fn ask(&self, request: &Request<'_>) -> Answer {
         ask(self.root.path(), request)
     }
 
     pub(crate) fn put(&self, service: Service) {
-        assert!(matches!(self.ask(&Request::Put { service }), Answer::Done));
+        assert!(matches!(self.ask(&Request::Put { service: Cow::Owned(service) }), Answer::Done));
     }
 
     /// Routes the host `a` to these.
@@ -70,7 +71,7 @@ pub(crate) fn options(root: &Path) -> Options {
     Options { layout: Layout::new(root), http: "127.0.0.1:0".parse().unwrap(), allowed_uid: 0, wanted: None }
 }
 
-pub(crate) fn ask(root: &Path, request: &Request) -> Answer {
+pub(crate) fn ask(root: &Path, request: &Request<'_>) -> Answer {
     let mut socket = UnixStream::connect(Layout::new(root).proxy_socket()).unwrap();
     socket.write_all((serde_json::to_string(request).unwrap() + "\n").as_bytes()).unwrap();
     let mut line = String::new();
@@ -106,8 +107,8 @@ pub(crate) fn one_route(host: &str, target: Target) -> Service {
     Service { name: host.into(), hosts: vec![Host(host.into())], routes }
 }
 
-pub(crate) fn table(services: Vec<Service>) -> Request {
-    Request::Replace { table: RouteTable { services } }
+pub(crate) fn table(services: Vec<Service>) -> Request<'static> {
+    Request::Replace { table: Cow::Owned(RouteTable { services }) }
 }
 
 /// An upstream: each connection has a thread that runs the script with the connection's number.

@@ -5,6 +5,7 @@ use super::harness::*;
 use crate::control::{Answer, Request};
 use crate::{Limits, Options, Running};
 use hop3_core::layout::Layout;
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
@@ -113,7 +114,10 @@ fn a_killed_proxy_is_replaced_and_knows_its_routes() {
     let root = tempfile::tempdir().unwrap();
     let server = Server::named("one");
     let mut process = Process::start(root.path());
-    assert!(matches!(ask(root.path(), &Request::Put { service: service("a", &[&server]) }), Answer::Done));
+    assert!(matches!(
+        ask(root.path(), &Request::Put { service: Cow::Owned(service("a", &[&server])) }),
+        Answer::Done
+    ));
     assert_eq!(process.get("/").text(), "one / 0");
     // An answered change is a saved one.
     process.kill();
@@ -130,7 +134,7 @@ fn a_change_that_cannot_be_saved_is_not_made() {
     proxy.route(&[&old]);
     let in_the_way = Layout::new(proxy.root.path()).proxy_table().with_extension("new");
     std::fs::create_dir(&in_the_way).unwrap();
-    let refused = ask(proxy.root.path(), &Request::Put { service: service("a", &[&new]) });
+    let refused = ask(proxy.root.path(), &Request::Put { service: Cow::Owned(service("a", &[&new])) });
     assert!(matches!(refused, Answer::Refused(_)), "{refused:?}");
     assert_eq!(proxy.get("/").text(), "old / 0");
     std::fs::remove_dir(&in_the_way).unwrap();

@@ -45,23 +45,6 @@ pub struct Release {
 /// Every app with the number and artifact, or what is wanted of it, of the release that serves.
 pub(crate) type Serving<T = Artifact> = Vec<(App, Option<(ReleaseNumber, T)>)>;
 
-/// Of an artifact, the names of its processes.
-#[derive(Deserialize)]
-pub struct ProcessNames {
-    processes: NamesTable,
-}
-
-#[derive(Deserialize)]
-struct NamesTable {
-    processes: BTreeMap<ProcessName, IgnoredAny>,
-}
-
-impl ProcessNames {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &ProcessName> {
-        self.processes.processes.keys()
-    }
-}
-
 /// Of an artifact, what routes are made of.
 #[derive(Deserialize)]
 pub struct Outline {
@@ -109,12 +92,20 @@ impl Store {
         reason: &str,
     ) -> Result<Release> {
         let sealed = self.sealer.seal(&serde_json::to_vec(config)?)?;
+        let processes: Vec<&ProcessName> = artifact.processes.processes.keys().collect();
         let created_ms = now_ms();
         let number: u32 = self.db().query_row(
-            "INSERT INTO release (app, number, artifact, config, reason, state, created_ms)
-             SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, 'pending', ?5 FROM release WHERE app = ?1
+            "INSERT INTO release (app, number, processes, artifact, config, reason, state, created_ms)
+             SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, 'pending', ?6 FROM release WHERE app = ?1
              RETURNING number",
-            params![app.id, serde_json::to_string(artifact)?, sealed, reason, created_ms],
+            params![
+                app.id,
+                serde_json::to_string(&processes)?,
+                serde_json::to_string(artifact)?,
+                sealed,
+                reason,
+                created_ms
+            ],
             |row| row.get(0),
         )?;
         Ok(Release {
@@ -183,23 +174,23 @@ impl Store {
 
     /// Every app with the number and artifact of the release that serves.
     pub fn serving(&self) -> Result<Serving> {
-        self.serving_as()
+        self.serving_with("artifact")
     }
 
     /// The same with less of each artifact: decoding a thousand of them takes longer than telling them.
     pub fn outlines(&self) -> Result<Serving<Outline>> {
-        self.serving_as()
+        self.serving_with("artifact")
     }
 
     /// The same with the names of the processes alone.
-    pub fn process_names(&self) -> Result<Serving<ProcessNames>> {
-        self.serving_as()
+    pub fn process_names(&self) -> Result<Serving<Vec<ProcessName>>> {
+        self.serving_with("processes")
     }
 
-    fn serving_as<T: DeserializeOwned>(&self) -> Result<Serving<T>> {
+    fn serving_with<T: DeserializeOwned>(&self, column: &'static str) -> Result<Serving<T>> {
         let db = self.db();
         let mut statement = db.prepare_cached(&format!(
-            "SELECT {}, release.number, release.artifact FROM app
+            "SELECT {}, release.number, release.{column} FROM app
              LEFT JOIN release ON release.app = app.id AND release.number = app.current ORDER BY name",
             super::app::COLUMNS
         ))?;

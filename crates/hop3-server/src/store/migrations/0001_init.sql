@@ -32,6 +32,8 @@ CREATE TABLE config (
 CREATE TABLE release (
     app INTEGER NOT NULL REFERENCES app(id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
+    -- Names of its processes, a JSON list: what a list of apps needs of the artifact.
+    processes TEXT NOT NULL,
     artifact TEXT NOT NULL,
     -- The whole config of the release, sealed JSON.
     config BLOB NOT NULL,
@@ -41,6 +43,8 @@ CREATE TABLE release (
     created_ms INTEGER NOT NULL,
     PRIMARY KEY (app, number)
 ) STRICT;
+-- What a start looks for must not cost it a walk through everything.
+CREATE INDEX release_pending ON release (app) WHERE state = 'pending';
 
 CREATE TABLE deployment (
     id INTEGER PRIMARY KEY,
@@ -52,6 +56,7 @@ CREATE TABLE deployment (
     started_ms INTEGER NOT NULL,
     finished_ms INTEGER
 ) STRICT;
+CREATE INDEX deployment_unfinished ON deployment (app) WHERE state IN ('queued', 'running');
 
 CREATE TABLE event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
