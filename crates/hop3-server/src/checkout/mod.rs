@@ -13,6 +13,7 @@ mod path;
 mod tree;
 mod unpack;
 
+pub(crate) use unpack::Size;
 pub use unpack::{Limits, Unpacked, unpack};
 
 #[cfg(test)]

@@ -33,6 +33,32 @@ impl Default for Limits {
     }
 }
 
+/// What was counted of a tree, before anything of it is read or written.
+pub(crate) struct Size {
+    limits: Limits,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Size {
+    pub(crate) fn new(limits: Limits) -> Size {
+        Size { limits, entries: 0, bytes: 0 }
+    }
+
+    /// Counts one more entry.
+    pub(crate) fn add(&mut self, bytes: u64) -> Result<(), Problem> {
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.entries > self.limits.entries {
+            return Err(too_large(format!("more than {} files and folders", self.limits.entries)));
+        }
+        if self.bytes > self.limits.bytes {
+            return Err(too_large(format!("more than {} bytes unpacked", self.limits.bytes)));
+        }
+        Ok(())
+    }
+}
+
 /// What an archive held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpacked {
@@ -54,10 +80,8 @@ pub fn unpack(reader: impl Read, into: &Path, limits: &Limits) -> Result<Unpacke
     let tree = Tree::open(into).map_err(|e| not_written("", e.into()))?;
     let mut unpacking = Unpacking {
         tree,
-        limits,
+        size: Size::new(*limits),
         contents: Contents::default(),
-        entries: 0,
-        total: 0,
         written: 0,
         names: 0,
         files: 0,
@@ -69,7 +93,7 @@ pub fn unpack(reader: impl Read, into: &Path, limits: &Limits) -> Result<Unpacke
     let mut extensions = Extensions::default();
     for entry in archive.entries().map_err(|e| bad_archive(e.to_string()))?.raw(true) {
         let mut entry = entry.map_err(|e| bad_archive(e.to_string()))?;
-        unpacking.count(entry.size())?;
+        unpacking.size.add(entry.size())?;
         if !extensions.take(&mut entry, &mut unpacking.commit)? {
             let member = std::mem::take(&mut extensions).member(&entry)?;
             unpacking.add(member, &mut entry)?;
@@ -83,12 +107,10 @@ pub fn unpack(reader: impl Read, into: &Path, limits: &Limits) -> Result<Unpacke
     unpacking.finish()
 }
 
-struct Unpacking<'a> {
+struct Unpacking {
     tree: Tree,
-    limits: &'a Limits,
+    size: Size,
     contents: Contents,
-    entries: u64,
-    total: u64,
     written: u64,
     names: usize,
     files: u64,
@@ -97,20 +119,7 @@ struct Unpacking<'a> {
     buffer: Vec<u8>,
 }
 
-impl Unpacking<'_> {
-    /// Counts an entry before anything of it is read or written.
-    fn count(&mut self, size: u64) -> Result<(), Problem> {
-        self.entries += 1;
-        self.total = self.total.saturating_add(size);
-        if self.entries > self.limits.entries {
-            return Err(too_large(format!("more than {} files and folders", self.limits.entries)));
-        }
-        if self.total > self.limits.bytes {
-            return Err(too_large(format!("more than {} bytes unpacked", self.limits.bytes)));
-        }
-        Ok(())
-    }
-
+impl Unpacking {
     fn add(&mut self, member: Member, content: &mut impl Read) -> Result<(), Problem> {
         let path = EntryPath::parse(&member.name)?;
         match member.kind {
@@ -145,7 +154,7 @@ impl Unpacking<'_> {
         }
         self.add_parent(path)?;
         // A long name may make hundreds of folders of which the archive has no entry.
-        self.count(0)?;
+        self.size.add(0)?;
         self.tree.create_folder(path).map_err(|e| not_written(path.as_str(), e.into()))?;
         self.remember(path.clone(), Node::Folder)
     }

@@ -7,6 +7,7 @@
 use super::Repository;
 use super::repository::git_missing;
 use super::shown::shown;
+use super::tree_size;
 use hop3_core::name::AppName;
 use hop3_core::{Kind, Problem};
 use std::ffi::OsString;
@@ -241,6 +242,10 @@ impl Quarantine {
         let names = ["GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"];
         Quarantine(names.into_iter().filter_map(|name| Some((name, lookup(name)?))).collect())
     }
+
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        self.0.iter().cloned()
+    }
 }
 
 /// Starts writing the tree of a commit as a tar to the child's standard output. No filter of the repository runs;
@@ -248,7 +253,7 @@ impl Quarantine {
 pub fn archive(repository: &Repository, commit: &str, quarantine: &Quarantine) -> Result<Child, Problem> {
     let kind = repository
         .command(["cat-file", "-t", commit])
-        .envs(quarantine.0.iter().cloned())
+        .envs(quarantine.variables())
         .output()
         .map_err(git_missing)?;
     if kind.stdout != b"commit\n" {
@@ -259,9 +264,10 @@ pub fn archive(repository: &Repository, commit: &str, quarantine: &Quarantine) -
         );
         return Err(Problem::new(Kind::User, "git.not-a-commit", title));
     }
+    tree_size::check(repository, commit, quarantine)?;
     repository
         .command(["archive", "--format=tar", commit])
-        .envs(quarantine.0.iter().cloned())
+        .envs(quarantine.variables())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()

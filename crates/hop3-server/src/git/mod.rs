@@ -6,7 +6,7 @@
 //! as bytes of the protocol, never as a path, an option or a variable.
 //!
 //! Reading order: `repository` (one app's), `command` (how git is run), `http` and `shell` (the two doors), `cgi`,
-//! `hook` (what a push means), `key` (who may come by SSH).
+//! `hook` (what a push means), `tree_size` (whether it is small enough), `key` (who may come by SSH).
 
 pub mod access;
 mod cgi;
@@ -17,6 +17,7 @@ pub mod key;
 pub mod repository;
 pub mod shell;
 mod shown;
+pub(crate) mod tree_size;
 
 pub use access::{Admitted, GitAccess, Refusal, Service};
 pub use hook::{DeployTarget, HookEnv};

@@ -5,7 +5,8 @@
 //! to must be public, so that a caller cannot read this machine's own services through it.
 
 use crate::deploy::Upload;
-use crate::git::Repository;
+use crate::git::hook::Quarantine;
+use crate::git::{Repository, tree_size};
 use crate::server::{Server, internal};
 use hop3_core::problem::{Kind, Problem};
 use std::net::{IpAddr, ToSocketAddrs};
@@ -42,6 +43,7 @@ fn fetch_into(server: &Server, scratch: &Path, url: &str, reference: &str) -> Re
     fetch.envs(&server.build_environment);
     run(fetch.args(["fetch", "--quiet", "--depth=1", "--no-tags", "--"]).arg(url).arg(reference))?;
     let commit = run(&mut repository.command(["rev-parse", "FETCH_HEAD^{commit}"]))?.trim().to_owned();
+    tree_size::check(&repository, &commit, &Quarantine::default())?;
     let spool = scratch.join("tree.tar");
     run(repository.command(["archive", "--format=tar", "-o"]).arg(&spool).arg(&commit))?;
     // The open descriptor outlives the scratch directory.

@@ -5,7 +5,7 @@ use super::{armed, assert_unharmed};
 use crate::harness::{Answer, Hop, example};
 
 /// One member: a 512-byte header (POSIX ustar), then the content in blocks.
-struct Member<'a> {
+pub(super) struct Member<'a> {
     name: &'a [u8],
     kind: u8,
     link: &'a [u8],
@@ -13,7 +13,7 @@ struct Member<'a> {
     content: &'a [u8],
 }
 
-fn file<'a>(name: &'a str, content: &'a str) -> Member<'a> {
+pub(super) fn file<'a>(name: &'a str, content: &'a str) -> Member<'a> {
     Member { name: name.as_bytes(), kind: b'0', link: b"", mode: 0o644, content: content.as_bytes() }
 }
 
@@ -21,7 +21,7 @@ fn link<'a>(kind: u8, name: &'a str, target: &'a str) -> Member<'a> {
     Member { kind, link: target.as_bytes(), ..file(name, "") }
 }
 
-fn tar(members: &[Member<'_>]) -> Vec<u8> {
+pub(super) fn tar(members: &[Member<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for member in members {
         let mut header = [0u8; 512];
@@ -54,7 +54,7 @@ fn pax(key: &str, value: &str) -> String {
     format!("{length}{rest}")
 }
 
-fn upload(hop: &Hop, app: &str, tar: &[u8]) -> Answer {
+pub(super) fn upload(hop: &Hop, app: &str, tar: &[u8]) -> Answer {
     let mut request = format!(
         "POST /api/apps/{app}/deployments?create=true HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/x-tar\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",

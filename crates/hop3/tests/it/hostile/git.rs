@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 /// Runs git with that input; gives the object it names.
-fn object(repository: &Repository, arguments: &[&str], input: &[u8]) -> String {
+pub(super) fn object(repository: &Repository, arguments: &[&str], input: &[u8]) -> String {
     let mut git = repository.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     git.stdin.take().unwrap().write_all(input).unwrap();
     let output = git.wait_with_output().unwrap();
@@ -21,10 +21,10 @@ fn blob(repository: &Repository, text: &str) -> String {
 }
 
 /// Mode, name, object.
-type Entry<'a> = (&'a str, &'a str, String);
+pub(super) type Entry<'a> = (&'a str, &'a str, String);
 
 /// A tree with exactly these entries, however wrong.
-fn tree(repository: &Repository, entries: &[Entry<'_>]) -> String {
+pub(super) fn tree(repository: &Repository, entries: &[Entry<'_>]) -> String {
     let mut bytes = Vec::new();
     for (mode, name, object) in entries {
         bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
@@ -34,7 +34,7 @@ fn tree(repository: &Repository, entries: &[Entry<'_>]) -> String {
     object(repository, &["hash-object", "-t", "tree", "-w", "--literally", "--stdin"], &bytes)
 }
 
-fn push_tree(hop: &Hop, repository: &Repository, app: &str, entries: &[Entry<'_>]) -> Said {
+pub(super) fn push_tree(hop: &Hop, repository: &Repository, app: &str, entries: &[Entry<'_>]) -> Said {
     let tree = tree(repository, entries);
     let commit = repository.git(["commit-tree", "-m", "hostile", &tree]).expect_ok().stdout;
     repository.push(&hop.remote(app), &format!("+{}:refs/heads/main", commit.trim()))
@@ -187,12 +187,14 @@ fn refs_with_shell_in_their_names_are_only_names() {
     assert_eq!(hop.get("site", "/").status, 200);
 }
 
-/// A receive-pack request made by hand: one command and a pack with nothing in it.
-fn receive(hop: &Hop, command: &str) -> Answer {
-    const EMPTY_PACK: &[u8] = b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e";
+const EMPTY_PACK: &[u8] =
+    b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e";
+
+/// A receive-pack request made by hand: one command and a pack.
+pub(super) fn receive(hop: &Hop, command: &str, pack: &[u8]) -> Answer {
     let line = format!("{command}\0report-status");
     let mut body = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
-    body.extend_from_slice(EMPTY_PACK);
+    body.extend_from_slice(pack);
     let mut request = format!(
         "POST /git/site.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/x-git-receive-pack-request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -236,7 +238,7 @@ fn refs_that_git_would_not_send_are_refused() {
         "refs//heads//x",
         "refs/heads/.x",
     ] {
-        let answer = receive(&hop, &format!("{zero} {head} {reference}"));
+        let answer = receive(&hop, &format!("{zero} {head} {reference}"), EMPTY_PACK);
         assert!(!answer.text().contains("\nok "), "{reference:?}: {}", answer.text());
         assert!(!answer.text().contains("ok refs"), "{reference:?}: {}", answer.text());
         assert_eq!(refs(), before, "{reference:?} wrote something");
@@ -246,7 +248,7 @@ fn refs_that_git_would_not_send_are_refused() {
     for command in
         [format!("{zero} {other} refs/heads/main"), format!("{other} {head} refs/heads/main"), "x".into()]
     {
-        assert!(!receive(&hop, &command).text().contains("ok refs"), "{command}");
+        assert!(!receive(&hop, &command, EMPTY_PACK).text().contains("ok refs"), "{command}");
     }
     assert_eq!(hop.json(["app", "info", "site", "--json"])["release"], 1);
     assert_eq!(hop.get("site", "/").status, 200);

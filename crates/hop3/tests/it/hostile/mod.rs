@@ -3,6 +3,7 @@
 //! problem or handled safely; whatever it would have run or written, the canary never appears.
 
 mod archive;
+mod bomb;
 mod config;
 mod file;
 mod git;
