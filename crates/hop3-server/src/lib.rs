@@ -7,6 +7,7 @@
 pub mod api;
 pub mod checkout;
 mod deploy;
+mod disk;
 pub mod git;
 mod jobs;
 mod listen;

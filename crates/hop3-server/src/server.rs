@@ -2,6 +2,7 @@
 //! `Server`: what every part of the control plane shares. Cheap to clone by `Arc`; holds no state of its own beyond
 //! locks and the stream of events: the store is the truth.
 
+use crate::disk;
 use crate::store::{App, DeploymentId, Store};
 use hop3_core::driver::Registry;
 use hop3_core::event::{Event, EventRow};
@@ -135,6 +136,9 @@ pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Problem {
         Ok(problem) => problem,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "internal error");
+            if disk::is_full(error.as_ref()) {
+                return disk::full();
+            }
             Problem::new(Kind::Bug, "hop3.internal", "Hop3 failed inside")
                 .hint("the server's log has the cause; please report it")
         }

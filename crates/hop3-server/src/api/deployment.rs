@@ -5,6 +5,7 @@ use super::endpoint::{Endpoints, Nothing};
 use super::reply::{Body, Failure, Named, Query, Reply, blocking};
 use super::spool::spool;
 use crate::deploy::Upload;
+use crate::disk;
 use crate::server::{Server, internal};
 use crate::store::{App, DeploymentId, Grant};
 use crate::verb;
@@ -64,6 +65,7 @@ async fn upload(
 ) -> Result<Response, Failure> {
     let (owner, create) = (Arc::clone(&server), query.create && grant == Grant::Admin);
     let found = blocking(move || {
+        disk::require_room(&owner.layout)?;
         let app = verb::app::find_or_create(&owner, &name, create)?;
         if let Some(branch) = query.branch.filter(|branch| app.current.is_none() && *branch != app.branch) {
             verb::app::branch(&owner, &name, &branch)?;
@@ -84,6 +86,7 @@ async fn from_git(
 ) -> Result<Response, Failure> {
     let owner = Arc::clone(&server);
     let fetched = blocking(move || {
+        disk::require_room(&owner.layout)?;
         let app = verb::app::find_or_create(&owner, &name, grant == Grant::Admin)?;
         let upload = verb::fetch::fetch(&owner, &request.url, request.reference.as_deref())?;
         Ok((app, upload))

@@ -7,6 +7,7 @@ use super::contents::{Contents, Node};
 use super::member::{Extensions, Member, MemberKind, bad_archive};
 use super::path::{EntryPath, check_link, quoted};
 use super::tree::Tree;
+use crate::disk;
 use hop3_core::{Kind, Problem};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -318,8 +319,9 @@ fn not_written(path: &str, error: std::io::Error) -> Problem {
         Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => {
             super::path::bad_path(path, "it lies behind a link")
         }
+        _ if disk::is_full(&error) => disk::full().detail(quoted(path)),
         _ => Problem::new(Kind::Unavailable, "source.not-written", "the source could not be written to disk")
             .detail(format!("{}: {error}", quoted(path)))
-            .hint("see with `hop3 doctor` whether the disk is full"),
+            .hint("see what the server's disk says in its system log"),
     }
 }

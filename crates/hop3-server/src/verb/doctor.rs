@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `doctor`: what this machine gives, and what is reduced where it gives less.
 
+use crate::disk;
 use crate::server::{Server, internal};
 use hop3_core::api::{Check, ServerInfo, Verdict};
 use hop3_core::problem::Problem;
@@ -32,6 +33,7 @@ fn checks(server: &Server) -> Vec<Check> {
         vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
     checks.push(role("proxy", server.drivers.proxy.status()));
     checks.push(control_plane_user());
+    checks.push(room(server));
     for (name, found) in server.drivers.toolchains.installed() {
         let detail = format!("{} in {}", found.version, found.prefix.display());
         checks.push(check(&name, Verdict::Ok, &detail));
@@ -47,6 +49,18 @@ fn privilege(server: &Server) -> Check {
             Verdict::Reduced,
             "the supervisor is not root: apps share the server's user and can read each other's files",
         ),
+    }
+}
+
+fn room(server: &Server) -> Check {
+    let root = server.layout.root().display();
+    let told = |room: u64| format!("{:.1} GB are free in {root}", room as f64 / 1e9);
+    match (disk::require_room(&server.layout), disk::room(&server.layout)) {
+        (Ok(()), Ok(room)) => check("disk", Verdict::Ok, &told(room)),
+        (Err(_), Ok(room)) => {
+            check("disk", Verdict::Missing, &format!("{}: nothing is deployed", told(room)))
+        }
+        (_, Err(error)) => check("disk", Verdict::Missing, &format!("{root}: {error}")),
     }
 }
 

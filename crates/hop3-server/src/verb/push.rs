@@ -2,6 +2,7 @@
 //! `git push`: what the git doors ask of the control plane.
 
 use super::app::find_or_create;
+use crate::disk;
 use crate::git::{Admitted, DeployTarget, GitAccess, HookEnv, Refusal, Service};
 use crate::server::{Server, internal};
 use crate::store::{App, Grant};
@@ -31,6 +32,9 @@ impl GitAccess for Pushes {
                 return Err(Problem::new(Kind::Denied, "auth.denied", title).into());
             }
         };
+        if service == Service::ReceivePack {
+            disk::require_room(&server.layout)?;
+        }
         let app = find_or_create(server, name, may_create)?;
         let by = server.store.name_of_token(token.expose()).map_err(internal)?;
         Ok(admitted(server, &app, service, by)?)

@@ -29,7 +29,11 @@ pub(crate) fn program() -> std::io::Result<PathBuf> {
 
 /// The operator's log: text on a terminal, JSON otherwise.
 pub(crate) fn log() {
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO);
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO)
+        // It would tell of a log that cannot be written on the same stream, and panic: a full disk must not end work.
+        .log_internal_errors(false);
     if std::io::stderr().is_terminal() {
         builder.with_target(false).init();
     } else {

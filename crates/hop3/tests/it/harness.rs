@@ -177,9 +177,13 @@ impl Hop {
 
     /// A git repository on branch `main` with a copy of that tree, committed.
     pub(crate) fn repository(&self, name: &str, tree: &Path) -> Repository {
-        let path = self.directory.path().join("work").join(name);
-        copy(tree, &path);
-        let repository = Repository { path, home: self.directory.path().join("home") };
+        self.repository_in(&self.directory.path().join("work").join(name), tree)
+    }
+
+    /// The same at a place of the test's choice.
+    pub(crate) fn repository_in(&self, path: &Path, tree: &Path) -> Repository {
+        copy(tree, path);
+        let repository = Repository { path: path.to_owned(), home: self.directory.path().join("home") };
         repository.git(["init", "--quiet", "--initial-branch=main"]).expect_ok();
         repository.commit("first");
         repository

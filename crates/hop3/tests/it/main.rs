@@ -11,6 +11,7 @@ mod access;
 mod apps;
 mod broken;
 mod cli;
+mod disk_full;
 mod docs;
 mod fetch;
 mod harness;
