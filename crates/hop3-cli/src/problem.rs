@@ -129,6 +129,11 @@ pub(crate) fn no_token() -> Problem {
     )
 }
 
+pub(crate) fn no_password() -> Problem {
+    Problem::new(Kind::User, "cli.no-password", "a password is needed")
+        .hint("type it, or give it on standard input: hop3 proxy password < FILE")
+}
+
 pub(crate) fn system(what: &str, cause: impl ToString) -> Problem {
     Problem::new(Kind::Unavailable, "cli.system", format!("{what} failed")).detail(cause.to_string())
 }

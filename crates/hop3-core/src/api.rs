@@ -107,6 +107,36 @@ pub struct ConfigList {
     pub variables: BTreeMap<EnvKey, Option<String>>,
 }
 
+/// Who said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicySource {
+    /// `[proxy]` of the release's `hop3.toml`, or a default of it.
+    File,
+    /// `hop3 proxy set`.
+    Set,
+}
+
+/// `GET /api/apps/{app}/proxy`, one element
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyEntry {
+    /// Dots between tables.
+    pub key: String,
+    pub value: serde_json::Value,
+    pub from: PolicySource,
+}
+
+/// `PATCH /api/apps/{app}/proxy`: counts at once, without a release.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChangeRequest {
+    /// Passwords in `basic-auth.users` are hashed before they are stored.
+    #[serde(default)]
+    pub set: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    pub unset: Vec<String>,
+}
+
 /// Answer of every change that made a release.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseMade {

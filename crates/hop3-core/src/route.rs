@@ -3,6 +3,7 @@
 //! proxy driver turns it into its product's terms, the built-in proxy keeps its last one on disk.
 
 use crate::name::Domain;
+use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ pub struct RouteTable {
 }
 
 /// Everything one owner of routes (an app, or the control plane) wants answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Opaque label, unique in the table; shown in logs and metrics.
     pub name: String,
@@ -22,6 +23,12 @@ pub struct Service {
     pub hosts: Vec<Host>,
     /// The longest matching prefix wins; `/api` matches `/api` and `/api/x`, never `/apix`.
     pub routes: Vec<Route>,
+    /// What is done with its requests beside routing them.
+    #[serde(default, skip_serializing_if = "Policy::is_none")]
+    pub policy: Policy,
+    /// Where the files lie that the policy names: maintenance and error pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<PathBuf>,
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.
@@ -94,12 +101,15 @@ impl Default for Timeouts {
 }
 
 /// A directory served by the proxy itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticFiles {
     pub root: PathBuf,
     /// Unknown paths without an extension answer `/index.html`.
     #[serde(default)]
     pub spa: bool,
+    /// Where to look for a file that `root` lacks: the same directory of the release before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<PathBuf>,
 }
 
 /// Pages the proxy makes when there is nobody to ask.

@@ -7,7 +7,8 @@
 //! client ──▶ Worker (thread) ──▶ Client ──▶ route ──▶ exchange ──▶ upstream
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
-//!                                                      └ files, page
+//!                                  │                    └ files, page
+//!                                  └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -24,6 +25,7 @@ mod http1;
 mod limit;
 mod listener;
 mod page;
+mod policy;
 mod pool;
 mod probe;
 mod registry;
@@ -133,7 +135,7 @@ impl Running {
         let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
             .with_context(|| format!("listening on {}", options.http))?;
         let http = listeners[0].local_addr()?;
-        let registry = Arc::new(Registry::default());
+        let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
         registry.replace(disk::load(&options.layout));
         let (orders, received) = watch::channel(Order::Serve);
         let shared = Arc::new(Shared {

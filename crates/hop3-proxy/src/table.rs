@@ -4,6 +4,7 @@
 //! Hosts lie in shards that are shared between versions, so changing one service among 10,000 hosts copies a list of
 //! pointers and the one shard that holds its host, and parses nothing anew.
 
+use crate::policy::Live;
 use crate::upstream::Upstream;
 use hop3_core::route::{Page, Service, StaticFiles, Timeouts};
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub(crate) struct LiveService {
     /// The longest prefix first.
     pub(crate) routes: Vec<LiveRoute>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) policy: Option<Arc<Live>>,
 }
 
 pub(crate) struct LiveRoute {

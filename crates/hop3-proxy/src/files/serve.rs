@@ -4,7 +4,7 @@
 use super::condition::{Part, Version, Wanted, part};
 use super::find::{Answer, Found, Root};
 use super::media::media_type;
-use super::path::{BadPath, decode};
+use super::path::{BadPath, FilePath, decode};
 use crate::buffer::Buffer;
 use crate::client::{After, Client, header_of};
 use crate::exchange::Ended;
@@ -56,6 +56,12 @@ pub(crate) async fn serve(client: &mut Client, request: &Request, head: &[u8], p
         let answer = root.answer(&wanted, place.files.spa)?;
         Ok((root, answer))
     });
+    let found = match found {
+        Ok((_, Answer::Missing(_))) if !place.files.former.is_empty() => {
+            bridged(place.files, &wanted).unwrap_or(found)
+        }
+        found => found,
+    };
     let reply = match found {
         Ok((_, Answer::AddSlash)) => return redirect(client, request, target).await,
         Ok((_, Answer::Missing(None))) | Err(Errno::NOENT) => {
@@ -72,6 +78,19 @@ pub(crate) async fn serve(client: &mut Client, request: &Request, head: &[u8], p
             client.own(page::UNREADABLE, request, head).await
         }
     }
+}
+
+/// The same file in a release before: pages that were loaded from it still ask for what it had. Pages themselves are
+/// not bridged, only files with a name of their own.
+fn bridged(files: &StaticFiles, wanted: &FilePath) -> Option<Result<(Root, Answer), Errno>> {
+    if !wanted.has_extension() || wanted.name().ends_with(b".html") {
+        return None;
+    }
+    files.former.iter().find_map(|root| {
+        let root = Root::open(&StaticFiles { root: root.clone(), ..StaticFiles::default() }).ok()?;
+        let found = root.file(wanted).ok()??;
+        Some(Ok((root, Answer::File(found))))
+    })
 }
 
 /// The path with a slash after it. Leading slashes are made one, so that it cannot name another host.
@@ -195,6 +214,9 @@ async fn finish(
     push_date(out.open());
     push_connection(out.open(), stays, request.is_http10);
     out.open().extend_from_slice(b"\r\n");
+    if let Some(plan) = &client.plan {
+        plan.own(out.open(), 0);
+    }
     let sent = match body {
         None => client.send(&out).await,
         Some((found, start, length)) if length <= SMALL => {

@@ -82,6 +82,7 @@ fn hosts_and_paths_are_routed() {
             Route { prefix: "/".into(), target: target(&front) },
             Route { prefix: "/api/".into(), target: target(&api) },
         ],
+        ..Service::default()
     });
     proxy.put(service("*.example.org", &[&wild]));
     let ask = |host: &str, path: &str| {

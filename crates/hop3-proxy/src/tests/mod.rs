@@ -5,6 +5,8 @@ mod control;
 mod drain;
 mod forward;
 mod harness;
+mod policy;
+mod policy_answer;
 mod restart;
 mod retry;
 mod site;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Live`: a service's policy with the state its features keep: counters, verified passwords. State outlives a change
+//! of the service as long as the feature it belongs to stays the same.
+
+use super::auth::Verified;
+use super::key::Key;
+use super::pause::Held;
+use super::rate::Limiter;
+use hop3_core::policy::Policy;
+use hop3_core::route::Service;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+pub(crate) struct Live {
+    pub(super) source: Policy,
+    pub(super) key: Key,
+    /// Where maintenance and error pages lie.
+    pub(super) pages: Option<PathBuf>,
+    /// One for each of `source.rate_limits`.
+    pub(super) limiters: Arc<[Limiter]>,
+    pub(super) verified: Arc<Verified>,
+    pub(super) held: Arc<Held>,
+    /// Woken when another policy has taken this one's place.
+    pub(super) replaced: Notify,
+}
+
+impl Live {
+    /// `None` where nothing is asked for, which is what makes such a service cost nothing.
+    pub(crate) fn new(service: &Service, old: Option<&Arc<Live>>, key: &Key) -> Option<Arc<Live>> {
+        let source = service.policy.clone();
+        if source.is_none() {
+            return None;
+        }
+        let limiters = match old {
+            Some(old) if old.source.rate_limits == source.rate_limits => old.limiters.clone(),
+            _ => source.rate_limits.iter().map(Limiter::new).collect(),
+        };
+        let verified = match old {
+            Some(old) if old.source.basic_auth == source.basic_auth => old.verified.clone(),
+            _ => Arc::default(),
+        };
+        let held = old.map(|old| old.held.clone()).unwrap_or_default();
+        let pages = service.pages.clone();
+        let (key, replaced) = (key.clone(), Notify::new());
+        Some(Arc::new(Live { source, key, pages, limiters, verified, held, replaced }))
+    }
+
+    /// Lets go of requests that are held for this one.
+    pub(crate) fn retire(&self) {
+        self.replaced.notify_waiters();
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Plan`: what was decided about a request that concerns its answer, carried along until the answer is there.
+
+use super::compress::{Coder, Coding};
+use super::edit::{self, Edit};
+use super::live::Live;
+use super::{answer, compress, cors, error_page, sticky};
+use crate::http1::forward::Request;
+use crate::http1::response::Response;
+use crate::page::{Manner, Page};
+use crate::table::LivePool;
+use crate::upstream::Upstream;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+pub(crate) struct Plan {
+    pub(super) live: Arc<Live>,
+    /// Header lines for the answer.
+    lines: String,
+    coding: Option<Coding>,
+    /// The instance the visitor was at, as its cookie names it.
+    cookie: Option<String>,
+    /// The cookie it gets.
+    new_cookie: RefCell<Option<String>>,
+}
+
+/// The upstream's answer is not the one the client gets.
+pub(crate) struct Replaced(pub(crate) u16);
+
+impl Plan {
+    pub(super) fn new(live: Arc<Live>, lines: String, accepts: &str, cookie: Option<String>) -> Plan {
+        let coding = live.source.compression.as_ref().filter(|c| c.on).and_then(|_| Coding::best(accepts));
+        Plan { live, lines, coding, cookie, new_cookie: RefCell::default() }
+    }
+
+    /// Bytes that a request's body may have.
+    pub(crate) fn max_body(&self) -> u64 {
+        self.live.source.max_body_size.unwrap_or(u64::MAX)
+    }
+
+    /// Chooses among the upstreams: the visitor's own while it lives, else whichever the balance gives.
+    pub(crate) fn pick<'p>(&self, pool: &'p LivePool, turn: usize) -> Option<&'p Arc<Upstream>> {
+        if !self.live.source.sticky {
+            return pool.pick(turn);
+        }
+        let known = self.cookie.as_deref().and_then(|cookie| sticky::find(pool, &self.live.key, cookie));
+        let picked = known.filter(|upstream| upstream.is_healthy()).or_else(|| pool.pick(turn))?;
+        let token = self.live.key.token(&picked.id);
+        *self.new_cookie.borrow_mut() = (self.cookie.as_ref() != Some(&token)).then_some(token);
+        Some(picked)
+    }
+
+    /// Changes the head of an upstream's final response, which begins at `from` in `out`.
+    pub(crate) fn response(
+        &self,
+        response: &mut Response,
+        request: &Request,
+        out: &mut Vec<u8>,
+        from: usize,
+    ) -> Result<Option<Coder>, Replaced> {
+        if error_page::file(&self.live, response.status).is_some() {
+            return Err(Replaced(response.status));
+        }
+        self.own(out, from);
+        let Some(compression) = self.live.source.compression.as_ref().filter(|c| c.on) else {
+            return Ok(None);
+        };
+        if !compress::is_fit(&out[from..], response, compression.min_size) {
+            return Ok(None);
+        }
+        let coding = self.coding.filter(|_| !request.is_http10 && !request.is_head);
+        let coder = coding.and_then(Coder::new);
+        compress::announce(out, from, coder.as_ref().and(coding), response);
+        Ok(coder)
+    }
+
+    /// Changes the head of a response that is the proxy's own.
+    pub(crate) fn own(&self, out: &mut Vec<u8>, from: usize) {
+        let mut edit = Edit::default();
+        if self.live.source.cors.as_ref().is_some_and(|cors| cors.on) {
+            cors::clear(&mut edit);
+        }
+        edit.headers(&self.live.source.response_headers);
+        let mut lines = self.lines.clone();
+        if let Some(token) = self.new_cookie.borrow().as_deref() {
+            lines += &sticky::line(token);
+        }
+        if !lines.is_empty() || !edit.is_none() {
+            edit::response(out, from, &edit, &lines);
+        }
+    }
+
+    /// Appends a page of the proxy's own.
+    pub(crate) fn page(&self, page: Page, manner: Manner, out: &mut Vec<u8>) {
+        answer::write_page(page, self, manner, out);
+    }
+}
