@@ -5,7 +5,7 @@
 //! Times are Unix milliseconds.
 
 use crate::event::EventRow;
-use crate::name::{AppName, Domain, EnvKey, ProcessName};
+use crate::name::{AppName, DomainPath, EnvKey, ProcessName};
 use crate::release::ReleaseNumber;
 use crate::workload::Instance;
 use schemars::JsonSchema;
@@ -58,7 +58,7 @@ pub struct AppInfo {
     pub url: String,
     pub git_url: String,
     pub deploy_branch: String,
-    pub domains: Vec<Domain>,
+    pub domains: Vec<DomainPath>,
     /// Wanted instances per process.
     pub scale: BTreeMap<ProcessName, u32>,
     pub instances: Vec<Instance>,
@@ -172,7 +172,8 @@ pub struct RollbackRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainRequest {
-    pub domain: Domain,
+    /// `example.org`, or `example.org/api` for what lies beneath that path.
+    pub domain: DomainPath,
 }
 
 /// `POST /api/apps/{app}/ps`

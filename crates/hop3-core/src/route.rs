@@ -23,12 +23,23 @@ pub struct Service {
     pub hosts: Vec<Host>,
     /// The longest matching prefix wins; `/api` matches `/api` and `/api/x`, never `/apix`.
     pub routes: Vec<Route>,
+    /// Parts of hosts, which go here whoever else answers for the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
     /// What is done with its requests beside routing them.
-    #[serde(default, skip_serializing_if = "Policy::is_none")]
-    pub policy: Policy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Box<Policy>>,
     /// Where the files lie that the policy names: maintenance and error pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pages: Option<PathBuf>,
+}
+
+/// Everything beneath a path of a host. The longest path wins, and every mount wins over the host's own service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub host: Host,
+    /// Begins with `/` and matches as a route's prefix does.
+    pub prefix: String,
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.

@@ -179,18 +179,22 @@ impl Client {
     }
 
     async fn answer(&mut self, mut request: Request, mut head: Buffer) -> After {
-        self.plan = None;
+        let mut was_held = false;
         loop {
-            let found = self.worker.registry.table().service(&head[request.host.clone()]).cloned();
+            let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+            let found = self.worker.registry.table().service(&head[request.host.clone()], path).cloned();
             let Some(service) = found else {
                 return self.page(page::UNKNOWN_HOST, &request, &head, request.has_no_body()).await;
             };
             let ended = match &service.policy {
                 None => None,
-                Some(policy) => match policy::admit(self, &mut request, &mut head, policy).await {
+                Some(policy) => match policy::admit(self, &mut request, &mut head, policy, was_held).await {
                     Judged::Pass => None,
                     Judged::Answered(ended) => Some(ended),
-                    Judged::Again => continue,
+                    Judged::Again => {
+                        was_held = true;
+                        continue;
+                    }
                 },
             };
             service.counters.begun.fetch_add(1, Relaxed);
@@ -198,6 +202,7 @@ impl Client {
                 Some(ended) => ended,
                 None => self.route(&service, &request, head).await,
             };
+            self.plan = None;
             service.counters.end(ended.status);
             return ended.after;
         }

@@ -9,7 +9,7 @@ use crate::http1::body::{Body, Framing};
 use crate::http1::forward::Request;
 use crate::http1::header::may_be_complete;
 use crate::http1::response::{self, Response};
-use crate::policy::{Coder, Plan, Replaced};
+use crate::policy::{Coder, Plan, Recorder, Replaced, Way};
 use crate::stream::Stream;
 use crate::upload::write_now;
 use std::cell::{Cell, RefCell};
@@ -45,6 +45,8 @@ pub(crate) struct Download<'a> {
     pub(crate) plan: Option<&'a Plan>,
     /// Makes the body smaller on its way.
     pub(crate) coder: RefCell<Option<Coder>>,
+    /// Keeps a copy of what leaves. A body that is not seen here, because the kernel moves it, cannot have one.
+    pub(crate) recorder: RefCell<Option<Recorder>>,
 }
 
 impl Download<'_> {
@@ -70,9 +72,11 @@ impl Download<'_> {
             if response.status != 101 {
                 self.take_pending(pending, &mut body, response.framing, &mut out)?;
             }
+            self.keep(&body);
             self.flush(&mut out, &moved).await?;
             while !body.is_done() {
                 poll_fn(|cx| self.poll_body(cx, &mut body, response.framing, &mut out)).await?;
+                self.keep(&body);
                 moved();
                 self.flush(&mut out, &moved).await?;
             }
@@ -167,10 +171,29 @@ impl Download<'_> {
     ) -> Result<(), DownloadError> {
         let Some(plan) = self.plan.filter(|_| response.status >= 200) else { return Ok(()) };
         match plan.response(response, self.request, out.open(), from) {
-            Ok(coder) => *self.coder.borrow_mut() = coder,
-            Err(Replaced(status)) => return Err(DownloadError::Replaced(status)),
+            Ok(Way { coder, recorder }) => {
+                self.coder.replace(coder);
+                self.recorder.replace(recorder);
+                Ok(())
+            }
+            Err(Replaced(status)) => Err(DownloadError::Replaced(status)),
         }
-        Ok(())
+    }
+
+    fn record(&self, data: &[u8]) {
+        let mut recorder = self.recorder.borrow_mut();
+        if recorder.as_mut().is_some_and(|recorder| !recorder.push(data)) {
+            *recorder = None;
+        }
+    }
+
+    /// The body came whole: others may have the copy.
+    fn keep(&self, body: &Body) {
+        if body.is_done()
+            && let Some(recorder) = self.recorder.take()
+        {
+            recorder.finish();
+        }
     }
 
     /// Appends a piece of body, as it shall leave.
@@ -179,7 +202,9 @@ impl Download<'_> {
             _ if data.is_empty() => {}
             None => framing.write(out.open(), data),
             Some(coder) => {
-                framing.write(out.open(), &coder.push(data).map_err(|_| DownloadError::Truncated)?);
+                let coded = coder.push(data).map_err(|_| DownloadError::Truncated)?;
+                self.record(&coded);
+                framing.write(out.open(), &coded);
             }
         }
         Ok(())
@@ -188,7 +213,9 @@ impl Download<'_> {
     /// Appends the end of the body.
     fn end(&self, framing: Framing, out: &mut Buffer, trailers: &[u8]) -> Result<(), DownloadError> {
         if let Some(coder) = self.coder.take() {
-            framing.write(out.open(), &coder.finish().map_err(|_| DownloadError::Truncated)?);
+            let coded = coder.finish().map_err(|_| DownloadError::Truncated)?;
+            self.record(&coded);
+            framing.write(out.open(), &coded);
         }
         framing.finish(out.open(), trailers);
         Ok(())
@@ -214,6 +241,9 @@ impl Download<'_> {
             let piece =
                 body.take(&mut scratch[..count], &mut trailers).map_err(|_| DownloadError::Truncated)?;
             let mut data = &scratch[..piece.data];
+            if self.coder.borrow().is_none() {
+                self.record(data);
+            }
             if framing == Framing::Raw {
                 data = &data[write_now(self.client, cx, data).map_err(|_| DownloadError::Client)?..];
             }
@@ -239,6 +269,9 @@ impl Download<'_> {
         }
         let mut trailers = Vec::new();
         let piece = body.take(pending, &mut trailers).map_err(|_| DownloadError::BadHead)?;
+        if self.coder.borrow().is_none() {
+            self.record(&pending[..piece.data]);
+        }
         self.put(framing, out, &pending[..piece.data])?;
         if body.is_done() {
             self.end(framing, out, &trailers)?;

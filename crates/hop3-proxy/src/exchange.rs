@@ -89,9 +89,10 @@ pub(crate) async fn forward(client: &mut Client, request: &Request, head: Buffer
 /// Looks the route up in the table of this moment and takes the least busy upstream.
 fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool>, InFlight), Page> {
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+    let asked = client.plan.as_ref().and_then(|plan| plan.asked()).unwrap_or(path);
     loop {
         let table = client.worker.registry.table();
-        let service = table.service(&head[request.host.clone()]).ok_or(page::UNKNOWN_HOST)?;
+        let service = table.service(&head[request.host.clone()], asked).ok_or(page::UNKNOWN_HOST)?;
         let route = service.route(path).ok_or(page::NO_ROUTE)?;
         let pool = match &route.target {
             LiveTarget::Upstreams(pool) => pool,
@@ -207,6 +208,7 @@ async fn attempt(
         is_clean: Cell::new(true),
         plan: client.plan.as_deref(),
         coder: Default::default(),
+        recorder: Default::default(),
     };
     let outcome = {
         moved();

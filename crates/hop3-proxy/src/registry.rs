@@ -43,9 +43,9 @@ impl Registry {
         Registry { current: ArcSwap::default(), writer: Mutex::new(Writer { key, ..Writer::default() }) }
     }
 
-    /// The policy of the service that answers for a `Host` header.
-    pub(crate) fn policy(&self, host: &[u8]) -> Option<Arc<Live>> {
-        self.table().service(host).and_then(|service| service.policy.clone())
+    /// The policy of the service that answers for a `Host` header and a path.
+    pub(crate) fn policy(&self, host: &[u8], path: &str) -> Option<Arc<Live>> {
+        self.table().service(host, path).and_then(|service| service.policy.clone())
     }
 
     pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {

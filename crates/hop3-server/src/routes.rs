@@ -9,7 +9,9 @@ use hop3_core::plan::StaticSite;
 use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
-use hop3_core::route::{Address, Host, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream};
+use hop3_core::route::{
+    Address, Host, Mount, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream,
+};
 use hop3_core::workload::Instance;
 use std::path::PathBuf;
 
@@ -62,8 +64,21 @@ pub(crate) fn service(
     let own = Host(server.site.host_of(&app.name));
     let hosts = std::iter::once(own).chain(domains.iter().map(Host::from)).collect();
     let name = app.name.to_string();
+    let mounts = server
+        .store
+        .mounts(app)
+        .map_err(internal)?
+        .into_iter()
+        .filter_map(|place| Some(Mount { host: Host::from(&place.domain), prefix: place.path? }));
+    let mounts = mounts.collect();
     let Some(serves) = serves else {
-        return Ok(Service { name, hosts, routes: vec![page(Page::NotDeployed)], ..Service::default() });
+        return Ok(Service {
+            name,
+            hosts,
+            mounts,
+            routes: vec![page(Page::NotDeployed)],
+            ..Service::default()
+        });
     };
     let policy = verb::proxy::effective(server, app, serves.proxy).unwrap_or_else(|problem| {
         tracing::error!(app = %app.name, problem = problem.title, "what was set of [proxy] does not fit; closed");
@@ -74,8 +89,9 @@ pub(crate) fn service(
         false => Vec::new(),
     };
     let routes = routes_of(server, &serves, instances, (&policy, &former));
-    let pages = Some(static_root(server, serves.artifact, ".")).filter(|_| !policy.is_none());
-    Ok(Service { name, hosts, routes, policy, pages })
+    let policy = (!policy.is_none()).then(|| Box::new(policy));
+    let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
+    Ok(Service { name, hosts, mounts, routes, policy, pages })
 }
 
 /// The service of an app that was stopped on purpose.
@@ -85,7 +101,8 @@ pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Result<
 
 /// The control plane itself: API and git at the server's own host.
 pub(crate) fn control_plane(server: &Server) -> Service {
-    let upstream = Upstream { id: "hop3".into(), address: Address::Unix(server.layout.http_socket()) };
+    let address = Address::Unix(server.layout.http_socket());
+    let upstream = Upstream { id: "hop3".into(), address };
     let hosts = vec![Host(server.site.domain.clone()), Host(server.site.http.ip().to_string())];
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };

@@ -13,6 +13,7 @@ use hop3_core::policy::PasswordHash;
 use hyper::Method;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Say what the proxy does for an app beside routing: passwords, limits, redirects, headers, maintenance
 #[derive(Subcommand, Debug)]
@@ -50,6 +51,11 @@ pub enum ProxyCommand {
         #[command(flatten)]
         app: AppArg,
     },
+    /// Forget the answers that are kept
+    Purge {
+        #[command(flatten)]
+        app: AppArg,
+    },
     /// Make the hash of a password for [proxy.basic-auth.users] in hop3.toml
     ///
     /// The password is asked for, or read from standard input
@@ -83,6 +89,7 @@ pub(crate) fn run(command: ProxyCommand, cx: &mut Context) -> Result<(), Problem
             let request = PolicyChangeRequest { unset, ..PolicyChangeRequest::default() };
             change(&app, request, "requests are answered", cx)
         }
+        ProxyCommand::Purge { app } => purge(&app, cx),
         ProxyCommand::Password => password(cx),
     }
 }
@@ -121,6 +128,17 @@ fn show(app: &AppArg, cx: &mut Context) -> Result<(), Problem> {
         }
     });
     Ok(())
+}
+
+fn purge(app: &AppArg, cx: &mut Context) -> Result<(), Problem> {
+    let name = cx.app(app)?;
+    // Setting one key of a cache would make one.
+    if !fetch(&name, cx)?.iter().any(|entry| entry.key == "cache.on" && entry.value == json!(true)) {
+        return Err(problem::no_cache(&name));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);
+    let set = [("cache.purged".to_owned(), json!(now))];
+    change(app, PolicyChangeRequest { set: set.into(), unset: Vec::new() }, "no answers are kept", cx)
 }
 
 fn password(cx: &mut Context) -> Result<(), Problem> {

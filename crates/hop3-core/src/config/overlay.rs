@@ -72,7 +72,8 @@ pub fn overlay(file: &Policy, set: &Assignments) -> Result<Policy, Problem> {
         if value.to_string().len() > MAX_VALUE {
             return Err(bad_key("this value is too long").detail(key.clone()));
         }
-        insert(&mut whole, &path(key)?, value.clone());
+        let path = path(key)?;
+        insert(&mut whole, &path, worded(&path, value.clone()));
     }
     const FILE: &str = "hop3.toml with what was set";
     let text = toml::to_string(&serde_json::json!({ "proxy": whole }))
@@ -127,6 +128,15 @@ fn object(policy: &Policy) -> Map<String, Value> {
     match serde_json::to_value(policy) {
         Ok(Value::Object(map)) => map,
         _ => Map::new(),
+    }
+}
+
+/// What can be nothing but text needs no quotes, even where it looks like a number: `response-headers.set.X-A=1`.
+fn worded(path: &[String], value: Value) -> Value {
+    let is_text = matches!(path.iter().map(String::as_str).collect::<Vec<_>>()[..], [_, "set", _]);
+    match value {
+        Value::Number(_) | Value::Bool(_) if is_text => Value::String(value.to_string()),
+        other => other,
     }
 }
 

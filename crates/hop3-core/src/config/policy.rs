@@ -358,5 +358,6 @@ fn cache(raw: Cache, place: &Place<'_>) -> Result<policy::Cache, Problem> {
         on: raw.on.unwrap_or(true),
         max_size: size(raw.max_size, 16 << 20)?,
         max_entry_size: size(raw.max_entry_size, 1 << 20)?,
+        purged: raw.purged.unwrap_or(0),
     })
 }

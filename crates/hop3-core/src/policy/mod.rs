@@ -92,6 +92,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 /// A password before the app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -254,6 +259,9 @@ pub struct Cache {
     pub max_size: u64,
     /// Bytes of one answer.
     pub max_entry_size: u64,
+    /// When it was emptied last, as Unix time in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub purged: u64,
 }
 
 impl From<RateKey> for String {
@@ -277,7 +285,7 @@ macro_rules! as_text {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
-                let text = String::deserialize(deserializer)?;
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
                 text.parse().map_err(|problem: crate::Problem| serde::de::Error::custom(problem.title))
             }
         }

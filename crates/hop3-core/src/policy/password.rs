@@ -60,7 +60,7 @@ impl FromStr for PasswordHash {
                     && hash.hash.is_some()
                     && (8..=MAX_MEMORY_KIB).contains(&number("m"))
                     && (1..=MAX_PASSES).contains(&number("t"))
-                    && number("p") == 1
+                    && (1..=4).contains(&number("p"))
             });
         match is_good {
             true => Ok(PasswordHash(text.to_owned())),

@@ -23,6 +23,8 @@ enum Content {
     Empty,
     Page(Page),
     Bytes(Vec<u8>, String),
+    /// Its header lines say everything about it.
+    Kept(Vec<u8>),
 }
 
 impl Answer {
@@ -40,6 +42,11 @@ impl Answer {
 
     pub(super) fn bytes(status: u16, bytes: Vec<u8>, media: &str) -> Answer {
         Answer { status, lines: Vec::new(), content: Content::Bytes(bytes, media.to_owned()) }
+    }
+
+    /// An answer that was kept; `lines` are all it had.
+    pub(super) fn kept(status: u16, lines: Vec<u8>, body: Vec<u8>) -> Answer {
+        Answer { status, lines, content: Content::Kept(body) }
     }
 
     /// A file of the service, or the page where it cannot be read.
@@ -102,6 +109,7 @@ impl Answer {
             },
             Content::Empty => self.head(None, manner, out),
             Content::Bytes(bytes, media) => self.head(Some((bytes, media)), manner, out),
+            Content::Kept(body) => self.head(Some((body, "")), manner, out),
         }
         if let Some(plan) = plan {
             plan.own(out, from);
@@ -111,14 +119,16 @@ impl Answer {
     fn head(&self, body: Option<(&[u8], &str)>, manner: Manner, out: &mut Vec<u8>) {
         push_status(out, self.status, reason(self.status));
         out.extend_from_slice(&self.lines);
-        if let Some((_, media)) = body {
+        if let Some((_, media)) = body.filter(|(_, media)| !media.is_empty()) {
             push(out, "Content-Type", media);
         }
         let length = body.map_or(0, |(bytes, _)| bytes.len());
         if self.status != 204 && self.status != 304 {
             push(out, "Content-Length", &length.to_string());
         }
-        push_date(out);
+        if super::edit::line_value(&self.lines, "Date").is_none() {
+            push_date(out);
+        }
         push_connection(out, manner.stays, manner.is_http10);
         out.extend_from_slice(b"\r\n");
         if let Some((bytes, _)) = body.filter(|_| !manner.is_head) {

@@ -31,7 +31,7 @@ impl Coding {
         liked.max_by_key(weight)
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Coding::Zstd => "zstd",
             Coding::Brotli => "br",

@@ -25,8 +25,17 @@ impl Edit {
         self.target = Some(target);
     }
 
+    /// The path is another one.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.target.is_some()
+    }
+
     pub(super) fn remove(&mut self, name: &str) {
         self.remove.push(name.to_owned());
+    }
+
+    pub(super) fn removes(&self, name: &str) -> bool {
+        self.remove.iter().any(|other| other.eq_ignore_ascii_case(name))
     }
 
     pub(super) fn set(&mut self, name: &str, value: &str) {
@@ -103,15 +112,42 @@ pub(super) fn push(to: &mut Vec<u8>, name: &str, value: &str) {
 
 /// The value of the first line of that name in a head.
 pub(super) fn value<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    let mut rest = &head[line_end(head)..];
-    while !rest.is_empty() && !rest.starts_with(b"\r\n") {
-        let (line, next) = rest.split_at(line_end(rest));
-        if name_of(line).eq_ignore_ascii_case(name.as_bytes()) {
-            return std::str::from_utf8(line.get(name.len() + 1..)?).ok().map(str::trim);
+    values(head, name).next()
+}
+
+/// The values of all lines of that name in a head.
+pub(super) fn values<'a>(head: &'a [u8], name: &str) -> impl Iterator<Item = &'a str> {
+    values_of(&head[line_end(head)..], name)
+}
+
+/// The value of the first of these lines, which have no first line of a message before them.
+pub(super) fn line_value<'a>(lines: &'a [u8], name: &str) -> Option<&'a str> {
+    values_of(lines, name).next()
+}
+
+fn values_of<'a>(lines: &'a [u8], name: &str) -> impl Iterator<Item = &'a str> {
+    let of_name = each(lines).filter(move |line| name_of(line).eq_ignore_ascii_case(name.as_bytes()));
+    of_name.filter_map(move |line| std::str::from_utf8(line.get(name.len() + 1..)?).ok().map(str::trim))
+}
+
+/// Header lines up to the empty one.
+fn each(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() || rest.starts_with(b"\r\n") {
+            return None;
         }
+        let (line, next) = rest.split_at(line_end(rest));
         rest = next;
-    }
-    None
+        Some(line)
+    })
+}
+
+/// The lines of a response that are about what it says, not about how it comes.
+pub(super) fn kept_lines(head: &[u8]) -> Vec<u8> {
+    const DROPPED: &[&str] = &["age", "connection", "content-length", "keep-alive", "transfer-encoding"];
+    let is_kept =
+        |line: &&[u8]| !DROPPED.iter().any(|name| name_of(line).eq_ignore_ascii_case(name.as_bytes()));
+    each(&head[line_end(head)..]).filter(is_kept).flatten().copied().collect()
 }
 
 fn name_of(line: &[u8]) -> &[u8] {

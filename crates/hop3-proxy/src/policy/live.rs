@@ -3,6 +3,8 @@
 //! of the service as long as the feature it belongs to stays the same.
 
 use super::auth::Verified;
+use super::cache::Store;
+use super::compress::Coding;
 use super::key::Key;
 use super::pause::Held;
 use super::rate::Limiter;
@@ -20,6 +22,8 @@ pub(crate) struct Live {
     /// One for each of `source.rate_limits`.
     pub(super) limiters: Arc<[Limiter]>,
     pub(super) verified: Arc<Verified>,
+    /// Kept answers: of this release under this policy, no other.
+    pub(super) store: Option<Arc<Store>>,
     pub(super) held: Arc<Held>,
     /// Woken when another policy has taken this one's place.
     pub(super) replaced: Notify,
@@ -28,10 +32,7 @@ pub(crate) struct Live {
 impl Live {
     /// `None` where nothing is asked for, which is what makes such a service cost nothing.
     pub(crate) fn new(service: &Service, old: Option<&Arc<Live>>, key: &Key) -> Option<Arc<Live>> {
-        let source = service.policy.clone();
-        if source.is_none() {
-            return None;
-        }
+        let source = service.policy.as_deref().filter(|policy| !policy.is_none())?.clone();
         let limiters = match old {
             Some(old) if old.source.rate_limits == source.rate_limits => old.limiters.clone(),
             _ => source.rate_limits.iter().map(Limiter::new).collect(),
@@ -42,8 +43,17 @@ impl Live {
         };
         let held = old.map(|old| old.held.clone()).unwrap_or_default();
         let pages = service.pages.clone();
+        let store = match old {
+            Some(old) if old.source == source && old.pages == pages => old.store.clone(),
+            _ => Live::new_store(source.cache.as_ref()),
+        };
         let (key, replaced) = (key.clone(), Notify::new());
-        Some(Arc::new(Live { source, key, pages, limiters, verified, held, replaced }))
+        Some(Arc::new(Live { source, key, pages, limiters, verified, store, held, replaced }))
+    }
+
+    /// How an answer leaves for a client that takes these codings.
+    pub(super) fn coding(&self, accepts: &str) -> Option<Coding> {
+        self.source.compression.as_ref().filter(|c| c.on).and_then(|_| Coding::best(accepts))
     }
 
     /// Lets go of requests that are held for this one.

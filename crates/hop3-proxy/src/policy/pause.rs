@@ -4,6 +4,7 @@
 use super::Stop;
 use super::answer::Answer;
 use super::live::Live;
+use super::visit::Visit;
 use crate::client::Client;
 use crate::page;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -31,12 +32,17 @@ impl Drop for Place<'_> {
     }
 }
 
-pub(super) async fn check(client: &Client, live: &Live, host: &str) -> Result<(), Stop> {
+pub(super) async fn check(client: &Client, live: &Live, visit: &Visit<'_>) -> Result<(), Stop> {
     let Some(pause) = live.source.pause.as_ref().filter(|pause| pause.on) else { return Ok(()) };
     // Before the look at the table, so that no change between the two is missed.
     let mut replaced = std::pin::pin!(live.replaced.notified());
     replaced.as_mut().enable();
-    if client.worker.registry.policy(host.as_bytes()).is_none_or(|now| !std::ptr::eq(&*now, live)) {
+    if client
+        .worker
+        .registry
+        .policy(visit.host.as_bytes(), visit.target)
+        .is_none_or(|now| !std::ptr::eq(&*now, live))
+    {
         return Err(Stop::Again);
     }
     let refused = || Answer::page(page::PAUSED).line("Retry-After", "5");

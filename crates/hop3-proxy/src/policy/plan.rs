@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Plan`: what was decided about a request that concerns its answer, carried along until the answer is there.
 
+use super::cache::{Recorder, Recording};
 use super::compress::{Coder, Coding};
 use super::edit::{self, Edit};
 use super::live::Live;
@@ -16,26 +17,50 @@ use std::sync::Arc;
 pub(crate) struct Plan {
     pub(super) live: Arc<Live>,
     /// Header lines for the answer.
-    lines: String,
-    coding: Option<Coding>,
+    pub(super) lines: String,
+    pub(super) coding: Option<Coding>,
+    /// Path and query as they were asked for, when the head says another one now.
+    pub(super) asked: Option<String>,
     /// The instance the visitor was at, as its cookie names it.
-    cookie: Option<String>,
+    pub(super) cookie: Option<String>,
     /// The cookie it gets.
-    new_cookie: RefCell<Option<String>>,
+    pub(super) new_cookie: RefCell<Option<String>>,
+    pub(super) recording: RefCell<Option<Recording>>,
+}
+
+/// What an answer passes through.
+#[derive(Default)]
+pub(crate) struct Way {
+    /// Makes the body smaller.
+    pub(crate) coder: Option<Coder>,
+    /// Keeps a copy.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// The upstream's answer is not the one the client gets.
 pub(crate) struct Replaced(pub(crate) u16);
 
 impl Plan {
-    pub(super) fn new(live: Arc<Live>, lines: String, accepts: &str, cookie: Option<String>) -> Plan {
-        let coding = live.source.compression.as_ref().filter(|c| c.on).and_then(|_| Coding::best(accepts));
-        Plan { live, lines, coding, cookie, new_cookie: RefCell::default() }
+    pub(super) fn new(live: Arc<Live>) -> Plan {
+        Plan {
+            live,
+            lines: String::new(),
+            coding: None,
+            asked: None,
+            cookie: None,
+            new_cookie: RefCell::default(),
+            recording: RefCell::default(),
+        }
     }
 
     /// Bytes that a request's body may have.
     pub(crate) fn max_body(&self) -> u64 {
         self.live.source.max_body_size.unwrap_or(u64::MAX)
+    }
+
+    /// What the service was looked up by, when it is not in the head any more.
+    pub(crate) fn asked(&self) -> Option<&str> {
+        self.asked.as_deref()
     }
 
     /// Chooses among the upstreams: the visitor's own while it lives, else whichever the balance gives.
@@ -57,21 +82,32 @@ impl Plan {
         request: &Request,
         out: &mut Vec<u8>,
         from: usize,
-    ) -> Result<Option<Coder>, Replaced> {
+    ) -> Result<Way, Replaced> {
         if error_page::file(&self.live, response.status).is_some() {
             return Err(Replaced(response.status));
         }
+        let coder = self.compress(response, request, out, from);
+        let recording = self.recording.take();
+        let recorder = recording.and_then(|recording| recording.begin(out, from, response.status));
         self.own(out, from);
-        let Some(compression) = self.live.source.compression.as_ref().filter(|c| c.on) else {
-            return Ok(None);
-        };
+        Ok(Way { coder, recorder })
+    }
+
+    fn compress(
+        &self,
+        response: &mut Response,
+        request: &Request,
+        out: &mut Vec<u8>,
+        from: usize,
+    ) -> Option<Coder> {
+        let compression = self.live.source.compression.as_ref().filter(|c| c.on)?;
         if !compress::is_fit(&out[from..], response, compression.min_size) {
-            return Ok(None);
+            return None;
         }
         let coding = self.coding.filter(|_| !request.is_http10 && !request.is_head);
         let coder = coding.and_then(Coder::new);
         compress::announce(out, from, coder.as_ref().and(coding), response);
-        Ok(coder)
+        coder
     }
 
     /// Changes the head of a response that is the proxy's own.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Visit`: one request as the features see it, and what they have decided to change about it.
 
+use super::cache::Recording;
 use super::edit::Edit;
 use super::live::Live;
 use crate::http1::body::Length;
@@ -27,6 +28,8 @@ pub(crate) struct Visit<'a> {
     /// `Accept-Encoding`, which a rewrite must not take from the answer's way.
     pub(super) accepts: Option<String>,
     pub(super) cookie: Option<String>,
+    /// The answer may be kept.
+    pub(super) recording: Option<Recording>,
     headers: Vec<(&'a str, &'a [u8])>,
     forwarded: Option<Forwarded>,
 }
@@ -52,6 +55,7 @@ impl<'a> Visit<'a> {
             lines: String::new(),
             accepts: None,
             cookie: None,
+            recording: None,
             headers,
             forwarded: request.forwarded.as_deref().cloned(),
         };

@@ -7,6 +7,7 @@ mod forward;
 mod harness;
 mod policy;
 mod policy_answer;
+mod policy_cache;
 mod restart;
 mod retry;
 mod site;

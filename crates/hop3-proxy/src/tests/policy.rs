@@ -24,7 +24,7 @@ fn behind(policy: Policy) -> (Proxy, Server) {
 
 fn put(proxy: &Proxy, server: &Server, policy: Policy) {
     let pages = Some(proxy.root.path().to_owned());
-    proxy.put(hop3_core::route::Service { policy, pages, ..service("a", &[server]) });
+    proxy.put(hop3_core::route::Service { policy: Some(policy.into()), pages, ..service("a", &[server]) });
 }
 
 fn ask(proxy: &Proxy, path: &str, headers: &str) -> Reply {
@@ -148,7 +148,7 @@ fn other_names_redirect_to_the_canonical_one() {
         behind(Policy { canonical_host: Some("b.example".parse().unwrap()), ..Policy::default() });
     let hosts = ["a", "b.example"].map(|host| hop3_core::route::Host(host.into())).to_vec();
     let policy = Policy { canonical_host: Some("b.example".parse().unwrap()), ..Policy::default() };
-    proxy.put(hop3_core::route::Service { hosts, policy, ..service("a", &[&server]) });
+    proxy.put(hop3_core::route::Service { hosts, policy: Some(policy.into()), ..service("a", &[&server]) });
     let go = |request: &str| {
         let mut client = proxy.connect();
         client.send(request);

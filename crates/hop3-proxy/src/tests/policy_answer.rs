@@ -11,7 +11,7 @@ use std::net::TcpStream;
 
 fn put(proxy: &Proxy, servers: &[&Server], policy: Policy) {
     let pages = Some(proxy.root.path().to_owned());
-    proxy.put(Service { policy, pages, ..service("a", servers) });
+    proxy.put(Service { policy: Some(policy.into()), pages, ..service("a", servers) });
 }
 
 fn ask(proxy: &Proxy, line: &str, headers: &str) -> Reply {
@@ -30,18 +30,17 @@ fn answering(table: Vec<(&'static str, &'static str, String)>) -> Server {
 }
 
 fn unpack(reply: &Reply) -> String {
-    let mut text = String::new();
-    match reply.header("content-encoding") {
+    let bytes = match reply.header("content-encoding") {
         Some("gzip") => {
-            drop(flate2::read::GzDecoder::new(&reply.body[..]).read_to_string(&mut text).unwrap())
+            std::io::read_to_string(flate2::read::GzDecoder::new(&reply.body[..])).unwrap().into_bytes()
         }
         Some("br") => {
-            drop(brotli::Decompressor::new(&reply.body[..], 4096).read_to_string(&mut text).unwrap())
+            std::io::read_to_string(brotli::Decompressor::new(&reply.body[..], 4096)).unwrap().into_bytes()
         }
-        Some("zstd") => text = String::from_utf8(zstd::decode_all(&reply.body[..]).unwrap()).unwrap(),
-        _ => text = reply.text().to_owned(),
-    }
-    text
+        Some("zstd") => zstd::decode_all(&reply.body[..]).unwrap(),
+        _ => reply.body.clone(),
+    };
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
@@ -329,7 +328,7 @@ fn files_of_the_release_before_are_still_found() {
         remove: vec!["ETag".into()],
     };
     let policy = Policy { asset_bridge: true, response_headers, ..Policy::default() };
-    proxy.put(Service { policy, ..one_route("a", Target::Static(files)) });
+    proxy.put(Service { policy: Some(policy.into()), ..one_route("a", Target::Static(files)) });
     let get = |path: &str| {
         let reply = proxy.get(path);
         assert_eq!((reply.header("x-from"), reply.header("etag")), (Some("proxy"), None));

@@ -10,6 +10,7 @@ mod config;
 mod deployment;
 mod domain;
 mod event;
+mod mount;
 mod proxy;
 mod release;
 

@@ -112,3 +112,29 @@ fn pause(hop: &Hop) {
     let shown = hop.hop3(["proxy", "show", "-a", "site"]).expect_ok().stdout;
     assert!(!shown.contains("pause"), "{shown}");
 }
+
+#[test]
+fn apps_share_a_domain_by_path() {
+    let hop = Hop::start();
+    hop.push("site", &fixture("policy"));
+    hop.push("backend", &fixture("policy"));
+    hop.hop3(["domain", "add", "example.org", "-a", "site"]).expect_ok();
+    hop.hop3(["domain", "add", "example.org/api", "-a", "backend"]).expect_ok();
+    hop.hop3(["proxy", "set", "response-headers.set.X-App=api", "-a", "backend"]).expect_ok();
+    let app = |path: &str| header(&hop.get_host("example.org", path), "x-app").map(str::to_owned);
+    assert_eq!((app("/api/x").as_deref(), app("/apix")), (Some("api"), None));
+    assert_eq!(hop.hop3(["domain", "list", "-a", "backend"]).expect_ok().stdout, "example.org/api\n");
+    let taken = hop.hop3(["domain", "add", "example.org/api", "-a", "site"]);
+    assert!(!taken.ok && taken.text.contains("domain.taken"), "{}", taken.text);
+    let made = hop.json(["token", "create", "ci", "-a", "site", "--json"]);
+    let body = r#"{"domain": "example.org/login"}"#;
+    let refused = hop.ask(format!(
+        "POST /api/apps/site/domains HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        made["token"].as_str().unwrap(),
+        body.len()
+    ));
+    assert_eq!(refused.status, 403);
+    hop.hop3(["domain", "remove", "example.org/api", "-a", "backend"]).expect_ok();
+    assert_eq!(app("/api/x"), None);
+}

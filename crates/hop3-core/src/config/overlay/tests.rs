@@ -34,11 +34,16 @@ fn values_are_toml_where_they_can_be() {
 #[test]
 fn assignments_win_key_by_key() {
     let file = file("[proxy]\nsticky = true\n[proxy.maintenance]\npage = \"down.html\"\n");
-    let policy = overlay(&file, &set(&["maintenance.on=true", "error-pages.404=404.html"])).unwrap();
+    let policy = overlay(
+        &file,
+        &set(&["maintenance.on=true", "error-pages.404=404.html", "request-headers.set.X-A=1"]),
+    )
+    .unwrap();
     let maintenance = policy.maintenance.unwrap();
     assert!(policy.sticky && maintenance.on);
     assert_eq!(maintenance.page.as_deref(), Some("down.html"));
     assert_eq!(policy.error_pages["404"], "404.html");
+    assert_eq!(policy.request_headers.set["X-A"], "1");
 }
 
 #[test]

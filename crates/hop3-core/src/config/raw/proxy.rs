@@ -249,4 +249,6 @@ pub(crate) struct Cache {
     /// Larger answers are not kept. `"1m"` unless set.
     #[schemars(with = "Option<Size>")]
     pub(crate) max_entry_size: Option<Spanned<Size>>,
+    /// Any number; what is kept is forgotten when it changes. `hop3 proxy purge` sets it to the time.
+    pub(crate) purged: Option<u64>,
 }

@@ -7,3 +7,13 @@ CREATE TABLE proxy_setting (
     value TEXT NOT NULL,
     PRIMARY KEY (app, key)
 ) STRICT;
+
+-- Paths of domains that go to an app, whoever has the domain.
+CREATE TABLE mount (
+    domain TEXT NOT NULL,
+    -- Begins with a slash, does not end with one.
+    path TEXT NOT NULL,
+    app INTEGER NOT NULL REFERENCES app(id) ON DELETE CASCADE,
+    PRIMARY KEY (domain, path)
+) STRICT;
+CREATE INDEX mount_by_app ON mount (app);
