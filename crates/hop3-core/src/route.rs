@@ -26,6 +26,9 @@ pub struct Service {
     /// Parts of hosts, which go here whoever else answers for the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    /// Other instances that some visitors get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Canary>,
     /// What is done with its requests beside routing them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Box<Policy>>,
@@ -109,6 +112,23 @@ impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts { connect_ms: 2_000, response_ms: 60_000, idle_ms: 120_000 }
     }
+}
+
+/// A share of the visitors of one route goes to other instances, of a release that is tried out. A visitor draws a lot
+/// once and keeps it in a cookie, so a share that grows takes nobody back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// The route's, which has instances.
+    pub prefix: String,
+    pub upstreams: Vec<Upstream>,
+    /// Of a hundred visitors.
+    pub percent: u8,
+    /// A request in which this header is `always` or `never` chooses for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// So does one whose cookie of this name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
 }
 
 /// A directory served by the proxy itself.

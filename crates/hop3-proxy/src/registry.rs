@@ -5,11 +5,11 @@
 //! Invariant: an upstream in the current table is never retired; see `upstream` for what that gives a drain.
 
 use crate::policy::{Key, Live};
-use crate::table::{LivePool, LiveRoute, LiveService, LiveTarget, Table};
+use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Table};
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use hop3_core::driver::ProxyStatus;
-use hop3_core::route::{Address, Pool, RouteTable, Service, Target};
+use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -163,7 +163,11 @@ impl Writer {
                 target: match &route.target {
                     Target::Static(files) => LiveTarget::Static(files.clone()),
                     Target::Page(page) => LiveTarget::Page(*page),
-                    Target::Upstreams(pool) => LiveTarget::Upstreams(Arc::new(self.pool(pool))),
+                    Target::Upstreams(pool) => {
+                        let canary = service.canaries.iter().position(|canary| canary.prefix == route.prefix);
+                        let pool = self.pool(pool, canary.map(|index| (index, &service.canaries[index])));
+                        LiveTarget::Upstreams(Arc::new(pool))
+                    }
                 },
             })
             .collect();
@@ -171,13 +175,16 @@ impl Writer {
         routes
     }
 
-    fn pool(&mut self, pool: &Pool) -> LivePool {
-        let upstreams: Vec<_> = pool.upstreams.iter().map(|u| self.upstream(&u.id, &u.address)).collect();
+    fn pool(&mut self, pool: &Pool, canary: Option<(usize, &Canary)>) -> LivePool {
+        let tried = canary.iter().flat_map(|(_, canary)| &canary.upstreams);
+        let upstreams: Vec<_> =
+            pool.upstreams.iter().chain(tried).map(|u| self.upstream(&u.id, &u.address)).collect();
+        let canary = canary.map(|(index, _)| LiveCanary { index, first: pool.upstreams.len() });
         if pool.health_path.is_none() {
             // Nobody asks any more, so an old verdict would stand for ever.
             upstreams.iter().for_each(|upstream| upstream.probed(true));
         }
-        LivePool { upstreams, timeouts: pool.timeouts.clone(), health_path: pool.health_path.clone() }
+        LivePool { upstreams, canary, timeouts: pool.timeouts.clone(), health_path: pool.health_path.clone() }
     }
 
     /// The state of an upstream: the one it has, the one it had, or a new one.

@@ -53,9 +53,20 @@ pub(crate) enum LiveTarget {
 }
 
 pub(crate) struct LivePool {
+    /// Those that are tried out come last.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) canary: Option<LiveCanary>,
     pub(crate) timeouts: Timeouts,
     pub(crate) health_path: Option<String>,
+}
+
+/// Which of a pool's upstreams are tried out.
+#[derive(Clone, Copy)]
+pub(crate) struct LiveCanary {
+    /// Its place among the service's.
+    pub(crate) index: usize,
+    /// The first of its upstreams in the pool.
+    pub(crate) first: usize,
 }
 
 /// Figures of one service, kept over changes of it.
@@ -145,13 +156,22 @@ impl LiveService {
 }
 
 impl LivePool {
-    /// The least busy of the healthy upstreams, or of all when none is; among equals, each in its turn.
     pub(crate) fn pick(&self, turn: usize) -> Option<&Arc<Upstream>> {
-        let count = self.upstreams.len();
-        let in_turn = || (0..count).map(|i| &self.upstreams[(turn.wrapping_add(i)) % count]);
-        let healthy = in_turn().filter(|upstream| upstream.is_healthy()).min_by_key(|u| u.in_flight());
-        healthy.or_else(|| in_turn().min_by_key(|upstream| upstream.in_flight()))
+        least_busy(self.stable(), turn)
     }
+
+    /// The upstreams that everybody gets.
+    pub(crate) fn stable(&self) -> &[Arc<Upstream>] {
+        &self.upstreams[..self.canary.map_or(self.upstreams.len(), |canary| canary.first)]
+    }
+}
+
+/// The least busy of the healthy upstreams, or of all when none is; among equals, each in its turn.
+pub(crate) fn least_busy(upstreams: &[Arc<Upstream>], turn: usize) -> Option<&Arc<Upstream>> {
+    let count = upstreams.len();
+    let in_turn = || (0..count).map(|i| &upstreams[(turn.wrapping_add(i)) % count]);
+    let healthy = in_turn().filter(|upstream| upstream.is_healthy()).min_by_key(|u| u.in_flight());
+    healthy.or_else(|| in_turn().min_by_key(|upstream| upstream.in_flight()))
 }
 
 fn without_query(target: &str) -> &str {

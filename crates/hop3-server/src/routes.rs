@@ -91,7 +91,7 @@ pub(crate) fn service(
     let routes = routes_of(server, &serves, instances, (&policy, &former));
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service { name, hosts, mounts, routes, policy, pages })
+    Ok(Service { name, hosts, mounts, routes, policy, pages, ..Service::default() })
 }
 
 /// The service of an app that was stopped on purpose.

@@ -9,7 +9,7 @@ use super::key::Key;
 use super::pause::Held;
 use super::rate::Limiter;
 use hop3_core::policy::Policy;
-use hop3_core::route::Service;
+use hop3_core::route::{Canary, Service};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 pub(crate) struct Live {
     pub(super) source: Policy,
     pub(super) key: Key,
+    pub(super) canaries: Vec<Canary>,
     /// Where maintenance and error pages lie.
     pub(super) pages: Option<PathBuf>,
     /// One for each of `source.rate_limits`.
@@ -32,7 +33,11 @@ pub(crate) struct Live {
 impl Live {
     /// `None` where nothing is asked for, which is what makes such a service cost nothing.
     pub(crate) fn new(service: &Service, old: Option<&Arc<Live>>, key: &Key) -> Option<Arc<Live>> {
-        let source = service.policy.as_deref().filter(|policy| !policy.is_none())?.clone();
+        let canaries = service.canaries.clone();
+        let source = service.policy.as_deref().cloned().unwrap_or_default();
+        if source.is_none() && canaries.is_empty() {
+            return None;
+        }
         let limiters = match old {
             Some(old) if old.source.rate_limits == source.rate_limits => old.limiters.clone(),
             _ => source.rate_limits.iter().map(Limiter::new).collect(),
@@ -44,11 +49,13 @@ impl Live {
         let held = old.map(|old| old.held.clone()).unwrap_or_default();
         let pages = service.pages.clone();
         let store = match old {
-            Some(old) if old.source == source && old.pages == pages => old.store.clone(),
+            Some(old) if old.source == source && old.pages == pages && old.canaries == canaries => {
+                old.store.clone()
+            }
             _ => Live::new_store(source.cache.as_ref()),
         };
         let (key, replaced) = (key.clone(), Notify::new());
-        Some(Arc::new(Live { source, key, pages, limiters, verified, store, held, replaced }))
+        Some(Arc::new(Live { source, key, canaries, pages, limiters, verified, store, held, replaced }))
     }
 
     /// How an answer leaves for a client that takes these codings.

@@ -10,6 +10,7 @@ mod access;
 mod answer;
 mod auth;
 mod cache;
+mod canary;
 mod canonical;
 mod compress;
 mod cors;
@@ -65,10 +66,17 @@ pub(crate) async fn admit(
     visit.trust(live);
     let judged = judge(client, live, &mut visit, was_held).await;
     let asked = visit.edit.is_elsewhere().then(|| visit.target.to_owned());
-    let Visit { edit, lines, accepts, cookie, recording, .. } = visit;
+    let Visit { edit, lines, accepts, cookie, recording, canaries, .. } = visit;
     let coding = live.coding(accepts.as_deref().unwrap_or_default());
-    let plan =
-        Plan { asked, lines, coding, cookie, recording: RefCell::new(recording), ..Plan::new(live.clone()) };
+    let plan = Plan {
+        asked,
+        canaries,
+        lines,
+        coding,
+        cookie,
+        recording: RefCell::new(recording),
+        ..Plan::new(live.clone())
+    };
     client.plan = Some(Rc::new(plan));
     match judged {
         Ok(()) => {
@@ -104,6 +112,7 @@ impl From<Answer> for Stop {
 /// body_size    a size that was announced, before anything of it is read
 /// pause        holds only requests that will be carried out
 /// cache        what is kept is shown only to those who got this far
+/// canary       only what the upstream is asked needs one
 /// rewrite, headers   what the upstream sees
 /// ```
 async fn judge(client: &Client, live: &Arc<Live>, visit: &mut Visit<'_>, was_held: bool) -> Result<(), Stop> {
@@ -120,6 +129,7 @@ async fn judge(client: &Client, live: &Arc<Live>, visit: &mut Visit<'_>, was_hel
     body_size(live, visit)?;
     pause::check(client, live, visit).await?;
     cache::check(client, live, visit).await?;
+    canary::choose(live, visit);
     redirect::rewrite(live, visit);
     visit.edit.headers(&live.source.request_headers);
     Ok(())

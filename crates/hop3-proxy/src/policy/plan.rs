@@ -9,7 +9,7 @@ use super::{answer, compress, cors, error_page, sticky};
 use crate::http1::forward::Request;
 use crate::http1::response::Response;
 use crate::page::{Manner, Page};
-use crate::table::LivePool;
+use crate::table::{LivePool, least_busy};
 use crate::upstream::Upstream;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ pub(crate) struct Plan {
     /// Path and query as they were asked for, when the head says another one now.
     pub(super) asked: Option<String>,
     /// The instance the visitor was at, as its cookie names it.
+    pub(super) canaries: Vec<bool>,
     pub(super) cookie: Option<String>,
     /// The cookie it gets.
     pub(super) new_cookie: RefCell<Option<String>>,
@@ -47,6 +48,7 @@ impl Plan {
             lines: String::new(),
             coding: None,
             asked: None,
+            canaries: Vec::new(),
             cookie: None,
             new_cookie: RefCell::default(),
             recording: RefCell::default(),
@@ -65,14 +67,23 @@ impl Plan {
 
     /// Chooses among the upstreams: the visitor's own while it lives, else whichever the balance gives.
     pub(crate) fn pick<'p>(&self, pool: &'p LivePool, turn: usize) -> Option<&'p Arc<Upstream>> {
+        let upstreams = self.among(pool);
         if !self.live.source.sticky {
-            return pool.pick(turn);
+            return least_busy(upstreams, turn);
         }
-        let known = self.cookie.as_deref().and_then(|cookie| sticky::find(pool, &self.live.key, cookie));
-        let picked = known.filter(|upstream| upstream.is_healthy()).or_else(|| pool.pick(turn))?;
+        let known = self.cookie.as_deref().and_then(|cookie| sticky::find(upstreams, &self.live.key, cookie));
+        let picked =
+            known.filter(|upstream| upstream.is_healthy()).or_else(|| least_busy(upstreams, turn))?;
         let token = self.live.key.token(&picked.id);
         *self.new_cookie.borrow_mut() = (self.cookie.as_ref() != Some(&token)).then_some(token);
         Some(picked)
+    }
+
+    /// The upstreams that are tried out, for those who get them and while one of them is well; else the others.
+    fn among<'p>(&self, pool: &'p LivePool) -> &'p [Arc<Upstream>] {
+        let tried = pool.canary.filter(|canary| self.canaries.get(canary.index) == Some(&true));
+        let tried = tried.map_or(&[][..], |canary| &pool.upstreams[canary.first..]);
+        if tried.iter().any(|upstream| upstream.is_healthy()) { tried } else { pool.stable() }
     }
 
     /// Changes the head of an upstream's final response, which begins at `from` in `out`.

@@ -2,14 +2,13 @@
 //! Keeps a visitor at one instance, by a cookie that names it in a form nobody else can make.
 
 use super::key::Key;
-use crate::table::LivePool;
 use crate::upstream::Upstream;
 use std::sync::Arc;
 
 pub(super) const COOKIE: &str = "hop3-instance";
 
-pub(super) fn find<'p>(pool: &'p LivePool, key: &Key, cookie: &str) -> Option<&'p Arc<Upstream>> {
-    pool.upstreams.iter().find(|upstream| key.token(&upstream.id) == cookie)
+pub(super) fn find<'p>(upstreams: &'p [Arc<Upstream>], key: &Key, cookie: &str) -> Option<&'p Arc<Upstream>> {
+    upstreams.iter().find(|upstream| key.token(&upstream.id) == cookie)
 }
 
 /// For the session of the browser, out of reach of scripts.

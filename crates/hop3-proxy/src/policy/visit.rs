@@ -28,6 +28,8 @@ pub(crate) struct Visit<'a> {
     /// `Accept-Encoding`, which a rewrite must not take from the answer's way.
     pub(super) accepts: Option<String>,
     pub(super) cookie: Option<String>,
+    /// Which instances that are tried out it gets.
+    pub(super) canaries: Vec<bool>,
     /// The answer may be kept.
     pub(super) recording: Option<Recording>,
     headers: Vec<(&'a str, &'a [u8])>,
@@ -55,13 +57,14 @@ impl<'a> Visit<'a> {
             lines: String::new(),
             accepts: None,
             cookie: None,
+            canaries: Vec::new(),
             recording: None,
             headers,
             forwarded: request.forwarded.as_deref().cloned(),
         };
         visit.scheme = visit.header("x-forwarded-proto").unwrap_or("http");
         visit.accepts = visit.header("accept-encoding").map(str::to_owned);
-        visit.cookie = visit.cookie(super::sticky::COOKIE).map(str::to_owned);
+        visit.cookie = visit.cookie_of(super::sticky::COOKIE).map(str::to_owned);
         visit
     }
 
@@ -75,7 +78,7 @@ impl<'a> Visit<'a> {
         &self.headers
     }
 
-    fn cookie(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn cookie_of(&self, name: &str) -> Option<&'a str> {
         let lines = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case("cookie"));
         let pairs = lines.filter_map(|(_, value)| std::str::from_utf8(value).ok()).flat_map(|v| v.split(';'));
         pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| v)

@@ -4,6 +4,7 @@
 mod control;
 mod drain;
 mod forward;
+mod handover;
 mod harness;
 mod policy;
 mod policy_answer;

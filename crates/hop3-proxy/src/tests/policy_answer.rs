@@ -3,7 +3,7 @@
 
 use super::harness::*;
 use hop3_core::policy::{Compression, Cors, ForwardAuth, HeaderChange, Policy};
-use hop3_core::route::{Service, StaticFiles, Target};
+use hop3_core::route::{Address, Canary, Service, StaticFiles, Target, Upstream};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -339,4 +339,52 @@ fn files_of_the_release_before_are_still_found() {
     assert_eq!(get("/both.css"), "200 new both.css");
     assert_eq!(get("/page.html"), "404 404 Page not found");
     assert_eq!(get("/none.js"), "404 404 Page not found");
+}
+
+#[test]
+fn a_share_of_the_visitors_gets_what_is_tried_out() {
+    let proxy = Proxy::start();
+    let (old, new) = (Server::named("old"), Server::named("new"));
+    let share = |percent, policy: Option<Policy>| {
+        let canary = Canary {
+            prefix: "/".into(),
+            upstreams: vec![new.upstream()],
+            percent,
+            header: Some("X-Canary".into()),
+            cookie: Some("beta".into()),
+        };
+        let policy = policy.map(Box::new);
+        proxy.put(Service { canaries: vec![canary], policy, ..service("a", &[&old]) });
+    };
+    let who = |headers: &str| ask(&proxy, "GET /", headers).text().split(' ').next().unwrap().to_owned();
+    share(30, None);
+    let lots: Vec<String> = (0..100).map(|lot| who(&format!("Cookie: hop3-lot={lot}\r\n"))).collect();
+    assert!(lots[..30].iter().all(|who| who == "new") && lots[30..].iter().all(|who| who == "old"));
+    // Who has no lot draws one, and sees the same release from then on.
+    let first = ask(&proxy, "GET /", "");
+    let cookie = first.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let again = ask(&proxy, "GET /", &format!("Cookie: {cookie}\r\n"));
+    assert_eq!((again.text(), again.header("set-cookie")), (first.text(), None));
+    for lot in ["100", "-1", "x", ""] {
+        assert!(ask(&proxy, "GET /", &format!("Cookie: hop3-lot={lot}\r\n")).header("set-cookie").is_some());
+    }
+    // One's own choice wins.
+    assert_eq!(who("Cookie: hop3-lot=99\r\nX-Canary: always\r\n"), "new");
+    assert_eq!(who("Cookie: hop3-lot=0; beta=never\r\n"), "old");
+    assert_eq!(who("Cookie: hop3-lot=0; beta=nonsense\r\n"), "new");
+    // The share grows and takes nobody back; sticky visitors move with it.
+    share(31, Some(Policy { sticky: true, ..Policy::default() }));
+    assert_eq!(
+        (who("Cookie: hop3-lot=29\r\n"), who("Cookie: hop3-lot=30\r\n")),
+        ("new".into(), "new".into())
+    );
+    share(0, None);
+    assert_eq!(who("Cookie: hop3-lot=0\r\n"), "old");
+    // What is tried out is away: the others answer.
+    let away = Upstream { id: "away".into(), address: Address::Tcp("127.0.0.1:1".parse().unwrap()) };
+    let canary = Canary { prefix: "/".into(), upstreams: vec![away], percent: 100, ..Canary::default() };
+    proxy.put(Service { canaries: vec![canary], ..service("a", &[&old]) });
+    for _ in 0..5 {
+        assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
+    }
 }

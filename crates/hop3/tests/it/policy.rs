@@ -20,6 +20,7 @@ fn a_push_brings_its_policy_and_commands_change_it_at_once() {
     let repository = hop.push("site", &fixture("policy"));
     what_the_file_says(&hop);
     what_is_set_by_hand(&hop);
+    time_limits_and_kept_answers(&hop);
     passwords(&hop);
     pause(&hop);
     // A new release keeps what was set, and still serves the files of the one before.
@@ -84,6 +85,18 @@ fn what_is_set_by_hand(hop: &Hop) {
     let refused = hop.hop3(["proxy", "unset", "sticky", "-a", "site"]);
     assert!(refused.text.contains("proxy.not-set"), "{}", refused.text);
     assert_eq!(ask(hop, "GET /", "").status, 200);
+}
+
+fn time_limits_and_kept_answers(hop: &Hop) {
+    set(hop, &["response-timeout=1", "cache.on=true"]);
+    assert_eq!(ask(hop, "GET /never", "").status, 504);
+    let status = || header(&ask(hop, "GET /fresh", ""), "cache-status").map(str::to_owned);
+    assert_eq!((status(), status().as_deref()), (None, Some("hop3; hit")));
+    hop.hop3(["proxy", "purge", "-a", "site"]).expect_ok();
+    assert_eq!((status(), status().as_deref()), (None, Some("hop3; hit")));
+    hop.hop3(["proxy", "unset", "cache.on", "cache.purged", "response-timeout", "-a", "site"]).expect_ok();
+    let none = hop.hop3(["proxy", "purge", "-a", "site"]);
+    assert!(none.text.contains("proxy.no-cache"), "{}", none.text);
 }
 
 fn passwords(hop: &Hop) {
