@@ -21,6 +21,8 @@ use std::time::Duration;
 const SMALL: u64 = 64 << 10;
 /// One `sendfile` asks for this much, so that one fast client does not hold the thread.
 const STRIDE: u64 = 512 << 10;
+/// A larger file is not made smaller on its way: that is for whoever builds it.
+const CODED: u64 = 1 << 20;
 const SEND_IDLE: Duration = Duration::from_secs(60);
 
 /// The route a request was matched to.
@@ -72,7 +74,7 @@ pub(crate) async fn serve(client: &mut Client, request: &Request, head: &[u8], p
         Err(error) => Err(error),
     };
     match reply {
-        Ok(reply) => send(client, request, &reply).await,
+        Ok(reply) => send(client, request, reply).await,
         Err(error) => {
             tracing::warn!(%error, path = %wanted.as_path().display(), "a static file cannot be read");
             client.own(page::UNREADABLE, request, head).await
@@ -157,17 +159,43 @@ fn accepts(header: &str, encoding: &str) -> bool {
     })
 }
 
-async fn send(client: &mut Client, request: &Request, reply: &Reply) -> Ended {
+async fn send(client: &mut Client, request: &Request, mut reply: Reply) -> Ended {
     let size = reply.found.stat.st_size as u64;
+    if let Some((coding, bytes)) = smaller(client, request, &reply) {
+        reply.encoding = Some(coding);
+        reply.version.etag.insert_str(0, "W/");
+        let mut out = Buffer::default();
+        write_head(&reply, (0, bytes.len() as u64, size), out.open());
+        return finish(client, request, out, reply.status, Some(Content::Bytes(bytes))).await;
+    }
     let (start, length) = match reply.part {
         Part::Whole => (0, size),
         Part::Range(start, length) => (start, length),
         Part::NotModified | Part::Unsatisfiable => (0, 0),
     };
     let mut out = Buffer::default();
-    write_head(reply, (start, length, size), out.open());
-    let body = (!request.is_head && length > 0).then_some((&reply.found, start, length));
+    write_head(&reply, (start, length, size), out.open());
+    let body = (!request.is_head && length > 0).then_some(Content::File(&reply.found, start, length));
     finish(client, request, out, reply.status, body).await
+}
+
+/// What is sent.
+enum Content<'a> {
+    /// From a place on, so many bytes.
+    File(&'a Found, u64, u64),
+    Bytes(Vec<u8>),
+}
+
+/// A file made smaller, with the name of the coding: where the service wants it, nothing smaller lies beside it, and it
+/// is not large.
+fn smaller(client: &Client, request: &Request, reply: &Reply) -> Option<(&'static str, Vec<u8>)> {
+    let size = reply.found.stat.st_size as u64;
+    let is_fit = reply.status == 200 && reply.varies && reply.encoding.is_none() && !request.is_head;
+    let plan = client.plan.as_ref().filter(|_| is_fit && size <= CODED)?;
+    plan.code(size, || {
+        let mut bytes = vec![0; size as usize];
+        reply.found.file.read_exact_at(&mut bytes, 0).ok().map(|()| bytes)
+    })
 }
 
 fn write_head(reply: &Reply, (start, length, size): (u64, u64, u64), out: &mut Vec<u8>) {
@@ -191,7 +219,9 @@ fn write_head(reply: &Reply, (start, length, size): (u64, u64, u64), out: &mut V
         if let Some(date) = reply.version.last_modified() {
             push_line(out, "Last-Modified", date.as_bytes());
         }
-        push_line(out, "Accept-Ranges", b"bytes");
+        if !reply.version.etag.starts_with('W') {
+            push_line(out, "Accept-Ranges", b"bytes");
+        }
     }
     if let Some(encoding) = reply.encoding.filter(|_| reply.status != 304) {
         push_line(out, "Content-Encoding", encoding.as_bytes());
@@ -207,7 +237,7 @@ async fn finish(
     request: &Request,
     mut out: Buffer,
     status: u16,
-    body: Option<(&Found, u64, u64)>,
+    body: Option<Content<'_>>,
 ) -> Ended {
     let is_read = request.has_no_body();
     let stays = is_read && request.keep_alive && client.worker.may_stay();
@@ -219,12 +249,18 @@ async fn finish(
     }
     let sent = match body {
         None => client.send(&out).await,
-        Some((found, start, length)) if length <= SMALL => {
+        Some(Content::Bytes(bytes)) => {
+            out.open().extend_from_slice(&bytes);
+            client.send(&out).await
+        }
+        Some(Content::File(found, start, length)) if length <= SMALL => {
             let head = out.len();
             out.open().resize(head + length as usize, 0);
             found.file.read_exact_at(&mut out[head..], start).is_ok() && client.send(&out).await
         }
-        Some((found, start, length)) => client.send(&out).await && stream(client, found, start, length).await,
+        Some(Content::File(found, start, length)) => {
+            client.send(&out).await && stream(client, found, start, length).await
+        }
     };
     if !sent {
         // The announced length was not met.

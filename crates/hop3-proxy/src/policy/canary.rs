@@ -3,6 +3,7 @@
 //! drawn once and kept in a cookie, so that a visitor sees one version, and a growing share takes nobody back.
 
 use super::live::Live;
+use super::sticky::line;
 use super::visit::Visit;
 use hop3_core::route::Canary;
 
@@ -18,7 +19,7 @@ pub(super) fn choose(live: &Live, visit: &mut Visit<'_>) {
         Some(lot) => lot,
         None => {
             let lot = draw();
-            visit.lines += &format!("Set-Cookie: {COOKIE}={lot}; Path=/; HttpOnly; SameSite=Lax\r\n");
+            visit.lines += &line(COOKIE, &lot.to_string(), visit.scheme == "https");
             lot
         }
     };

@@ -66,17 +66,12 @@ pub(crate) async fn admit(
     visit.trust(live);
     let judged = judge(client, live, &mut visit, was_held).await;
     let asked = visit.edit.is_elsewhere().then(|| visit.target.to_owned());
+    let is_secure = visit.scheme == "https";
     let Visit { edit, lines, accepts, cookie, recording, canaries, .. } = visit;
     let coding = live.coding(accepts.as_deref().unwrap_or_default());
-    let plan = Plan {
-        asked,
-        canaries,
-        lines,
-        coding,
-        cookie,
-        recording: RefCell::new(recording),
-        ..Plan::new(live.clone())
-    };
+    let recording = RefCell::new(recording);
+    let plan =
+        Plan { asked, lines, coding, is_secure, canaries, cookie, recording, ..Plan::new(live.clone()) };
     client.plan = Some(Rc::new(plan));
     match judged {
         Ok(()) => {

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     /// Path and query as they were asked for, when the head says another one now.
     pub(super) asked: Option<String>,
     /// The instance the visitor was at, as its cookie names it.
+    /// The visitor came over TLS.
+    pub(super) is_secure: bool,
     pub(super) canaries: Vec<bool>,
     pub(super) cookie: Option<String>,
     /// The cookie it gets.
@@ -48,6 +50,7 @@ impl Plan {
             lines: String::new(),
             coding: None,
             asked: None,
+            is_secure: false,
             canaries: Vec::new(),
             cookie: None,
             new_cookie: RefCell::default(),
@@ -121,6 +124,20 @@ impl Plan {
         coder
     }
 
+    /// Makes a whole body smaller, if that is wanted and works; gives the coding's name.
+    pub(crate) fn code(
+        &self,
+        size: u64,
+        read: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<(&'static str, Vec<u8>)> {
+        self.live.source.compression.as_ref().filter(|c| c.on && size >= c.min_size)?;
+        let coding = self.coding?;
+        let mut coder = Coder::new(coding)?;
+        let mut coded = coder.push(&read()?).ok()?;
+        coded.extend(coder.finish().ok()?);
+        ((coded.len() as u64) < size).then_some((coding.name(), coded))
+    }
+
     /// Changes the head of a response that is the proxy's own.
     pub(crate) fn own(&self, out: &mut Vec<u8>, from: usize) {
         let mut edit = Edit::default();
@@ -130,7 +147,7 @@ impl Plan {
         edit.headers(&self.live.source.response_headers);
         let mut lines = self.lines.clone();
         if let Some(token) = self.new_cookie.borrow().as_deref() {
-            lines += &sticky::line(token);
+            lines += &sticky::line(sticky::COOKIE, token, self.is_secure);
         }
         if !lines.is_empty() || !edit.is_none() {
             edit::response(out, from, &edit, &lines);

@@ -11,7 +11,8 @@ pub(super) fn find<'p>(upstreams: &'p [Arc<Upstream>], key: &Key, cookie: &str) 
     upstreams.iter().find(|upstream| key.token(&upstream.id) == cookie)
 }
 
-/// For the session of the browser, out of reach of scripts.
-pub(super) fn line(token: &str) -> String {
-    format!("Set-Cookie: {COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax\r\n")
+/// A cookie for the session of the browser, out of reach of scripts.
+pub(super) fn line(name: &str, value: &str, is_secure: bool) -> String {
+    let secure = if is_secure { "; Secure" } else { "" };
+    format!("Set-Cookie: {name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}\r\n")
 }

@@ -388,3 +388,36 @@ fn a_share_of_the_visitors_gets_what_is_tried_out() {
         assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
     }
 }
+
+#[test]
+fn static_files_are_compressed_when_nothing_smaller_lies_beside_them() {
+    let proxy = Proxy::start();
+    let root = proxy.root.path().join("site");
+    fs::create_dir(&root).unwrap();
+    let text = "all work and no play ".repeat(5000);
+    for (name, content) in
+        [("a.css", text.as_str()), ("b.css", &text), ("b.css.gz", "ready"), ("c.png", &text)]
+    {
+        fs::write(root.join(name), content).unwrap();
+    }
+    fs::write(root.join("large.txt"), vec![b'x'; 2 << 20]).unwrap();
+    let files = Target::Static(StaticFiles { root, ..StaticFiles::default() });
+    proxy.put(Service { policy: Some(compression(100).into()), ..one_route("a", files) });
+    for (accepts, coding) in [("gzip", "gzip"), ("br", "br"), ("zstd, gzip", "zstd")] {
+        let reply = ask(&proxy, "GET /a.css", &format!("Accept-Encoding: {accepts}\r\n"));
+        assert_eq!((reply.header("content-encoding"), unpack(&reply)), (Some(coding), text.clone()));
+        assert_eq!((reply.header("vary"), reply.header("accept-ranges")), (Some("Accept-Encoding"), None));
+        let tag = reply.header("etag").unwrap();
+        assert!(tag.starts_with("W/\""));
+        let known = format!("Accept-Encoding: {accepts}\r\nIf-None-Match: {tag}\r\n");
+        assert_eq!(ask(&proxy, "GET /a.css", &known).status, 304);
+    }
+    assert_eq!(ask(&proxy, "GET /b.css", "Accept-Encoding: gzip\r\n").text(), "ready");
+    for path in ["/a.css", "/c.png", "/large.txt"] {
+        let accepts = if path == "/a.css" { "identity" } else { "gzip" };
+        let reply = ask(&proxy, &format!("GET {path}"), &format!("Accept-Encoding: {accepts}\r\n"));
+        assert_eq!((reply.status, reply.header("content-encoding")), (200, None), "{path}");
+    }
+    let part = ask(&proxy, "GET /a.css", "Accept-Encoding: gzip\r\nRange: bytes=0-8\r\n");
+    assert_eq!((part.status, part.text()), (206, "all work "));
+}
