@@ -26,19 +26,34 @@ fn values_are_sent_as_what_they_are() {
             "-a",
             "shop",
         ],
-        expect![[""]],
+        expect![[r#"
+            PATCH /api/apps/shop/proxy {"set":{"allow":["10.0.0.0/8"],"canonical-host":"example.org","sticky":true},"unset":[]}
+            --
+            shop: 3 keys are set
+            exit status 0
+        "#]],
     );
     check(
         "PATCH /api/apps/shop/proxy",
         &json!([]),
         &["proxy", "unset", "sticky", "-a", "shop"],
-        expect![[""]],
+        expect![[r#"
+            PATCH /api/apps/shop/proxy {"set":{},"unset":["sticky"]}
+            --
+            shop: 1 key is as in hop3.toml again
+            exit status 0
+        "#]],
     );
     check(
         "PATCH /api/apps/shop/proxy",
         &json!([]),
         &["proxy", "pause", "--max-wait", "5", "-a", "shop"],
-        expect![[""]],
+        expect![[r#"
+            PATCH /api/apps/shop/proxy {"set":{"pause.max-wait":5,"pause.on":true},"unset":[]}
+            --
+            shop: requests wait, each up to 5 s
+            exit status 0
+        "#]],
     );
 }
 
@@ -49,15 +64,54 @@ fn what_counts_is_a_table() {
         {"key": "maintenance.retry-after", "value": 300, "from": "file"},
         {"key": "redirects", "value": [{"from": "/a", "to": "/b"}], "from": "file"}
     ]);
-    check("GET /api/apps/shop/proxy", &entries, &["proxy", "show", "-a", "shop"], expect![[""]]);
-    check("GET /api/apps/shop/proxy", &json!([]), &["proxy", "show", "-a", "shop"], expect![[""]]);
-    check("GET /api/apps/shop/proxy", &json!([]), &["proxy", "purge", "-a", "shop"], expect![[""]]);
+    check(
+        "GET /api/apps/shop/proxy",
+        &entries,
+        &["proxy", "show", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop/proxy
+        --
+        KEY                      VALUE                      FROM
+        basic-auth.users.ada     (set)                      set
+        maintenance.retry-after  300                        hop3.toml
+        redirects                [{"from":"/a","to":"/b"}]  hop3.toml
+        exit status 0
+    "#]],
+    );
+    check(
+        "GET /api/apps/shop/proxy",
+        &json!([]),
+        &["proxy", "show", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop/proxy
+        --
+        the proxy does nothing for shop but routing
+        exit status 0
+    "#]],
+    );
+    check(
+        "GET /api/apps/shop/proxy",
+        &json!([]),
+        &["proxy", "purge", "-a", "shop"],
+        expect![[r#"
+        GET /api/apps/shop/proxy
+        --
+        error[proxy.no-cache]: the proxy keeps no answers of shop
+        hint: let it keep some: hop3 proxy set cache.on=true -a shop
+        exit status 3
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_no_assignment_is_not_sent() {
     let server = Server::start(&[]);
     let done = hop3(&server, &["proxy", "set", "sticky", "-a", "shop"]);
-    expect![[""]].assert_eq(&done.text());
+    expect![[r#"
+        error[proxy.bad-key]: a key with its value is wanted
+        hint: write KEY=VALUE, for example sticky=true
+        exit status 1
+    "#]]
+    .assert_eq(&done.text());
     assert_eq!(server.requests(), "");
 }
