@@ -36,9 +36,11 @@ pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
 
 /// One whole pass: routes first, since they are what visitors see; then instances that are missing or too many.
 pub fn reconcile(server: &Arc<Server>) -> Result<(), Problem> {
+    let alone = server.routing();
     let instances = by_app(server.drivers.runtime.status(None)?);
     let serving = server.store.outlines().map_err(internal)?;
     server.drivers.proxy.apply(&table(server, &serving, &instances)?)?;
+    drop(alone);
     repair_all(server, serving, &instances);
     Ok(())
 }
@@ -63,6 +65,7 @@ fn repair_all(server: &Arc<Server>, serving: Serving<Outline>, instances: &HashM
 
 /// Applies one app's route as it should be now.
 pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+    let _alone = server.routing();
     let app = server.app(&app.name)?;
     let domains = server.store.domains(&app).map_err(internal)?;
     if app.stopped {

@@ -10,6 +10,7 @@ use super::resolve::Place;
 use crate::policy::{self, HeaderChange, PathPattern, Per, Policy, RateKey, is_token};
 use crate::problem::{Kind, Problem};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use toml::Spanned;
 
@@ -140,7 +141,8 @@ fn authority_url(text: &str) -> Result<String, Problem> {
     let rest = text.strip_prefix("http://");
     let is_good = rest.is_some_and(|rest| {
         let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        address.parse::<std::net::SocketAddr>().is_ok() && (path.is_empty() || path::url_path(path).is_ok())
+        address.parse::<SocketAddr>().is_ok_and(|address| is_near(address.ip()))
+            && (path.is_empty() || path::url_path(path).is_ok())
     });
     match is_good {
         true => Ok(text.to_owned()),
@@ -149,7 +151,15 @@ fn authority_url(text: &str) -> Result<String, Problem> {
             "config.bad-address",
             "the service that decides cannot be asked there",
         )
-        .hint("write its address and port: http://127.0.0.1:9091/verify")),
+        .hint("write address and port, on this machine or a private network: http://127.0.0.1:9091/verify")),
+    }
+}
+
+/// This machine, or a network of one's own. What a cloud tells its machines at a link-local address is nobody's business.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     }
 }
 

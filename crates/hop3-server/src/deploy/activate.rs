@@ -77,6 +77,7 @@ pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Resul
     let wanted = wanted(&cx.app, release);
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
+    let alone = cx.server.routing();
     let domains = store.domains(&cx.app).map_err(internal)?;
     let service = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
@@ -87,6 +88,7 @@ pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Resul
     cx.server.drivers.proxy.put(&service)?;
     store.activate_release(&cx.app, release.number).map_err(internal)?;
     store.set_stopped(&cx.app, false).map_err(internal)?;
+    drop(alone);
     cx.commit();
     cx.say(&format!("{} serves {}", release.number, cx.server.site.app_url(&cx.app.name)));
     Ok(Switched { left })

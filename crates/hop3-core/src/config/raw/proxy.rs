@@ -106,8 +106,8 @@ pub(crate) struct Pause {
 pub(crate) struct ForwardAuth {
     /// true unless set.
     pub(crate) on: Option<bool>,
-    /// Asked with the request's method, address and headers: `http://127.0.0.1:9091/verify`. 2xx lets the request
-    /// pass, any other answer goes to the visitor.
+    /// Asked with the request's address and headers, on this machine or a private network:
+    /// `http://127.0.0.1:9091/verify`. 2xx lets the request pass, any other answer goes to the visitor.
     #[schemars(with = "String")]
     pub(crate) url: Text,
     /// Headers of its answer that the app gets; a visitor's own of these names are dropped.
