@@ -17,7 +17,9 @@ use crate::http1::header::{may_be_complete, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
 use crate::stream::Stream;
+use crate::redirect;
 use crate::table::LiveTarget;
+use crate::tls::Secure;
 use crate::tunnel::pump;
 use crate::worker::Worker;
 use std::cell::Cell;
@@ -49,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) stream: Stream,
     pub(crate) watch: Rc<Watch>,
     peer: String,
+    /// What the handshake established; `None` on a plain connection.
+    pub(crate) secure: Option<Rc<Secure>>,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
 }
@@ -66,9 +70,15 @@ impl From<Refusal> for NoHead {
 }
 
 impl Client {
-    pub(crate) fn new(worker: Rc<Worker>, stream: Stream, peer: IpAddr) -> Client {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        stream: Stream,
+        peer: IpAddr,
+        secure: Option<Rc<Secure>>,
+    ) -> Client {
         let watch = worker.deadlines.watch();
-        Client { worker, stream, watch, peer: peer.to_canonical().to_string(), pending: Buffer::default() }
+        let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
+        Client { worker, stream, watch, peer, secure, pending }
     }
 
     pub(crate) async fn serve(mut self) {
@@ -82,7 +92,7 @@ impl Client {
             };
             match after {
                 After::Stay => {}
-                After::Close => return,
+                After::Close => return self.stream.farewell(),
                 After::Linger => return self.linger().await,
             }
         }
@@ -164,7 +174,10 @@ impl Client {
         };
         let id = self.worker.request_id();
         let id = std::str::from_utf8(&id).unwrap_or_default();
-        let origin = Origin { peer: &self.peer, scheme: "http", request_id: id };
+        let secure = self.secure.as_ref();
+        let scheme = if secure.is_some() { "https" } else { "http" };
+        let subject = secure.and_then(|secure| secure.subject.as_deref());
+        let origin = Origin { peer: &self.peer, scheme, subject, request_id: id };
         let request = forward::write(&head, &origin, out.open());
         Ok(Some((request, head.bytes)))
     }
@@ -177,6 +190,10 @@ impl Client {
         };
         drop(table);
         service.counters.begun.fetch_add(1, Relaxed);
+        if let Some(ended) = redirect::by_scheme(self, &service, request, &head).await {
+            service.counters.end(ended.status);
+            return ended.after;
+        }
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
         let ended = match service.route(path).map(|route| (route, &route.target)) {
             Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head).await,

@@ -6,6 +6,8 @@
 //! listened to.
 
 use crate::Shared;
+use hop3_core::Problem;
+use hop3_core::certificate::CertificateInfo;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,7 @@ pub enum Request<'a> {
     Remove { name: String },
     Drain { upstreams: Vec<String>, deadline_ms: u64 },
     Status,
+    Certificates(crate::cert::Ask),
 }
 
 /// What it answers.
@@ -39,6 +42,10 @@ pub enum Answer {
     Done,
     Drained(Drained),
     Status(ProxyStatus),
+    Certificates(Vec<CertificateInfo>),
+    /// PEM of the internal authority's certificate.
+    Authority(String),
+    Problem(Problem),
     /// In words, for the operator.
     Refused(String),
 }
@@ -97,6 +104,7 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
+            Ok(Request::Certificates(ask)) => Some(crate::cert::answer(&shared.certificates, ask)),
             Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
             Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),
             Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),

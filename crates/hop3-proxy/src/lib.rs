@@ -13,6 +13,7 @@
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
 
 mod buffer;
+pub mod cert;
 mod client;
 pub mod control;
 mod deadline;
@@ -26,9 +27,11 @@ mod listener;
 mod page;
 mod pool;
 mod probe;
+mod redirect;
 mod registry;
 mod stream;
 mod table;
+mod tls;
 mod tunnel;
 mod upload;
 mod upstream;
@@ -41,6 +44,7 @@ pub use disk::AlreadyRunning;
 pub use limit::{Limits, MAX_HEADERS};
 
 use anyhow::Context;
+use cert::{CertStore, Challenges, Resolver};
 use hop3_core::layout::Layout;
 use registry::Registry;
 use std::net::SocketAddr;
@@ -49,8 +53,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tls::Terminator;
 use tokio::sync::watch;
-use worker::{Gate, Order};
+use worker::{Gate, Https, Order};
 
 /// How a proxy is started.
 #[derive(Clone, Debug)]
@@ -58,6 +63,8 @@ pub struct Options {
     pub layout: Layout,
     /// Where plain HTTP is served. Port 0 takes a free one.
     pub http: SocketAddr,
+    /// Where HTTPS is served, if it is. Port 0 takes a free one.
+    pub https: Option<SocketAddr>,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -67,7 +74,7 @@ pub struct Options {
 impl Options {
     /// Controlled by root and the proxy's own user alone.
     pub fn new(layout: Layout, http: SocketAddr) -> Options {
-        Options { layout, http, allowed_uid: rustix::process::geteuid().as_raw(), wanted: None }
+        Options { layout, http, https: None, allowed_uid: rustix::process::geteuid().as_raw(), wanted: None }
     }
 }
 
@@ -93,6 +100,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 pub struct Running {
     shared: Arc<Shared>,
     http: SocketAddr,
+    https: Option<SocketAddr>,
     stop_grace: Duration,
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     /// As many references as threads that still listen, and this one.
@@ -104,6 +112,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
+    certificates: Arc<Resolver>,
     allowed_uid: u32,
     /// Held by each change from its saving to its effect; true once no change is taken any more.
     is_stopping: Mutex<bool>,
@@ -130,22 +139,37 @@ impl Running {
         let lock = disk::lock(&options)?;
         listener::raise_descriptor_limit();
         let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
-        let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
-            .with_context(|| format!("listening on {}", options.http))?;
-        let http = listeners[0].local_addr()?;
+        let threads = threads.map_or(1, NonZeroUsize::get);
+        let bind = |address| {
+            let bound = listener::bind(address, threads).with_context(|| format!("listening on {address}"))?;
+            anyhow::Ok((bound[0].local_addr()?, bound))
+        };
+        let (http, listeners) = bind(options.http)?;
+        let (https, tls_listeners) = options.https.map(bind).transpose()?.unzip();
         let registry = Arc::new(Registry::default());
         registry.replace(disk::load(&options.layout));
+        let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
+        let challenges = Arc::new(Challenges::default());
+        let certificates = Resolver::new(&options.layout, registry.clone(), store, limits.certificates);
+        let certificates = Arc::new(certificates);
+        let terminator = Terminator::new(registry.clone(), certificates.clone(), challenges, &limits)?;
+        let terminator = Arc::new(terminator);
         let (orders, received) = watch::channel(Order::Serve);
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
+            certificates,
             allowed_uid: options.allowed_uid,
             is_stopping: Mutex::default(),
             orders,
         });
         let gates = Arc::new(());
+        let mut tls_listeners = tls_listeners.unwrap_or_default().into_iter();
         let workers = listeners.into_iter().map(|listener| {
-            let gate = Gate { listener, is_open: gates.clone() };
+            let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
+                (listener, Https { port: address.port(), terminator: terminator.clone() })
+            });
+            let gate = Gate { listener, https: secure, is_open: gates.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let work = move || worker::run(registry, limits, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
@@ -154,12 +178,17 @@ impl Running {
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
         let stop_grace = limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, gates, lock })
+        Ok(Running { shared, http, https, stop_grace, workers, gates, lock })
     }
 
     /// The address that was bound.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The address that was bound for HTTPS.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     /// Closes the listeners, finishes requests under way and ends. Another proxy need not wait for

@@ -122,7 +122,8 @@ impl Writer {
         }
         let counters = old.as_ref().map(|old| old.counters.clone()).unwrap_or_default();
         let routes = self.routes(&service);
-        let live = Arc::new(LiveService { routes, counters, source: service });
+        let mutual = crate::tls::Mutual::default();
+        let live = Arc::new(LiveService { routes, counters, source: service, mutual });
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
             next.remove(&old);

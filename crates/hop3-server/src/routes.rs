@@ -6,7 +6,9 @@ use crate::store::{App, Outline};
 use hop3_core::name::{Domain, ProcessName};
 use hop3_core::plan::StaticSite;
 use hop3_core::release::Artifact;
-use hop3_core::route::{Address, Host, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream};
+use hop3_core::route::{
+    Address, Host, Https, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Tls, Upstream,
+};
 use hop3_core::workload::Instance;
 use std::path::PathBuf;
 
@@ -55,7 +57,7 @@ pub(crate) fn service(
         None => vec![page(Page::NotDeployed)],
         Some(serves) => routes_of(server, &serves, instances),
     };
-    Service { name: app.name.to_string(), hosts, routes }
+    Service { name: app.name.to_string(), hosts, routes, tls: Tls::default() }
 }
 
 /// The service of an app that was stopped on purpose.
@@ -66,12 +68,16 @@ pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Service
 /// The control plane itself: API and git at the server's own host.
 pub(crate) fn control_plane(server: &Server) -> Service {
     let upstream = Upstream { id: "hop3".into(), address: Address::Unix(server.layout.http_socket()) };
-    let hosts = vec![Host(server.site.domain.clone()), Host(server.site.http.ip().to_string())];
+    let site = &server.site;
+    let mut hosts = vec![Host(site.domain.clone()), Host(site.http.ip().to_string())];
+    hosts.extend(site.https.map(|https| Host(https.ip().to_string())).filter(|host| !hosts.contains(host)));
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
     let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
-    Service { name: "hop3".into(), hosts, routes: vec![route] }
+    // Clients with a token do not follow a redirect; what they speak is theirs to choose.
+    let tls = Tls { https: Https::Both, for_unnamed: true, ..Tls::default() };
+    Service { name: "hop3".into(), hosts, routes: vec![route], tls }
 }
 
 /// Unique among all upstreams alive: an instance's id is unique within its app.

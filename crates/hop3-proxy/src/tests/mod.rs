@@ -10,3 +10,6 @@ mod retry;
 mod site;
 mod stream;
 mod swap;
+mod tls;
+mod tls_certificates;
+mod tls_clients;

@@ -98,6 +98,7 @@ fn be_a_proxy() {
     let options = Options {
         layout: Layout::new(root),
         http: "127.0.0.1:0".parse().unwrap(),
+        https: None,
         allowed_uid: 0,
         wanted: None,
     };

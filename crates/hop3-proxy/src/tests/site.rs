@@ -2,7 +2,7 @@
 //! Static files over real connections: what is served, what is refused, what is saved by conditions and ranges.
 
 use super::harness::*;
-use hop3_core::route::{Host, Route, Service, StaticFiles, Target};
+use hop3_core::route::{Host, Route, Service, StaticFiles, Target, Tls};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ fn a_prefix_is_not_part_of_the_path_in_the_root() {
     let site = Site::new(false).file("app.css", "css");
     let target = Target::Static(StaticFiles { root: site.root.clone(), spa: false });
     let routes = vec![Route { prefix: "/static".into(), target }];
-    site.proxy.put(Service { name: "b".into(), hosts: vec![Host("a".into())], routes });
+    site.proxy.put(Service { name: "b".into(), hosts: vec![Host("a".into())], routes, tls: Tls::default() });
     assert_eq!(site.get("/static/app.css"), "200 css");
     assert_eq!(site.get("/app.css"), "404 404 There is nothing at this path");
 }

@@ -7,6 +7,7 @@
 mod access;
 mod app;
 mod auth;
+mod certificate;
 mod config;
 mod deployment;
 mod domain;
@@ -42,6 +43,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = config::endpoints(endpoints);
     let endpoints = release::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
+    let endpoints = certificate::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);
     server::endpoints(endpoints)

@@ -24,5 +24,6 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
-    hop3_proxy::run(hop3_proxy::Options { wanted, ..hop3_proxy::Options::new(layout, args.http) })
+    let options = hop3_proxy::Options::new(layout, args.http);
+    hop3_proxy::run(hop3_proxy::Options { https: args.https, wanted, ..options })
 }
