@@ -137,7 +137,8 @@ impl Writer {
         let counters = old.as_ref().map(|old| old.counters.clone()).unwrap_or_default();
         let routes = self.routes(&service);
         let policy = Live::new(&service, old.as_ref().and_then(|old| old.policy.as_ref()), &self.key);
-        let live = Arc::new(LiveService { routes, counters, policy, source: service });
+        let mutual = crate::tls::Mutual::default();
+        let live = Arc::new(LiveService { routes, counters, policy, source: service, mutual });
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
             next.remove(&old);

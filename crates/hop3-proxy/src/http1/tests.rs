@@ -73,7 +73,7 @@ fn forwarded(head: &str) -> (String, Request) {
     let parsed = request::parse(head.as_bytes(), &mut slots, &Limits::default());
     let parsed = parsed.unwrap_or_else(|refusal| panic!("{refusal:?}")).unwrap();
     let mut out = Vec::new();
-    let origin = Origin { peer: "192.0.2.7", scheme: "http", request_id: "made-here" };
+    let origin = Origin { peer: "192.0.2.7", scheme: "http", subject: None, request_id: "made-here" };
     let request = forward::write(&parsed, &origin, &mut out);
     assert_eq!(&out[request.host.clone()], parsed.host);
     assert_eq!(&out[request.path.clone()], parsed.path.as_bytes());
