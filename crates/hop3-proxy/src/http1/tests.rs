@@ -99,6 +99,7 @@ fn a_request_is_rewritten_for_its_upstream() {
             X-Forwarded-For: 192.0.2.7
             X-Forwarded-Proto: http
             X-Forwarded-Host: Shop.example.org:8080
+            X-Forwarded-Port: 8080
             X-Request-Id: mine-1
 
         "#]],
@@ -112,6 +113,7 @@ fn a_request_is_rewritten_for_its_upstream() {
             X-Forwarded-For: 192.0.2.7
             X-Forwarded-Proto: http
             X-Forwarded-Host: a
+            X-Forwarded-Port: 80
             X-Request-Id: made-here
 
         "#]],
