@@ -10,6 +10,7 @@ use hop3_core::route::{RouteTable, Service};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// Another proxy works for this root.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,9 @@ struct Saved<'a> {
 pub(crate) fn save(layout: &Layout, services: Vec<&Service>) -> io::Result<()> {
     let path = layout.proxy_table();
     let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
+    // It holds what visitors' passwords are checked by.
+    let mut options = File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     let mut bytes = serde_json::to_vec(&Saved { services })?;
     bytes.push(b'\n');
     file.write_all(&bytes)?;
