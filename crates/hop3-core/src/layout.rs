@@ -81,6 +81,33 @@ impl Layout {
         self.root.join("toolchains")
     }
 
+    /// Certificates with their keys; the proxy's alone.
+    pub fn certificates(&self) -> PathBuf {
+        self.root.join("certs")
+    }
+
+    /// Chain, key and origin of the certificate kept for a host name.
+    pub fn certificate(&self, name: &str) -> PathBuf {
+        // `*` in a file name is a trap for whoever looks after the machine.
+        self.certificates().join(name.replacen('*', "_", 1))
+    }
+
+    /// Whom certificates are obtained from, and how; mode 0600.
+    pub fn acme_settings(&self) -> PathBuf {
+        self.certificates().join("acme.json")
+    }
+
+    /// The account at an authority, by the digest of its directory's address.
+    pub fn acme_account(&self, digest: &str) -> PathBuf {
+        self.certificates().join("acme").join("accounts").join(format!("{digest}.json"))
+    }
+
+    /// What is under way for a host name: its order, that order's key, what went wrong last.
+    pub fn acme_progress(&self, name: &str) -> PathBuf {
+        let file = format!("{}.json", name.replacen('*', "_", 1));
+        self.certificates().join("acme").join("names").join(file)
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }

@@ -11,6 +11,7 @@
 //!
 //! Reading order: `name`, `problem`, `plan`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
 
+pub mod acme;
 pub mod api;
 pub mod config;
 pub mod cron;
