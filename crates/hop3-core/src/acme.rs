@@ -6,6 +6,7 @@ use crate::problem::{Kind, Problem};
 use crate::secret::{Secret, exposed, exposed_option};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Authorities known by name, and the address of each one's directory.
@@ -97,7 +98,12 @@ pub struct Eab {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DnsDriver {
     /// A program, run as `PATH present|cleanup FQDN VALUE`.
-    Hook { path: PathBuf },
+    Hook {
+        path: PathBuf,
+        /// `address:port` of whom to ask where the record is seen, instead of the machine's resolver.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolver: Option<SocketAddr>,
+    },
     /// Dynamic updates (RFC 2136) at the zone's primary server, signed where a key is given (RFC 8945).
     Update(DnsUpdate),
 }
@@ -106,7 +112,7 @@ pub enum DnsDriver {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DnsUpdate {
     /// `address:port` of the server that takes updates.
-    pub server: std::net::SocketAddr,
+    pub server: SocketAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_name: Option<String>,
     /// `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
@@ -260,7 +266,7 @@ impl Acme {
 impl DnsDriver {
     fn shown(&self) -> String {
         match self {
-            DnsDriver::Hook { path } => path.display().to_string(),
+            DnsDriver::Hook { path, .. } => path.display().to_string(),
             DnsDriver::Update(update) => match &update.key_name {
                 Some(key) => format!("{} with key {key}", update.server),
                 None => update.server.to_string(),

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::buffer::{Buffer, with_scratch};
+use crate::cert::acme;
 use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
 use crate::files;
@@ -178,6 +179,10 @@ impl Client {
         drop(table);
         service.counters.begun.fetch_add(1, Relaxed);
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+        if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
+            service.counters.end(200);
+            return if self.send(&response).await { After::Linger } else { After::Close };
+        }
         let ended = match service.route(path).map(|route| (route, &route.target)) {
             Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head).await,
             Some((route, LiveTarget::Static(files))) => {

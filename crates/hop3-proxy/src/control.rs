@@ -6,6 +6,9 @@
 //! listened to.
 
 use crate::Shared;
+use crate::cert::acme;
+use hop3_core::Problem;
+use hop3_core::acme::AcmeShown;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 const MAX_LINE: u64 = 256 << 20;
 
 /// What the proxy can be told.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 // Not internally tagged: that would read a table of thousands twice.
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request<'a> {
@@ -30,6 +33,7 @@ pub enum Request<'a> {
     Remove { name: String },
     Drain { upstreams: Vec<String>, deadline_ms: u64 },
     Status,
+    Acme(acme::Ask),
 }
 
 /// What it answers.
@@ -39,6 +43,8 @@ pub enum Answer {
     Done,
     Drained(Drained),
     Status(ProxyStatus),
+    Acme(AcmeShown),
+    Problem(Problem),
     /// In words, for the operator.
     Refused(String),
 }
@@ -97,6 +103,9 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
+            Ok(Request::Acme(ask)) => {
+                Some(acme::answer(&shared.acme, ask).map_or_else(Answer::Problem, Answer::Acme))
+            }
             Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
             Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),
             Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),

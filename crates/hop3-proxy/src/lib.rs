@@ -13,6 +13,7 @@
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
 
 mod buffer;
+pub mod cert;
 mod client;
 pub mod control;
 mod deadline;
@@ -38,9 +39,11 @@ mod worker;
 mod tests;
 
 pub use disk::AlreadyRunning;
-pub use limit::{Limits, MAX_HEADERS};
+pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
 
 use anyhow::Context;
+use cert::acme::{self, Keeper};
+use cert::{CertStore, Challenges};
 use hop3_core::layout::Layout;
 use registry::Registry;
 use std::net::SocketAddr;
@@ -97,6 +100,7 @@ pub struct Running {
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     /// As many references as threads that still listen, and this one.
     gates: Arc<()>,
+    keeper: Keeper,
     lock: hop3_core::lock::RoleLock,
 }
 
@@ -104,6 +108,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
+    acme: Arc<acme::Shared>,
     allowed_uid: u32,
     /// Held by each change from its saving to its effect; true once no change is taken any more.
     is_stopping: Mutex<bool>,
@@ -111,8 +116,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Lets the threads close idle connections to upstreams that left the table.
+    /// Lets the threads close idle connections to upstreams that left the table, and the keeper see new hosts.
     fn tidy(&self) {
+        self.acme.wake();
         self.orders.send_if_modified(|order| {
             let serving = matches!(order, Order::Serve | Order::Tidy);
             if serving {
@@ -135,10 +141,20 @@ impl Running {
         let http = listeners[0].local_addr()?;
         let registry = Arc::new(Registry::default());
         registry.replace(disk::load(&options.layout));
+        let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
+        let challenges = Arc::new(Challenges::default());
+        let keeper = Keeper::start(acme::Parts {
+            layout: options.layout.clone(),
+            registry: registry.clone(),
+            store,
+            challenges: challenges.clone(),
+            limits: limits.acme.clone(),
+        })?;
         let (orders, received) = watch::channel(Order::Serve);
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
+            acme: keeper.shared.clone(),
             allowed_uid: options.allowed_uid,
             is_stopping: Mutex::default(),
             orders,
@@ -147,14 +163,15 @@ impl Running {
         let workers = listeners.into_iter().map(|listener| {
             let gate = Gate { listener, is_open: gates.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
-            let work = move || worker::run(registry, limits, gate, orders);
+            let challenges = challenges.clone();
+            let work = move || worker::run(registry, limits, challenges, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
         let stop_grace = limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, gates, lock })
+        Ok(Running { shared, http, stop_grace, workers, gates, keeper, lock })
     }
 
     /// The address that was bound.
@@ -172,6 +189,8 @@ impl Running {
         let deadline = Instant::now() + self.stop_grace;
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         self.shared.orders.send_replace(Order::Drain);
+        // The next proxy takes up what is under way.
+        self.keeper.stop().map_err(|_| anyhow::anyhow!("the keeper of certificates panicked"))?;
         wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
         wait_until(deadline.min(Instant::now() + MOMENT), || {
             self.workers.iter().all(JoinHandle::is_finished)

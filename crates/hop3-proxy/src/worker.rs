@@ -2,6 +2,7 @@
 //! `Worker`: one thread with its own listener, runtime, connections and upstream pools. Threads share the route
 //! table, upstream counters and nothing else.
 
+use crate::cert::Challenges;
 use crate::client::Client;
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) deadlines: Deadlines,
+    pub(crate) challenges: Arc<Challenges>,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -76,6 +78,7 @@ pub(crate) struct Gate {
 pub(crate) fn run(
     registry: Arc<Registry>,
     limits: Limits,
+    challenges: Arc<Challenges>,
     gate: Gate,
     orders: watch::Receiver<Order>,
 ) -> io::Result<()> {
@@ -89,6 +92,7 @@ pub(crate) fn run(
         limits,
         pool: Pool::default(),
         deadlines: Deadlines::default(),
+        challenges,
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),

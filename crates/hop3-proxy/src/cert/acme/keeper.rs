@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Keeper`: the thread that sees which names need a certificate, and when, and sends for them, a few at a time.
+
+use super::fault::Fault;
+use super::order::Errand;
+use super::progress::{Progress, now_ms};
+use super::renewal::{self, Leaf};
+use super::shared::{Ask, Parts, Shared};
+use crate::cert::Origin;
+use hop3_core::acme::Acme;
+use hop3_core::name::Domain;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// A table that changes is looked at when it has come to rest: a deployment changes it more than once.
+const CALM: Duration = Duration::from_millis(50);
+/// Without news the keeper looks as often as this, should the clock have been set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+/// How much the thread yields to those that serve.
+const NICENESS: i32 = 10;
+
+pub(crate) struct Keeper {
+    pub(crate) shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    pub(crate) fn start(parts: Parts) -> io::Result<Keeper> {
+        let shared = Arc::new(Shared::new(parts));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let works = shared.clone();
+        let thread = thread::Builder::new().name("keeper".into()).spawn(move || {
+            // Where it may not, it merely does not yield.
+            rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS).ok();
+            runtime.block_on(Round::new(works).run());
+        })?;
+        Ok(Keeper { shared, thread })
+    }
+
+    /// Leaves what is under way as it is; it lies on disk.
+    pub(crate) fn stop(self) -> thread::Result<()> {
+        self.shared.is_stopping.store(true, SeqCst);
+        self.shared.wake();
+        self.thread.join()
+    }
+}
+
+/// What a name needs, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Due {
+    at_ms: u64,
+    what: Need,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Certificate,
+    /// The authority is asked when it would have it renewed.
+    Window,
+}
+
+struct Round {
+    shared: Arc<Shared>,
+    dues: HashMap<String, Due>,
+    busy: HashSet<String>,
+    tasks: JoinSet<String>,
+    changed_ms: u64,
+}
+
+impl Round {
+    fn new(shared: Arc<Shared>) -> Round {
+        Round { shared, dues: HashMap::new(), busy: HashSet::new(), tasks: JoinSet::new(), changed_ms: 0 }
+    }
+
+    async fn run(mut self) {
+        while !self.shared.is_stopping.load(SeqCst) {
+            let sleep = self.turn();
+            tokio::select! {
+                () = self.shared.news.notified() => tokio::time::sleep(CALM).await,
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+        // Dropped where they are.
+        self.tasks.shutdown().await;
+    }
+
+    /// Sends for what is due and tells how long nothing else will be.
+    fn turn(&mut self) -> Duration {
+        let settings = self.shared.settings.load_full();
+        let changed_ms = self.shared.changed_ms.load(SeqCst);
+        if changed_ms != self.changed_ms {
+            self.changed_ms = changed_ms;
+            self.dues.clear();
+        }
+        if !settings.is_on() {
+            return LONGEST_SLEEP;
+        }
+        let wanted = self.wanted(&settings);
+        self.dues.retain(|name, _| wanted.contains(name));
+        self.take_asked(&wanted);
+        let now = now_ms();
+        let mut next = u64::MAX;
+        for name in wanted {
+            if self.busy.contains(&name) {
+                continue;
+            }
+            let due = match self.dues.get(&name) {
+                Some(due) => *due,
+                None => self.remember(&name),
+            };
+            if due.at_ms > now {
+                next = next.min(due.at_ms);
+            } else if self.tasks.len() < self.shared.limits.orders {
+                self.send(name, due.what, settings.clone());
+            } else {
+                // The next that ends brings us back here.
+                break;
+            }
+        }
+        Duration::from_millis(next.saturating_sub(now)).min(LONGEST_SLEEP)
+    }
+
+    /// Hosts of the table that an authority can be asked for: whoever is not served here gets nothing.
+    fn wanted(&self, settings: &Acme) -> BTreeSet<String> {
+        let services = self.shared.registry.services();
+        let hosts = services.iter().flat_map(|service| &service.source.hosts);
+        let domains = hosts.filter_map(|host| host.0.parse::<Domain>().ok());
+        let may = |name: &String| settings.authorities.iter().any(|authority| authority.may_issue(name));
+        domains.map(|domain| domain.to_string()).filter(may).collect()
+    }
+
+    fn take_asked(&mut self, wanted: &BTreeSet<String>) {
+        let asked = std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        for ask in asked {
+            match ask {
+                Ask::Look(name) => drop(self.dues.remove(&name)),
+                Ask::Renew(name) if wanted.contains(&name) => {
+                    self.dues.insert(name, Due { at_ms: 0, what: Need::Certificate });
+                }
+                Ask::Renew(_) => {}
+            }
+        }
+    }
+
+    fn remember(&mut self, name: &str) -> Due {
+        let due = self.due(name);
+        self.dues.insert(name.to_owned(), due);
+        due
+    }
+
+    /// From what is on disk.
+    fn due(&self, name: &str) -> Due {
+        let (at_ms, what) = match self.shared.store.get(name) {
+            Ok(Some(kept)) => match kept.origin {
+                Origin::Own => (u64::MAX, Need::Certificate),
+                Origin::Internal => (0, Need::Certificate),
+                Origin::Acme { .. } => match renewal::due(&self.shared.layout, name, &kept.chain_pem) {
+                    (at_ms, true) => (at_ms, Need::Certificate),
+                    (at_ms, false) => (at_ms, Need::Window),
+                },
+            },
+            _ => (0, Need::Certificate),
+        };
+        let progress = Progress::load(&self.shared.layout, name);
+        let waits = if progress.failed_ms < self.changed_ms { 0 } else { progress.next_ms };
+        Due { at_ms: if what == Need::Certificate { at_ms.max(waits) } else { at_ms }, what }
+    }
+
+    fn send(&mut self, name: String, need: Need, settings: Arc<Acme>) {
+        self.busy.insert(name.clone());
+        self.dues.remove(&name);
+        let shared = self.shared.clone();
+        self.tasks.spawn(async move {
+            match need {
+                Need::Certificate => obtain(&shared, &settings, &name).await,
+                Need::Window => look(&shared, &settings, &name).await,
+            }
+            name
+        });
+    }
+
+    fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
+        match ended {
+            Ok(name) => drop(self.busy.remove(&name)),
+            // Which name it was is not known; all are looked at again when nothing is under way.
+            Err(error) => {
+                tracing::error!(%error, "an order broke off");
+                if self.tasks.is_empty() {
+                    self.busy.clear();
+                }
+            }
+        }
+    }
+}
+
+async fn obtain(shared: &Shared, settings: &Acme, name: &str) {
+    let progress = Progress::load(&shared.layout, name);
+    let mut errand = Errand { shared, settings, name, progress };
+    let Err(fault) = errand.run().await else { return };
+    errand.progress.failed(&fault, &shared.limits);
+    if let Err(unsaved) = errand.progress.save(&shared.layout, name) {
+        tracing::error!(name, why = unsaved.problem.detail, "{}", unsaved.problem.title);
+        // Without a memory of it nothing else would keep it from being tried at once.
+        tokio::time::sleep(shared.limits.first_retry).await;
+    }
+}
+
+/// Asks when the certificate there is should be renewed.
+async fn look(shared: &Shared, settings: &Acme, name: &str) {
+    let Ok(Some(kept)) = shared.store.get(name) else { return };
+    let Some(leaf) = Leaf::read(&kept.chain_pem) else { return };
+    let Origin::Acme { directory } = &kept.origin else { return };
+    let every = shared.limits.window_check;
+    let authority = settings.authorities.iter().find(|authority| authority.directory == *directory);
+    let asked: Result<_, Fault> = match authority {
+        Some(authority) => match shared.accounts.at(authority, settings).await {
+            Ok(account) => Ok(renewal::ask(&account, authority.name(), &leaf, every).await),
+            Err(fault) => Err(fault),
+        },
+        None => Ok(leaf.no_window(every)),
+    };
+    let mut progress = Progress::load(&shared.layout, name);
+    progress.window = Some(asked.unwrap_or_else(|_| leaf.no_window(every)));
+    if let Err(unsaved) = progress.save(&shared.layout, name) {
+        tracing::error!(name, why = unsaved.problem.detail, "{}", unsaved.problem.title);
+        tokio::time::sleep(shared.limits.first_retry).await;
+    }
+}
