@@ -6,6 +6,7 @@ use crate::problem::{Kind, Problem};
 use crate::secret::{Secret, exposed, exposed_option};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -147,6 +148,13 @@ pub struct AcmeChange {
     pub dns: Option<DnsDriver>,
 }
 
+impl fmt::Debug for AcmeChange {
+    /// Without the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcmeChange").field("authorities", &self.authorities).finish_non_exhaustive()
+    }
+}
+
 /// `GET /api/acme`: the settings without their secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcmeShown {
@@ -186,7 +194,10 @@ impl Authority {
     }
 
     pub fn name(&self) -> &str {
-        KNOWN.iter().find(|(_, directory)| *directory == self.directory).map_or(&self.directory, |(name, _)| name)
+        KNOWN
+            .iter()
+            .find(|(_, directory)| *directory == self.directory)
+            .map_or(&self.directory, |(name, _)| name)
     }
 
     /// Private authorities issue for what they like, public ones not for names that are special.

@@ -39,6 +39,8 @@ pub struct Limits {
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
     pub stop_grace: Duration,
+    /// After a hand-over to a new proxy: how long the old one finishes requests and upgraded connections.
+    pub handover_grace: Duration,
     /// Between two active health checks of a pool that has a health path.
     pub probe_interval: Duration,
     /// How certificates are obtained.
@@ -102,6 +104,7 @@ impl Default for Limits {
             pool_size: 256,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
+            handover_grace: Duration::from_secs(300),
             probe_interval: Duration::from_secs(5),
             acme: AcmeLimits::default(),
         }

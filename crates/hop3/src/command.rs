@@ -58,13 +58,26 @@ pub(crate) struct ServerArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ProxyArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ProxyCommand>,
     /// The address to listen on for HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
+    /// Take the place of the proxy that runs, with its sockets
+    #[arg(long, hide = true)]
+    pub(crate) takes_over: bool,
     /// End at once when the role is not wanted any more
     #[arg(long, hide = true)]
     pub(crate) kept: bool,
+}
+
+/// Look after the proxy
+#[derive(Subcommand, Debug)]
+pub(crate) enum ProxyCommand {
+    /// Put a new proxy, of the program as it is now, in the place of the one that runs; no request is dropped
+    Upgrade,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod acme;
 mod control;
 mod drain;
 mod forward;
+mod handover;
 mod harness;
 mod restart;
 mod retry;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `hop3 proxy`: the proxy role.
 
-use super::{keep, layout, log};
-use crate::command::ProxyArgs;
+use super::{keep, layout, log, upgrade};
+use crate::command::{ProxyArgs, ProxyCommand};
 use anyhow::Result;
 use hop3_cli::GlobalArgs;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &ProxyArgs, options: &GlobalArgs) -> ExitCode {
+    if let Some(ProxyCommand::Upgrade) = args.command {
+        return upgrade::run(&layout(options));
+    }
     log();
     match proxy(args, options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -24,5 +27,6 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
-    hop3_proxy::run(hop3_proxy::Options { wanted, ..hop3_proxy::Options::new(layout, args.http) })
+    let options = hop3_proxy::Options::new(layout, args.http);
+    hop3_proxy::run(hop3_proxy::Options { wanted, takes_over: args.takes_over, ..options })
 }

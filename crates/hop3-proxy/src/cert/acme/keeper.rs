@@ -11,8 +11,9 @@ use hop3_core::acme::Acme;
 use hop3_core::name::Domain;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
+use std::ops::Deref;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -25,28 +26,48 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 const NICENESS: i32 = 10;
 
 pub(crate) struct Keeper {
-    pub(crate) shared: Arc<Shared>,
-    thread: JoinHandle<()>,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Keeper {
-    pub(crate) fn start(parts: Parts) -> io::Result<Keeper> {
-        let shared = Arc::new(Shared::new(parts));
+    pub(crate) fn new(parts: Parts) -> Keeper {
+        Keeper { shared: Arc::new(Shared::new(parts)), thread: Mutex::default() }
+    }
+
+    pub(crate) fn start(&self) -> io::Result<()> {
+        self.shared.is_stopping.store(false, SeqCst);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let works = shared.clone();
+        let shared = self.shared.clone();
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || {
             // Where it may not, it merely does not yield.
             rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS).ok();
-            runtime.block_on(Round::new(works).run());
+            runtime.block_on(Round::new(shared).run());
         })?;
-        Ok(Keeper { shared, thread })
+        *self.thread() = Some(thread);
+        Ok(())
     }
 
-    /// Leaves what is under way as it is; it lies on disk.
-    pub(crate) fn stop(self) -> thread::Result<()> {
+    /// Leaves what is under way as it lies on disk, for the next to take up.
+    pub(crate) fn stop(&self) {
         self.shared.is_stopping.store(true, SeqCst);
         self.shared.wake();
-        self.thread.join()
+        if self.thread().take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the keeper of certificates has panicked");
+        }
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever has the keeper may ask and tell it.
+impl Deref for Keeper {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
     }
 }
 

@@ -27,14 +27,14 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use fault::{Blame, Fault};
 pub(crate) use keeper::Keeper;
-pub use shared::Report;
+pub(crate) use shared::Report;
 pub(crate) use shared::{Parts, Shared};
 
 /// Where authorities look (RFC 8555 §8.3).
 const HTTP_PREFIX: &str = "/.well-known/acme-challenge/";
 
 /// What the control socket can ask.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ask {
     Show,

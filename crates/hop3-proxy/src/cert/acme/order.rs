@@ -144,11 +144,7 @@ impl Errand<'_> {
     }
 
     /// The order that is under way there, else a new one; with its key.
-    async fn order(
-        &mut self,
-        authority: &Authority,
-        account: &Account,
-    ) -> Result<(Order, KeyPair), Fault> {
+    async fn order(&mut self, authority: &Authority, account: &Account) -> Result<(Order, KeyPair), Fault> {
         let told = |error| Fault::of(authority.name(), error);
         let kept = self.progress.orders.get(&authority.directory).cloned();
         let key = kept.as_ref().and_then(|kept| KeyPair::from_pem(kept.key_pem.expose()).ok());
@@ -297,7 +293,10 @@ impl Errand<'_> {
     }
 
     fn polls(&self) -> RetryPolicy {
-        RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.6).timeout(self.shared.limits.order)
+        RetryPolicy::new()
+            .initial_delay(Duration::from_millis(100))
+            .backoff(2.0)
+            .timeout(self.shared.limits.order)
     }
 }
 

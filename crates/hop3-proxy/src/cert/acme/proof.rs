@@ -103,8 +103,7 @@ fn unmade(error: &anyhow::Error) -> Fault {
 pub(super) fn no_dns() -> Fault {
     Fault::new(
         Blame::Host,
-        Problem::new(Kind::Config, "acme.wildcard-needs-dns", "a wildcard can only be proven by DNS").hint(
-            "say who writes DNS records: hop3 cert acme set --dns-hook PATH, or --dns-server ADDRESS",
-        ),
+        Problem::new(Kind::Config, "acme.wildcard-needs-dns", "a wildcard can only be proven by DNS")
+            .hint("say who writes DNS records: hop3 cert acme set --dns-hook PATH, or --dns-server ADDRESS"),
     )
 }

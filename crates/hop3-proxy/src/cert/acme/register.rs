@@ -118,8 +118,7 @@ fn jwk(key: &EcdsaKeyPair) -> Value {
 fn bind(key: &EcdsaKeyPair, eab: &Eab, url: &str) -> Option<Value> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::URL_SAFE,
-        GeneralPurposeConfig::new()
-            .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
+        GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
     );
     let text = eab.hmac.expose().trim().replace('+', "-").replace('/', "_");
     let secret = hmac::Key::new(hmac::HMAC_SHA256, &LENIENT.decode(text).ok()?);

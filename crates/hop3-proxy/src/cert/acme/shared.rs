@@ -55,14 +55,14 @@ pub(super) enum Ask {
 
 /// How it stands with a name, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// An authority has an order for it.
-    pub under_way: bool,
-    pub failures: u32,
+    pub(crate) under_way: bool,
+    pub(crate) failures: u32,
     /// What went wrong last, in the authority's words.
-    pub problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
     /// Not tried before, in milliseconds of Unix time.
-    pub next_ms: u64,
+    pub(crate) next_ms: u64,
 }
 
 impl Shared {

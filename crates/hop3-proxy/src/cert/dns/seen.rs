@@ -100,9 +100,11 @@ async fn servers_of(name: &Name, asked: SocketAddr) -> Vec<SocketAddr> {
                 RData::AAAA(address) => Some(IpAddr::V6(address.0)),
                 _ => None,
             });
-            servers.extend(addresses.map(|ip| {
-                if ip == asked.ip() { asked } else { SocketAddr::new(ip, 53) }
-            }));
+            servers.extend(addresses.map(
+                |ip| {
+                    if ip == asked.ip() { asked } else { SocketAddr::new(ip, 53) }
+                },
+            ));
         }
     }
     servers
@@ -121,6 +123,8 @@ fn unseen(record: &Record<'_>, why: &str) -> Fault {
         Blame::Host,
         Problem::new(Kind::Conflict, "acme.dns-unseen", title)
             .detail(format!("after {} seconds: {why}", record.limits.dns_seen.as_secs()))
-            .hint("see whether whoever writes it has the right to, and writes into the zone the internet sees"),
+            .hint(
+                "see whether whoever writes it has the right to, and writes into the zone the internet sees",
+            ),
     )
 }

@@ -67,7 +67,9 @@ fn signer(update: &DnsUpdate) -> Result<Option<TSigner>, String> {
         "hmac-sha256" => TsigAlgorithm::HmacSha256,
         "hmac-sha384" => TsigAlgorithm::HmacSha384,
         "hmac-sha512" => TsigAlgorithm::HmacSha512,
-        other => return Err(format!("the algorithm {other} is none of hmac-sha256, hmac-sha384, hmac-sha512")),
+        other => {
+            return Err(format!("the algorithm {other} is none of hmac-sha256, hmac-sha384, hmac-sha512"));
+        }
     };
     let key = BASE64_STANDARD.decode(key.expose().trim()).map_err(|_| "the key is not base64")?;
     let name = Name::from_ascii(name).map_err(|e| e.to_string())?;

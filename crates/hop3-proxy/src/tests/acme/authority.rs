@@ -156,7 +156,8 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn start() -> Names {
-        let [dns, management] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [dns, management] =
+            [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let child = Command::new("pebble-challtestsrv")
             .args(["-dns01", &dns.to_string(), "-management", &management.to_string()])
             .args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""])

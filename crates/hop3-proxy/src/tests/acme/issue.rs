@@ -32,7 +32,10 @@ fn a_host_that_is_served_gets_a_certificate_and_no_other_does() {
     // A host that comes later, while everything runs.
     bench.serve("blog.example.org");
     bench.until_there("blog.example.org");
-    assert!(bench.pebble.said(&["There are now 1 accounts"]) == 1 && bench.pebble.said(&["There are now 2 acc"]) == 0);
+    assert!(
+        bench.pebble.said(&["There are now 1 accounts"]) == 1
+            && bench.pebble.said(&["There are now 2 acc"]) == 0
+    );
     assert!(!bench.file("localhost").exists());
     closed(&bench.file(""));
     // Nothing is answered to authorities when none looks.

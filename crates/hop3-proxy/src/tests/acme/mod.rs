@@ -3,6 +3,7 @@
 //! fails, who is away), `window` (ARI and rate limits, which Debian's pebble does not know).
 
 mod authority;
+mod dns;
 mod issue;
 mod trouble;
 
@@ -16,6 +17,7 @@ use hop3_core::route::{Page, Target};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +39,13 @@ impl Bench {
         let names = Names::start();
         let pebble = Pebble::start(&Setup { http: proxy.http.port(), ..setup }, names.dns);
         Bench { proxy, pebble, names }
+    }
+
+    /// With an authority that believes another DNS server.
+    fn believing(setup: Setup, dns: SocketAddr) -> Bench {
+        let bench = Bench::start(Setup::default());
+        let pebble = Pebble::start(&Setup { http: bench.proxy.http.port(), ..setup }, dns);
+        Bench { pebble, ..bench }
     }
 
     /// Says that certificates may be obtained there.
