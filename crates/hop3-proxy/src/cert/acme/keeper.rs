@@ -225,7 +225,7 @@ async fn obtain(shared: &Shared, settings: &Acme, name: &str) {
     let mut errand = Errand { shared, settings, name, progress };
     let Err(fault) = errand.run().await else { return };
     errand.progress.failed(&fault, &shared.limits);
-    if let Err(unsaved) = errand.progress.save(&shared.layout, name) {
+    if let Err(unsaved) = errand.progress.save(&shared.layout, name).await {
         tracing::error!(name, why = unsaved.problem.detail, "{}", unsaved.problem.title);
         // Without a memory of it nothing else would keep it from being tried at once.
         tokio::time::sleep(shared.limits.first_retry).await;
@@ -248,7 +248,7 @@ async fn look(shared: &Shared, settings: &Acme, name: &str) {
     };
     let mut progress = Progress::load(&shared.layout, name);
     progress.window = Some(asked.unwrap_or_else(|_| leaf.no_window(every)));
-    if let Err(unsaved) = progress.save(&shared.layout, name) {
+    if let Err(unsaved) = progress.save(&shared.layout, name).await {
         tracing::error!(name, why = unsaved.problem.detail, "{}", unsaved.problem.title);
         tokio::time::sleep(shared.limits.first_retry).await;
     }

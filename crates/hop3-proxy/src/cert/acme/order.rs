@@ -2,7 +2,7 @@
 //! One certificate, from the first word to an authority to the chain in the store.
 //!
 //! ```text
-//! key saved ─▶ ordered, its address saved ─▶ proven ─▶ requested with the key ─▶ chain in the store ─▶ forgotten
+//! ordered ─▶ its address and key saved ─▶ proven ─▶ requested with the key ─▶ chain in the store ─▶ forgotten
 //!     ▲                   │ gone, or not proven
 //!     └───────────────────┘
 //! ```
@@ -10,7 +10,7 @@
 //! it was. Authorities are asked in their order, but one that has an order under way is asked first.
 
 use super::fault::{Blame, Fault};
-use super::progress::{Pending, Progress, millis, now_ms};
+use super::progress::{Pending, Progress, disk, millis, now_ms};
 use super::proof::{Method, Proof};
 use super::renewal::Leaf;
 use super::shared::Shared;
@@ -39,7 +39,7 @@ impl Errand<'_> {
         let mut last = None;
         for authority in self.authorities() {
             let fault = match self.ask(&authority).await {
-                Ok(bundle) => return self.keep(&bundle),
+                Ok(bundle) => return self.keep(bundle).await,
                 Err(fault) => fault,
             };
             tracing::warn!(
@@ -49,7 +49,7 @@ impl Errand<'_> {
                 "{}",
                 fault.problem.title
             );
-            self.after(&authority, &fault)?;
+            self.after(&authority, &fault).await?;
             if !matches!(fault.blame, Blame::Away | Blame::Authority | Blame::Account) {
                 return Err(fault);
             }
@@ -84,7 +84,7 @@ impl Errand<'_> {
     }
 
     /// What is remembered of an authority that failed.
-    fn after(&mut self, authority: &Authority, fault: &Fault) -> Result<(), Fault> {
+    async fn after(&mut self, authority: &Authority, fault: &Fault) -> Result<(), Fault> {
         let directory = &authority.directory;
         match fault.blame {
             Blame::Away => {
@@ -94,7 +94,7 @@ impl Errand<'_> {
             Blame::Authority => {
                 if let Some(wait) = fault.wait {
                     self.progress.held.insert(directory.clone(), now_ms() + millis(wait));
-                    self.save()?;
+                    self.save().await?;
                 }
             }
             Blame::Account => self.shared.accounts.unregister(authority)?,
@@ -107,7 +107,7 @@ impl Errand<'_> {
     async fn ask(&mut self, authority: &Authority) -> Result<Bundle, Fault> {
         match self.ask_once(authority).await {
             Err(fault) if fault.blame == Blame::Account => {
-                self.after(authority, &fault)?;
+                self.after(authority, &fault).await?;
                 self.progress.orders.remove(&authority.directory);
                 self.ask_once(authority).await
             }
@@ -131,12 +131,12 @@ impl Errand<'_> {
             OrderStatus::Processing => order.poll_certificate(&self.polls()).await.map_err(told)?,
             _ => {
                 let fault = self.why(authority, &mut order).await;
-                self.drop_order(authority)?;
+                self.drop_order(authority).await?;
                 return Err(fault);
             }
         };
         if !is_for(&chain_pem, &key) {
-            self.drop_order(authority)?;
+            self.drop_order(authority).await?;
             return Err(Fault::refused(authority.name(), "the certificate it gave is not for our key"));
         }
         let origin = Origin::Acme { directory: authority.directory.clone() };
@@ -147,8 +147,8 @@ impl Errand<'_> {
     async fn order(&mut self, authority: &Authority, account: &Account) -> Result<(Order, KeyPair), Fault> {
         let told = |error| Fault::of(authority.name(), error);
         let kept = self.progress.orders.get(&authority.directory).cloned();
-        let key = kept.as_ref().and_then(|kept| KeyPair::from_pem(kept.key_pem.expose()).ok());
-        if let (Some(url), Some(key)) = (kept.and_then(|kept| kept.url), key) {
+        let kept = kept.and_then(|kept| Some((KeyPair::from_pem(kept.key_pem.expose()).ok()?, kept.url)));
+        if let Some((key, url)) = kept {
             match account.order(url).await {
                 Ok(mut order) => {
                     if order.state().status != OrderStatus::Invalid {
@@ -161,14 +161,10 @@ impl Errand<'_> {
             }
         }
         let key = KeyPair::generate().map_err(|e| Fault::refused(authority.name(), &e.to_string()))?;
-        let pending = Pending { key_pem: Secret::new(key.serialize_pem()), url: None };
-        self.progress.orders.insert(authority.directory.clone(), pending);
-        self.save()?;
         let order = self.place(authority, account).await?;
-        if let Some(pending) = self.progress.orders.get_mut(&authority.directory) {
-            pending.url = Some(order.url().to_owned());
-        }
-        self.save()?;
+        let pending = Pending { key_pem: Secret::new(key.serialize_pem()), url: order.url().to_owned() };
+        self.progress.orders.insert(authority.directory.clone(), pending);
+        self.save().await?;
         Ok((order, key))
     }
 
@@ -274,22 +270,22 @@ impl Errand<'_> {
     }
 
     /// Into the store, from where the next handshake takes it.
-    fn keep(&mut self, bundle: &Bundle) -> Result<(), Fault> {
-        let kept = self.shared.store.put(self.name, bundle);
+    async fn keep(&mut self, bundle: Bundle) -> Result<(), Fault> {
+        let (store, name) = (self.shared.store.clone(), self.name.to_owned());
+        let kept = disk(move || store.put(&name, &bundle)).await;
         kept.map_err(|error| Fault::here(&format!("the certificate for {}", self.name), &error))?;
-        self.progress = Progress::default();
-        self.save()?;
+        Progress::forget(&self.shared.layout, self.name)?;
         tracing::info!(name = self.name, "certificate obtained");
         Ok(())
     }
 
-    fn drop_order(&mut self, authority: &Authority) -> Result<(), Fault> {
+    async fn drop_order(&mut self, authority: &Authority) -> Result<(), Fault> {
         self.progress.orders.remove(&authority.directory);
-        self.save()
+        self.save().await
     }
 
-    fn save(&self) -> Result<(), Fault> {
-        self.progress.save(&self.shared.layout, self.name)
+    async fn save(&self) -> Result<(), Fault> {
+        self.progress.save(&self.shared.layout, self.name).await
     }
 
     fn polls(&self) -> RetryPolicy {

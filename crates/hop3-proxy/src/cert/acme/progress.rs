@@ -11,6 +11,7 @@ use hop3_core::layout::Layout;
 use hop3_core::secret::{Secret, exposed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -39,8 +40,8 @@ pub(super) struct Pending {
     /// The certificate's key; made for this order alone.
     #[serde(with = "exposed")]
     pub(super) key_pem: Secret<String>,
-    /// The order's address; absent until the authority has said it.
-    pub(super) url: Option<String>,
+    /// The order's address.
+    pub(super) url: String,
 }
 
 impl Progress {
@@ -48,9 +49,18 @@ impl Progress {
         file::load(&layout.acme_progress(name)).unwrap_or_default()
     }
 
-    pub(super) fn save(&self, layout: &Layout, name: &str) -> Result<(), Fault> {
-        file::save(&layout.acme_progress(name), self)
+    /// On a thread that may wait for the disk.
+    pub(super) async fn save(&self, layout: &Layout, name: &str) -> Result<(), Fault> {
+        let (path, progress) = (layout.acme_progress(name), self.clone());
+        disk(move || file::save(&path, &progress))
+            .await
             .map_err(|error| Fault::here(&format!("what is under way for {name}"), &error))
+    }
+
+    /// All is done. Were it lost, the order would be found done.
+    pub(super) fn forget(layout: &Layout, name: &str) -> Result<(), Fault> {
+        file::remove(&layout.acme_progress(name))
+            .map_err(|error| Fault::here(&format!("what was under way for {name}"), &error))
     }
 
     /// Remembers a failure and when to try again: exponentially later, not all at the same moment, and never before
@@ -67,6 +77,13 @@ impl Progress {
         self.failed_ms = now_ms();
         self.next_ms = self.failed_ms + millis(pause);
     }
+}
+
+/// Work that waits for the disk; other orders go on meanwhile.
+pub(super) async fn disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 pub(super) fn now_ms() -> u64 {
