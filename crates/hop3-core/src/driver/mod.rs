@@ -5,12 +5,14 @@
 //! (calling twice equals calling once); no database, no globals; every external command goes through a `Runner`;
 //! bad luck is a `Problem` with facts and a hint, never a panic.
 
+mod authorities;
 mod builder;
 mod proxy;
 mod runner;
 mod runtime;
 mod toolchains;
 
+pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use proxy::{Drained, Proxy, ProxyStatus};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
@@ -34,5 +36,6 @@ pub struct Registry {
     pub runner: Arc<dyn Runner>,
     pub runtime: Arc<dyn Runtime>,
     pub proxy: Arc<dyn Proxy>,
+    pub authorities: Arc<dyn Authorities>,
     pub toolchains: Arc<dyn Toolchains>,
 }

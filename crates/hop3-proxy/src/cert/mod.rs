@@ -4,7 +4,7 @@
 //! Reading order: `store` (files), `challenge` (what an issuer asks), `acme` (how certificates are obtained and
 //! renewed by themselves), `dns` (for wildcards).
 
-pub(crate) mod acme;
+pub mod acme;
 mod challenge;
 mod dns;
 mod file;

@@ -82,7 +82,7 @@ fn given(pem: &str) -> Result<RootCertStore, Error> {
     for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(root.map_err(other)?).map_err(other)?;
     }
-    Ok(roots)
+    if roots.is_empty() { Err(Error::Str("no certificate is in it")) } else { Ok(roots) }
 }
 
 fn of_the_machine() -> RootCertStore {

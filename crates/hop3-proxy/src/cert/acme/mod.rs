@@ -6,7 +6,8 @@
 //!                               ▲  sleeps until             │ account, order, proof
 //!                               └──── Progress on disk ◀────┘ certificate ──▶ store
 //! ```
-//! Invariants: a key, an order's address and a failure are on disk before anything follows from them; no more than
+//! Invariants: an account's key, an order's address with its key, and a failure are on disk before anything
+//! follows from them; no more than
 //! `AcmeLimits::orders` names are under way at once; the thread yields to those that serve.
 //! Reading order: `keeper` (when), `order` (how), `fault` (what if not), `progress`, `account`, `proof`, `renewal`.
 

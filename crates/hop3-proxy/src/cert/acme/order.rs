@@ -31,6 +31,8 @@ pub(super) struct Errand<'a> {
     /// The host, or `*.` and a domain.
     pub(super) name: &'a str,
     pub(super) progress: Progress,
+    /// The order was found on disk: an earlier proxy had begun it.
+    pub(super) is_taken_up: bool,
 }
 
 impl Errand<'_> {
@@ -67,7 +69,7 @@ impl Errand<'_> {
         };
         let all = self.settings.authorities.iter().filter(|authority| authority.may_issue(self.name));
         let mut free: Vec<Authority> = all.filter(is_free).cloned().collect();
-        free.sort_by_key(|authority| !self.progress.orders.contains_key(&authority.directory));
+        free.sort_by_key(|authority| !self.has_order(authority));
         free
     }
 
@@ -111,8 +113,16 @@ impl Errand<'_> {
                 self.progress.orders.remove(&authority.directory);
                 self.ask_once(authority).await
             }
+            // The authority looked while nobody was here to answer.
+            Err(fault) if fault.blame == Blame::Host && self.is_taken_up && !self.has_order(authority) => {
+                self.ask_once(authority).await
+            }
             other => other,
         }
+    }
+
+    fn has_order(&self, authority: &Authority) -> bool {
+        self.progress.orders.contains_key(&authority.directory)
     }
 
     async fn ask_once(&mut self, authority: &Authority) -> Result<Bundle, Fault> {
@@ -152,6 +162,7 @@ impl Errand<'_> {
             match account.order(url).await {
                 Ok(mut order) => {
                     if order.state().status != OrderStatus::Invalid {
+                        self.is_taken_up = true;
                         return Ok((order, key));
                     }
                 }

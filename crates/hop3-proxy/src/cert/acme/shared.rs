@@ -2,14 +2,15 @@
 //! `Shared`: what the keeper's thread and those who ask it for something both use.
 
 use super::account::Accounts;
+use super::caller::Caller;
 use super::progress::{Progress, millis, now_ms};
-use crate::cert::{CertStore, Challenges, file};
+use crate::cert::{CertStore, Challenges, dns, file};
 use crate::limit::AcmeLimits;
 use crate::registry::Registry;
 use arc_swap::ArcSwap;
-use hop3_core::Problem;
 use hop3_core::acme::{Acme, AcmeChange, AcmeShown};
 use hop3_core::layout::Layout;
+use hop3_core::{Kind, Problem};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -121,6 +122,8 @@ impl Shared {
     /// Saves the settings, then works by them.
     pub(crate) fn set(&self, change: AcmeChange) -> Result<AcmeShown, Problem> {
         let next = self.settings.load().changed(change)?;
+        next.dns.as_ref().map_or(Ok(()), |driver| dns::check(driver, &self.layout))?;
+        check_roots(&next)?;
         let saved = file::save(&self.layout.acme_settings(), &next);
         saved.map_err(|error: io::Error| super::Fault::here("the settings", &error).problem)?;
         let shown = next.shown();
@@ -142,4 +145,17 @@ impl Shared {
         let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
         resting.get(directory).copied().unwrap_or(0)
     }
+}
+
+/// Roots that are none are told when they are given.
+fn check_roots(settings: &Acme) -> Result<(), Problem> {
+    for authority in &settings.authorities {
+        Caller::new(authority.root_pem.as_deref(), Duration::ZERO).map_err(|error| {
+            let title = format!("the root of {} cannot be used", authority.name());
+            Problem::new(Kind::User, "acme.bad-root", title)
+                .detail(error.to_string())
+                .hint("give a PEM file that begins with -----BEGIN CERTIFICATE-----")
+        })?;
+    }
+    Ok(())
 }

@@ -4,7 +4,10 @@
 
 use super::Record;
 use crate::cert::acme::{Blame, Fault};
+use hop3_core::layout::Layout;
 use hop3_core::{Kind, Problem};
+use rustix::process::geteuid;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use tokio::io::AsyncReadExt;
@@ -13,6 +16,29 @@ use tokio::process::Command;
 /// What is kept of what it prints.
 const MAX_OUTPUT: u64 = 4 << 10;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What apps may write is not run: an absolute path outside the installation, to a file that only root or the proxy's
+/// own user can change.
+pub(super) fn check(path: &Path, layout: &Layout) -> Result<(), Problem> {
+    let refuse = |why: &str| {
+        let title = format!("the program {} is not run", path.display());
+        Problem::new(Kind::User, "acme.bad-hook", title)
+            .detail(why)
+            .hint("give the path of a program on the server that only root can change, for example in /usr/local/bin")
+    };
+    let real = path.canonicalize().map_err(|error| refuse(&error.to_string()))?;
+    let root = layout.root().canonicalize().unwrap_or_else(|_| layout.root().to_owned());
+    let about = real.metadata().map_err(|error| refuse(&error.to_string()))?;
+    match () {
+        () if !path.is_absolute() => Err(refuse("the path does not begin at /")),
+        () if real.starts_with(root) => Err(refuse("it lies in the installation's own directory")),
+        () if !about.is_file() || about.mode() & 0o111 == 0 => Err(refuse("it is not an executable file")),
+        () if about.mode() & 0o022 != 0 || ![0, geteuid().as_raw()].contains(&about.uid()) => {
+            Err(refuse("others than root can change it"))
+        }
+        () => Ok(()),
+    }
+}
 
 pub(super) async fn run(path: &Path, verb: &str, record: &Record<'_>) -> Result<(), Fault> {
     let mut command = Command::new(path);

@@ -9,7 +9,9 @@ mod update;
 
 use crate::cert::acme::Fault;
 use crate::limit::AcmeLimits;
+use hop3_core::Problem;
 use hop3_core::acme::DnsDriver;
+use hop3_core::layout::Layout;
 
 pub(crate) struct Record<'a> {
     driver: &'a DnsDriver,
@@ -17,6 +19,14 @@ pub(crate) struct Record<'a> {
     /// `_acme-challenge.` and the domain, without a dot at its end.
     fqdn: String,
     value: String,
+}
+
+/// Looks at a driver before it is kept.
+pub(crate) fn check(driver: &DnsDriver, layout: &Layout) -> Result<(), Problem> {
+    match driver {
+        DnsDriver::Hook { path, .. } => hook::check(path, layout),
+        DnsDriver::Update(update) => update::check(update),
+    }
 }
 
 impl<'a> Record<'a> {

@@ -51,6 +51,13 @@ pub(super) async fn change(update: &DnsUpdate, record: &Record<'_>, change: Chan
     Ok(())
 }
 
+/// A key that cannot be used is told when it is given.
+pub(super) fn check(update: &DnsUpdate) -> Result<(), Problem> {
+    signer(update).map(|_| ()).map_err(|why| {
+        Problem::new(Kind::User, "acme.bad-dns-key", "the key for DNS updates cannot be used").detail(why)
+    })
+}
+
 fn message(name: Name, zone: Name, value: &str, change: Change) -> Message {
     let data = RData::TXT(TXT::new(vec![value.to_owned()]));
     let record = rr::Record::from_rdata(name, TTL, data);

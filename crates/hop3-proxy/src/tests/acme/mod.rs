@@ -4,8 +4,10 @@
 
 mod authority;
 mod dns;
+mod front;
 mod issue;
 mod trouble;
+mod window;
 
 use super::harness::{Proxy, one_route};
 use crate::cert::acme::Ask;
