@@ -18,8 +18,7 @@ const KNOWN: &[(&str, &str)] = &[
 ];
 
 /// Ends of names that no public authority issues for (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`).
-const SPECIAL: &[&str] =
-    &["localhost", "local", "home.arpa", "internal", "lan", "test", "invalid", "example", "onion"];
+const SPECIAL: &[&str] = &["local", "home.arpa", "internal", "lan", "test", "invalid", "example", "onion"];
 
 /// How a host is proven to be ours (RFC 8555 §8, RFC 8737). Wildcards can only be proven by DNS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -200,12 +199,13 @@ impl Authority {
             .map_or(&self.directory, |(name, _)| name)
     }
 
-    /// Private authorities issue for what they like, public ones not for names that are special.
+    /// Private authorities issue for what they like, public ones not for names that are special; none for this
+    /// machine itself.
     pub fn may_issue(&self, host: &str) -> bool {
         let is_public = self.name() != self.directory;
-        let is_special =
-            |end: &&str| host.strip_suffix(*end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        !(is_public && SPECIAL.iter().any(|end| is_special(&end)))
+        let is_beneath =
+            |end: &str| host.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        !(is_beneath("localhost") || is_public && SPECIAL.iter().any(|end| is_beneath(end)))
     }
 }
 

@@ -100,7 +100,10 @@ fn a_proxy_that_is_killed_loses_no_account_order_or_key() {
 /// Those that lie on disk, by the last part of their address.
 fn orders(hop: &Hop) -> Vec<String> {
     let Ok(files) = fs::read_dir(hop.root().join("certs/acme/names")) else { return Vec::new() };
-    let texts = files.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok());
+    // What is still being written lies beside and is not saved.
+    let files =
+        files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "json"));
+    let texts = files.filter_map(|path| fs::read_to_string(path).ok());
     let saved = texts.filter_map(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     let urls = saved.flat_map(|one| {
         let orders = one["orders"].as_object().cloned().unwrap_or_default();

@@ -167,7 +167,9 @@ impl Errand<'_> {
                     }
                 }
                 // It has expired, or was forgotten.
-                Err(Error::Api(_)) => {}
+                Err(Error::Api(problem)) => {
+                    tracing::info!(name = self.name, why = %problem, "an order is not gone on with");
+                }
                 Err(error) => return Err(told(error)),
             }
         }
