@@ -3,6 +3,7 @@
 
 mod acme;
 mod control;
+pub(crate) mod corpus;
 mod drain;
 mod forward;
 mod handover;
@@ -10,5 +11,6 @@ mod harness;
 mod restart;
 mod retry;
 mod site;
+mod smuggle;
 mod stream;
 mod swap;

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 fn start(layout: &Layout) -> Running {
-    let options = Options { allowed_uid: 0, ..Options::new(layout.clone(), "127.0.0.1:0".parse().unwrap()) };
+    let options = Options::new(layout.clone(), "127.0.0.1:0".parse().unwrap());
     Running::start(options, Limits::default()).unwrap()
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub(crate) enum Blame {
     /// The authority does not answer: the next one may, and so may this one later.
     Away,
+    /// The authority wants to be asked the same once more.
+    Again,
     /// The authority will not: the next one may.
     Authority,
     /// The authority does not know the account any more.
@@ -67,7 +69,8 @@ impl Fault {
         let words = words(problem);
         match kind_of(problem) {
             "rateLimited" => Fault::limited(authority, &words),
-            "serverInternal" | "badNonce" => Fault::away(authority, &words),
+            "serverInternal" => Fault::away(authority, &words),
+            "badNonce" => Fault { blame: Blame::Again, ..Fault::away(authority, &words) },
             "accountDoesNotExist" => Fault { blame: Blame::Account, ..Fault::refused(authority, &words) },
             _ => Fault::refused(authority, &words),
         }

@@ -222,7 +222,8 @@ impl Round {
 
 async fn obtain(shared: &Shared, settings: &Acme, name: &str) {
     let progress = Progress::load(&shared.layout, name);
-    let mut errand = Errand { shared, settings, name, progress, is_taken_up: false };
+    let is_taken_up = !progress.orders.is_empty();
+    let mut errand = Errand { shared, settings, name, progress, is_taken_up };
     let Err(fault) = errand.run().await else { return };
     errand.progress.failed(&fault, &shared.limits);
     if let Err(unsaved) = errand.progress.save(&shared.layout, name).await {

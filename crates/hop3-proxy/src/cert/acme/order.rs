@@ -24,6 +24,9 @@ use instant_acme::{
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use std::time::Duration;
 
+/// An authority that takes none of so many nonces is away. The client crate has tried three times each time.
+const MOST_TRIES: u32 = 5;
+
 /// One name's way to a certificate.
 pub(super) struct Errand<'a> {
     pub(super) shared: &'a Shared,
@@ -31,7 +34,7 @@ pub(super) struct Errand<'a> {
     /// The host, or `*.` and a domain.
     pub(super) name: &'a str,
     pub(super) progress: Progress,
-    /// The order was found on disk: an earlier proxy had begun it.
+    /// An order was found on disk: it was begun earlier, perhaps by another proxy.
     pub(super) is_taken_up: bool,
 }
 
@@ -52,7 +55,7 @@ impl Errand<'_> {
                 fault.problem.title
             );
             self.after(&authority, &fault).await?;
-            if !matches!(fault.blame, Blame::Away | Blame::Authority | Blame::Account) {
+            if matches!(fault.blame, Blame::Host | Blame::Here) {
                 return Err(fault);
             }
             last = Some(fault);
@@ -89,7 +92,7 @@ impl Errand<'_> {
     async fn after(&mut self, authority: &Authority, fault: &Fault) -> Result<(), Fault> {
         let directory = &authority.directory;
         match fault.blame {
-            Blame::Away => {
+            Blame::Away | Blame::Again => {
                 self.shared.accounts.forget(directory);
                 self.shared.rest(directory, fault.wait);
             }
@@ -105,19 +108,26 @@ impl Errand<'_> {
         Ok(())
     }
 
-    /// An authority that has lost our account, as test authorities do, is asked once more with a new one.
+    /// Goes on with an order as often as the authority wants it. One that has lost our account, as test authorities
+    /// do, is asked once more with a new one, and so is one that looked while nobody was here to answer.
     async fn ask(&mut self, authority: &Authority) -> Result<Bundle, Fault> {
-        match self.ask_once(authority).await {
-            Err(fault) if fault.blame == Blame::Account => {
-                self.after(authority, &fault).await?;
-                self.progress.orders.remove(&authority.directory);
-                self.ask_once(authority).await
+        let (mut tries, mut is_lost) = (0, false);
+        loop {
+            let fault = match self.ask_once(authority).await {
+                Ok(bundle) => return Ok(bundle),
+                Err(fault) => fault,
+            };
+            tries += 1;
+            match fault.blame {
+                Blame::Again if tries < MOST_TRIES => {}
+                Blame::Account if !is_lost => {
+                    is_lost = true;
+                    self.after(authority, &fault).await?;
+                    self.progress.orders.remove(&authority.directory);
+                }
+                Blame::Host if self.is_taken_up && !self.has_order(authority) => self.is_taken_up = false,
+                _ => return Err(fault),
             }
-            // The authority looked while nobody was here to answer.
-            Err(fault) if fault.blame == Blame::Host && self.is_taken_up && !self.has_order(authority) => {
-                self.ask_once(authority).await
-            }
-            other => other,
         }
     }
 
@@ -162,15 +172,17 @@ impl Errand<'_> {
             match account.order(url).await {
                 Ok(mut order) => {
                     if order.state().status != OrderStatus::Invalid {
-                        self.is_taken_up = true;
                         return Ok((order, key));
                     }
                 }
-                // It has expired, or was forgotten.
-                Err(Error::Api(problem)) => {
-                    tracing::info!(name = self.name, why = %problem, "an order is not gone on with");
+                Err(error) => {
+                    let fault = told(error);
+                    // Else it has expired, or was forgotten.
+                    if fault.blame != Blame::Authority || fault.wait.is_some() {
+                        return Err(fault);
+                    }
+                    tracing::info!(name = self.name, why = fault.problem.detail, "an order is given up");
                 }
-                Err(error) => return Err(told(error)),
             }
         }
         let key = KeyPair::generate().map_err(|e| Fault::refused(authority.name(), &e.to_string()))?;
@@ -220,8 +232,10 @@ impl Errand<'_> {
         shown?;
         match polled {
             // Why it is invalid is asked by who sees that it is.
-            Ok(()) | Err(Error::Api(_)) => Ok(()),
-            Err(error) => Err(Fault::of(authority.name(), error)),
+            Err(error) if order.state().status != OrderStatus::Invalid => {
+                Err(Fault::of(authority.name(), error))
+            }
+            _ => Ok(()),
         }
     }
 
