@@ -166,6 +166,20 @@ pub struct AcmeShown {
     /// The hook's path, or the server that takes updates and the name of the key they are signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<String>,
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
+}
+
+/// A name that waits for a certificate because something failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiting {
+    pub name: String,
+    /// What went wrong last, in the authority's words.
+    pub problem: Problem,
+    /// In a row.
+    pub failures: u32,
+    /// Not tried before, in milliseconds of Unix time.
+    pub next_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -270,6 +284,7 @@ impl Acme {
             contact: self.contact.clone(),
             challenge: self.challenge,
             dns: self.dns.as_ref().map(DnsDriver::shown),
+            waiting: Vec::new(),
         }
     }
 }

@@ -9,4 +9,7 @@ pub trait Authorities: Send + Sync {
 
     /// Changes what the change names, and tells how it is now. What failed before is tried again at once.
     fn change(&self, change: &AcmeChange) -> Result<AcmeShown, Problem>;
+
+    /// Has another certificate obtained for a host, now.
+    fn renew(&self, host: &str) -> Result<(), Problem>;
 }

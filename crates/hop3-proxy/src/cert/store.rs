@@ -91,7 +91,9 @@ impl CertStore {
         }
         File::open(self.layout.certificates())?.sync_all()?;
         *changes += 1;
-        self.change(|names| drop(names.insert(name.into(), *changes)));
+        self.change(|names| {
+            names.insert(name.into(), *changes);
+        });
         // It works already; the next change tries again.
         discard(&beside).ok();
         Ok(())
@@ -125,7 +127,9 @@ impl CertStore {
         if !self.names.load().contains_key(name) {
             return Ok(false);
         }
-        self.change(|names| drop(names.remove(name)));
+        self.change(|names| {
+            names.remove(name);
+        });
         let place = self.layout.certificate(name);
         let beside = beside(&place);
         discard(&beside)?;

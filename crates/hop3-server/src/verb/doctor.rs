@@ -75,6 +75,12 @@ fn role<T>(name: &str, answer: Result<T, Problem>) -> Check {
 /// Whether certificates are obtained by themselves.
 fn authorities(server: &Server) -> Check {
     match server.drivers.authorities.shown() {
+        Ok(shown) if shown.on && !shown.waiting.is_empty() => {
+            let names: Vec<_> = shown.waiting.iter().map(|one| one.name.as_str()).take(5).collect();
+            let detail =
+                format!("{} wait: see hop3 cert acme show ({})", shown.waiting.len(), names.join(", "));
+            check("certificates", Verdict::Reduced, &detail)
+        }
         Ok(shown) if shown.on => {
             let names: Vec<_> = shown.authorities.iter().map(|one| one.name.as_str()).collect();
             check("certificates", Verdict::Ok, &format!("obtained from {}", names.join(", then ")))

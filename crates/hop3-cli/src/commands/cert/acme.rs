@@ -3,7 +3,7 @@
 
 use crate::context::{Context, read_input};
 use crate::problem;
-use crate::render::{Table, clean_lines};
+use crate::render::{Table, clean_lines, clock};
 use clap::{Args, Subcommand};
 use hop3_core::acme::{AcmeChange, AcmeShown, ChallengeKind, DnsDriver, DnsUpdate, Eab};
 use hop3_core::secret::Secret;
@@ -171,5 +171,11 @@ fn told(shown: &AcmeShown, cx: &Context) -> String {
     if let Some(dns) = &shown.dns {
         table.row(["DNS".into(), dns.clone()]);
     }
-    clean_lines(&table.render(cx.style()))
+    let mut text = table.render(cx.style());
+    for one in &shown.waiting {
+        let at = clock(one.next_ms, &cx.zone());
+        text += &format!("\n{} waits since {} tries; the next is not before {at}\n", one.name, one.failures);
+        text += &one.problem.render();
+    }
+    clean_lines(&text)
 }

@@ -23,6 +23,10 @@ impl Authorities for Builtin {
     }
 
     fn change(&self, change: &AcmeChange) -> Result<AcmeShown, Problem> {
-        self.ask_keeper(Ask::Set(change.clone()))
+        self.ask_keeper(Ask::Set(Box::new(change.clone())))
+    }
+
+    fn renew(&self, host: &str) -> Result<(), Problem> {
+        self.ask_keeper(Ask::Renew { name: host.to_owned() }).map(|_| ())
     }
 }

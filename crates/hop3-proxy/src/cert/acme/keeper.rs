@@ -5,10 +5,9 @@ use super::fault::Fault;
 use super::order::Errand;
 use super::progress::{Progress, now_ms};
 use super::renewal::{self, Leaf};
-use super::shared::{Ask, Parts, Shared};
+use super::shared::{Parts, Shared};
 use crate::cert::Origin;
 use hop3_core::acme::Acme;
-use hop3_core::name::Domain;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Deref;
@@ -72,14 +71,15 @@ impl Deref for Keeper {
 }
 
 /// What a name needs, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Due {
     at_ms: u64,
     what: Need,
+    /// What was in the store for the name when it was looked at.
+    kept: Option<(String, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
+pub(super) enum Need {
     Certificate,
     /// The authority is asked when it would have it renewed.
     Window,
@@ -122,23 +122,20 @@ impl Round {
         if !settings.is_on() {
             return LONGEST_SLEEP;
         }
-        let wanted = self.wanted(&settings);
+        let wanted = self.shared.wanted(&settings);
         self.dues.retain(|name, _| wanted.contains(name));
         self.take_asked(&wanted);
         let now = now_ms();
         let mut next = u64::MAX;
-        for name in wanted {
-            if self.busy.contains(&name) {
+        for name in &wanted {
+            if self.busy.contains(name) {
                 continue;
             }
-            let due = match self.dues.get(&name) {
-                Some(due) => *due,
-                None => self.remember(&name),
-            };
-            if due.at_ms > now {
-                next = next.min(due.at_ms);
+            let (at_ms, what) = self.due(name, &wanted);
+            if at_ms > now {
+                next = next.min(at_ms);
             } else if self.tasks.len() < self.shared.limits.orders {
-                self.send(name, due.what, settings.clone());
+                self.send(name.clone(), what, settings.clone());
             } else {
                 // The next that ends brings us back here.
                 break;
@@ -147,50 +144,42 @@ impl Round {
         Duration::from_millis(next.saturating_sub(now)).min(LONGEST_SLEEP)
     }
 
-    /// Hosts of the table that an authority can be asked for: whoever is not served here gets nothing.
-    fn wanted(&self, settings: &Acme) -> BTreeSet<String> {
-        let services = self.shared.registry.services();
-        let hosts = services.iter().flat_map(|service| &service.source.hosts);
-        let domains = hosts.filter_map(|host| host.0.parse::<Domain>().ok());
-        let may = |name: &String| settings.authorities.iter().any(|authority| authority.may_issue(name));
-        domains.map(|domain| domain.to_string()).filter(may).collect()
-    }
-
     fn take_asked(&mut self, wanted: &BTreeSet<String>) {
         let asked = std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner));
-        for ask in asked {
-            match ask {
-                Ask::Look(name) => drop(self.dues.remove(&name)),
-                Ask::Renew(name) if wanted.contains(&name) => {
-                    self.dues.insert(name, Due { at_ms: 0, what: Need::Certificate });
-                }
-                Ask::Renew(_) => {}
-            }
+        for name in asked.into_iter().filter(|name| wanted.contains(name)) {
+            let kept = self.shared.store.find(&name);
+            self.dues.insert(name, Due { at_ms: 0, what: Need::Certificate, kept });
         }
     }
 
-    fn remember(&mut self, name: &str) -> Due {
-        let due = self.due(name);
-        self.dues.insert(name.to_owned(), due);
-        due
-    }
-
-    /// From what is on disk.
-    fn due(&self, name: &str) -> Due {
-        let (at_ms, what) = match self.shared.store.get(name) {
-            Ok(Some(kept)) => match kept.origin {
-                Origin::Own => (u64::MAX, Need::Certificate),
-                Origin::Internal => (0, Need::Certificate),
-                Origin::Acme { .. } => match renewal::due(&self.shared.layout, name, &kept.chain_pem) {
-                    (at_ms, true) => (at_ms, Need::Certificate),
-                    (at_ms, false) => (at_ms, Need::Window),
-                },
-            },
-            _ => (0, Need::Certificate),
+    /// From what is on disk, unless it was looked at and is the same still.
+    fn due(&mut self, name: &str, wanted: &BTreeSet<String>) -> (u64, Need) {
+        let kept = self.shared.store.find(name);
+        if let Some(due) = self.dues.get(name).filter(|due| due.kept == kept) {
+            return (due.at_ms, due.what);
+        }
+        let (at_ms, what) = match &kept {
+            Some((kept, _)) => self.due_of(name, kept, wanted),
+            None => (0, Need::Certificate),
         };
         let progress = Progress::load(&self.shared.layout, name);
         let waits = if progress.failed_ms < self.changed_ms { 0 } else { progress.next_ms };
-        Due { at_ms: if what == Need::Certificate { at_ms.max(waits) } else { at_ms }, what }
+        let at_ms = if what == Need::Certificate { at_ms.max(waits) } else { at_ms };
+        self.dues.insert(name.to_owned(), Due { at_ms, what, kept });
+        (at_ms, what)
+    }
+
+    /// What is kept may be for a wildcard that the name lies beneath.
+    fn due_of(&self, name: &str, kept: &str, wanted: &BTreeSet<String>) -> (u64, Need) {
+        let Ok(Some(bundle)) = self.shared.store.get(kept) else { return (0, Need::Certificate) };
+        match bundle.origin {
+            // Whoever brought it replaces it.
+            Origin::Own => (u64::MAX, Need::Certificate),
+            Origin::Internal => (0, Need::Certificate),
+            Origin::Acme { .. } if kept == name => renewal::due(&self.shared.layout, name, &bundle.chain_pem),
+            Origin::Acme { .. } if wanted.contains(kept) => (u64::MAX, Need::Certificate),
+            Origin::Acme { .. } => (0, Need::Certificate),
+        }
     }
 
     fn send(&mut self, name: String, need: Need, settings: Arc<Acme>) {

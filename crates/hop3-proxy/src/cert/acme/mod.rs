@@ -28,7 +28,6 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use fault::{Blame, Fault};
 pub(crate) use keeper::Keeper;
-pub(crate) use shared::Report;
 pub(crate) use shared::{Parts, Shared};
 
 /// Where authorities look (RFC 8555 §8.3).
@@ -39,13 +38,18 @@ const HTTP_PREFIX: &str = "/.well-known/acme-challenge/";
 #[serde(rename_all = "lowercase")]
 pub enum Ask {
     Show,
-    Set(AcmeChange),
+    Set(Box<AcmeChange>),
+    /// Another certificate for the name, now.
+    Renew {
+        name: String,
+    },
 }
 
 pub(crate) fn answer(shared: &Shared, ask: Ask) -> Result<AcmeShown, hop3_core::Problem> {
     match ask {
         Ask::Show => Ok(shared.shown()),
-        Ask::Set(change) => shared.set(change),
+        Ask::Set(change) => shared.set(*change),
+        Ask::Renew { name } => shared.renew(&name).map(|()| shared.shown()),
     }
 }
 

@@ -3,7 +3,8 @@
 //! its life.
 
 use super::fault::Fault;
-use super::progress::{millis, now_ms, random};
+use super::keeper::Need;
+use super::progress::{Progress, millis, now_ms, random};
 use hop3_core::layout::Layout;
 use instant_acme::{Account, CertificateIdentifier, Error};
 use rustls::pki_types::CertificateDer;
@@ -96,15 +97,15 @@ pub(super) async fn ask(account: &Account, authority: &str, leaf: &Leaf, every: 
     }
 }
 
-/// When the name needs attention next, and whether that is to renew.
-pub(super) fn due(layout: &Layout, name: &str, chain_pem: &str) -> (u64, bool) {
-    let window = super::progress::Progress::load(layout, name).window;
-    let Some(leaf) = Leaf::read(chain_pem) else { return (0, true) };
+/// When the name needs attention next, and what it needs then.
+pub(super) fn due(layout: &Layout, name: &str, chain_pem: &str) -> (u64, Need) {
+    let window = Progress::load(layout, name).window;
+    let Some(leaf) = Leaf::read(chain_pem) else { return (0, Need::Certificate) };
     let renew = leaf.renew_ms(name, window.as_ref());
     let check = match &window {
         Some(window) if leaf.is_meant_by(window) => window.check_ms,
         _ if leaf.id.is_some() => 0,
         _ => u64::MAX,
     };
-    if renew <= now_ms() || renew <= check { (renew, true) } else { (check, false) }
+    if renew <= now_ms() || renew <= check { (renew, Need::Certificate) } else { (check, Need::Window) }
 }

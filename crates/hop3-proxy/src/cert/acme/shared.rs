@@ -8,8 +8,9 @@ use crate::cert::{CertStore, Challenges, dns, file};
 use crate::limit::AcmeLimits;
 use crate::registry::Registry;
 use arc_swap::ArcSwap;
-use hop3_core::acme::{Acme, AcmeChange, AcmeShown};
+use hop3_core::acme::{Acme, AcmeChange, AcmeShown, Waiting};
 use hop3_core::layout::Layout;
+use hop3_core::name::Domain;
 use hop3_core::{Kind, Problem};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -39,31 +40,10 @@ pub(crate) struct Shared {
     pub(super) changed_ms: AtomicU64,
     /// Authorities that did not answer, by directory, and until when they are left alone.
     resting: Mutex<HashMap<String, u64>>,
-    /// Names somebody wants to be looked at now.
-    pub(super) asked: Mutex<BTreeSet<Ask>>,
+    /// Names somebody wants another certificate for, now.
+    pub(super) asked: Mutex<BTreeSet<String>>,
     pub(super) news: Notify,
     pub(super) is_stopping: AtomicBool,
-}
-
-/// What somebody wants of a name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Ask {
-    /// Its certificate was changed by somebody else.
-    Look(String),
-    /// Another certificate, whatever is known of the one there is.
-    Renew(String),
-}
-
-/// How it stands with a name, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Report {
-    /// An authority has an order for it.
-    pub(crate) under_way: bool,
-    pub(crate) failures: u32,
-    /// What went wrong last, in the authority's words.
-    pub(crate) problem: Option<Problem>,
-    /// Not tried before, in milliseconds of Unix time.
-    pub(crate) next_ms: u64,
 }
 
 impl Shared {
@@ -85,38 +65,49 @@ impl Shared {
         }
     }
 
-    /// The table has changed.
+    /// The table has changed, or a certificate that somebody keeps.
     pub(crate) fn wake(&self) {
         self.news.notify_one();
     }
 
-    /// A certificate was put or removed by somebody.
-    pub(crate) fn look(&self, name: &str) {
-        self.ask(Ask::Look(name.to_owned()));
-    }
-
     /// Obtains another certificate now, whatever failed before.
-    pub(crate) fn renew(&self, name: &str) {
-        self.ask(Ask::Renew(name.to_owned()));
-    }
-
-    fn ask(&self, ask: Ask) {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(ask);
-        self.wake();
-    }
-
-    pub(crate) fn report(&self, name: &str) -> Report {
-        let progress = Progress::load(&self.layout, name);
-        Report {
-            under_way: !progress.orders.is_empty(),
-            failures: progress.failures,
-            problem: progress.problem,
-            next_ms: progress.next_ms,
+    pub(crate) fn renew(&self, name: &str) -> Result<(), Problem> {
+        let settings = self.settings.load();
+        if !settings.is_on() {
+            return Err(Problem::new(Kind::Conflict, "acme.off", "nobody is asked for certificates")
+                .hint("say that it may be so: hop3 cert acme set --contact MAIL --agree-tos"));
         }
+        if !self.wanted(&settings).contains(name) {
+            let title = format!("no authority is asked for {name}");
+            return Err(Problem::new(Kind::NotFound, "acme.not-served", title).detail(
+                "certificates are obtained for domains of apps, and not for names of this machine alone",
+            ));
+        }
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        self.wake();
+        Ok(())
     }
 
+    /// Hosts of the table that an authority can be asked for: whoever is not served here gets nothing.
+    pub(super) fn wanted(&self, settings: &Acme) -> BTreeSet<String> {
+        let services = self.registry.services();
+        let hosts = services.iter().flat_map(|service| &service.source.hosts);
+        let domains = hosts.filter_map(|host| host.0.parse::<Domain>().ok());
+        let may = |name: &String| settings.authorities.iter().any(|authority| authority.may_issue(name));
+        domains.map(|domain| domain.to_string()).filter(may).collect()
+    }
+
+    /// What keeps a name from having a new certificate; nothing where nothing failed.
+    pub(crate) fn waiting(&self, name: &str) -> Option<Waiting> {
+        let Progress { problem, failures, next_ms, .. } = Progress::load(&self.layout, name);
+        Some(Waiting { name: name.to_owned(), problem: problem?, failures, next_ms })
+    }
+
+    /// The settings, and the names that wait.
     pub(crate) fn shown(&self) -> AcmeShown {
-        self.settings.load().shown()
+        let settings = self.settings.load();
+        let waiting = self.wanted(&settings).iter().filter_map(|name| self.waiting(name)).collect();
+        AcmeShown { waiting, ..settings.shown() }
     }
 
     /// Saves the settings, then works by them.
@@ -126,13 +117,12 @@ impl Shared {
         check_roots(&next)?;
         let saved = file::save(&self.layout.acme_settings(), &next);
         saved.map_err(|error: io::Error| super::Fault::here("the settings", &error).problem)?;
-        let shown = next.shown();
         self.settings.store(Arc::new(next));
         self.accounts.forget_all();
         self.resting.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.changed_ms.store(now_ms(), SeqCst);
         self.wake();
-        Ok(shown)
+        Ok(self.shown())
     }
 
     /// Leaves an authority that does not answer alone for a while.

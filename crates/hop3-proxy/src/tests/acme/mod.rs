@@ -66,7 +66,7 @@ impl Bench {
     }
 
     fn set(&self, change: AcmeChange) {
-        let answer = self.proxy.ask(&Request::Acme(Ask::Set(change)));
+        let answer = self.proxy.ask(&Request::Acme(Ask::Set(Box::new(change))));
         assert!(matches!(&answer, Answer::Acme(shown) if shown.on), "{answer:?}");
     }
 

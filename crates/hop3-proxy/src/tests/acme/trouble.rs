@@ -4,6 +4,8 @@
 use super::authority::{Setup, lacks, until};
 use super::{Bench, quick};
 use crate::AcmeLimits;
+use crate::cert::acme::Ask;
+use crate::control::{Answer, Request};
 use hop3_core::acme::AcmeChange;
 use std::time::Duration;
 
@@ -45,10 +47,18 @@ fn a_host_that_fails_is_left_alone_for_a_while() {
     let told: serde_json::Value = serde_json::from_str(&bench.progress("away.example.org")).unwrap();
     let pause = told["next_ms"].as_u64().unwrap() - told["failed_ms"].as_u64().unwrap();
     assert!((240_000..=360_000).contains(&pause), "five minutes, a fifth more or less: {pause}");
-    // Whoever changes the settings wants to see what comes of it.
-    bench.names.point("away.example.org", "127.0.0.1");
+    let Answer::Acme(shown) = bench.proxy.ask(&Request::Acme(Ask::Show)) else { panic!("not shown") };
+    assert_eq!((&*shown.waiting[0].name, shown.waiting[0].failures), ("away.example.org", 1));
+    // Whoever changes the settings wants to see what comes of it, and whoever asks for it does not wait.
     bench.agree();
+    until("tried again", || bench.progress("away.example.org").contains("\"failures\": 2"));
+    bench.names.point("away.example.org", "127.0.0.1");
+    let renew = |name: &str| bench.proxy.ask(&Request::Acme(Ask::Renew { name: name.into() }));
+    assert!(matches!(renew("away.example.org"), Answer::Acme(_)));
     bench.until_there("away.example.org");
+    assert!(
+        matches!(renew("nowhere.example.org"), Answer::Problem(problem) if problem.code == "acme.not-served")
+    );
 }
 
 #[test]
