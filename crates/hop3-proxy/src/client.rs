@@ -17,8 +17,9 @@ use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{may_be_complete, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
+use crate::policy::{self, Plan, Verdict as Judged};
 use crate::stream::Stream;
-use crate::table::LiveTarget;
+use crate::table::{LiveService, LiveTarget};
 use crate::tunnel::pump;
 use crate::worker::Worker;
 use std::cell::Cell;
@@ -49,6 +50,8 @@ pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) stream: Stream,
     pub(crate) watch: Rc<Watch>,
+    /// What the service's policy wants done with the answer to the request at hand.
+    pub(crate) plan: Option<Rc<Plan>>,
     peer: String,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
@@ -69,7 +72,13 @@ impl From<Refusal> for NoHead {
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, stream: Stream, peer: IpAddr) -> Client {
         let watch = worker.deadlines.watch();
-        Client { worker, stream, watch, peer: peer.to_canonical().to_string(), pending: Buffer::default() }
+        let peer = peer.to_canonical().to_string();
+        Client { worker, stream, watch, plan: None, peer, pending: Buffer::default() }
+    }
+
+    /// The address at the other end of the connection.
+    pub(crate) fn peer(&self) -> &str {
+        &self.peer
     }
 
     pub(crate) async fn serve(mut self) {
@@ -77,7 +86,7 @@ impl Client {
             let mut head = Buffer::default();
             let after = match self.read_head(&mut head).await {
                 // Boxed so that an idle connection does not own the room a request needs.
-                Ok(request) => Box::pin(self.answer(&request, head)).await,
+                Ok(request) => Box::pin(self.answer(request, head)).await,
                 Err(NoHead::Closed) => After::Close,
                 Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
             };
@@ -170,20 +179,42 @@ impl Client {
         Ok(Some((request, head.bytes)))
     }
 
-    async fn answer(&mut self, request: &Request, head: Buffer) -> After {
-        let table = self.worker.registry.table();
-        let Some(service) = table.service(&head[request.host.clone()]).cloned() else {
-            drop(table);
-            return self.page(page::UNKNOWN_HOST, request, &head, request.has_no_body()).await;
-        };
-        drop(table);
-        service.counters.begun.fetch_add(1, Relaxed);
-        let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
-        if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
-            service.counters.end(200);
-            return if self.send(&response).await { After::Linger } else { After::Close };
+    async fn answer(&mut self, mut request: Request, mut head: Buffer) -> After {
+        let mut was_held = false;
+        loop {
+            let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+            let found = self.worker.registry.table().service(&head[request.host.clone()], path).cloned();
+            let Some(service) = found else {
+                return self.page(page::UNKNOWN_HOST, &request, &head, request.has_no_body()).await;
+            };
+            if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
+                return if self.send(&response).await { After::Linger } else { After::Close };
+            }
+            let ended = match &service.policy {
+                None => None,
+                Some(policy) => match policy::admit(self, &mut request, &mut head, policy, was_held).await {
+                    Judged::Pass => None,
+                    Judged::Answered(ended) => Some(ended),
+                    Judged::Again => {
+                        was_held = true;
+                        continue;
+                    }
+                },
+            };
+            service.counters.begun.fetch_add(1, Relaxed);
+            let ended = match ended {
+                Some(ended) => ended,
+                None => self.route(&service, &request, head).await,
+            };
+            self.plan = None;
+            service.counters.end(ended.status);
+            return ended.after;
         }
-        let ended = match service.route(path).map(|route| (route, &route.target)) {
+    }
+
+    async fn route(&mut self, service: &LiveService, request: &Request, head: Buffer) -> Ended {
+        let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+        match service.route(path).map(|route| (route, &route.target)) {
             Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head).await,
             Some((route, LiveTarget::Static(files))) => {
                 let place = files::Place { files, prefix: &route.prefix };
@@ -191,9 +222,7 @@ impl Client {
             }
             Some((_, LiveTarget::Page(page))) => self.own(Page::from(*page), request, &head).await,
             None => self.own(page::NO_ROUTE, request, &head).await,
-        };
-        service.counters.end(ended.status);
-        ended.after
+        }
     }
 
     /// Answers a request, of which no body was read, with a page.
@@ -208,7 +237,10 @@ impl Client {
         let manner =
             Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays };
         let mut out = Buffer::default();
-        page.write(manner, out.open());
+        match &self.plan {
+            None => page.write(manner, out.open()),
+            Some(plan) => plan.page(page, manner, out.open()),
+        }
         match self.send(&out).await {
             true if stays => After::Stay,
             true if is_read => After::Close,

@@ -23,12 +23,16 @@ pub(crate) struct Upload {
     is_whole: bool,
     /// Something has reached an upstream in this attempt.
     has_sent: bool,
+    /// Bytes of body that may still come.
+    left: u64,
 }
 
 #[derive(Debug)]
 pub(crate) enum UploadError {
     Client,
     BadChunk,
+    /// More came than the service's policy allows.
+    TooLarge,
     Upstream,
 }
 
@@ -37,7 +41,21 @@ impl Upload {
     pub(crate) fn new(out: Buffer, length: Length, keep: usize) -> Upload {
         let framing = if length == Length::Chunked { Framing::Chunked } else { Framing::Raw };
         let keep = if keep == 0 { 0 } else { keep + out.len() };
-        Upload { out, sent: 0, body: Body::new(length), framing, keep, is_whole: true, has_sent: false }
+        Upload {
+            out,
+            sent: 0,
+            body: Body::new(length),
+            framing,
+            keep,
+            is_whole: true,
+            has_sent: false,
+            left: u64::MAX,
+        }
+    }
+
+    /// Bounds the body.
+    pub(crate) fn at_most(self, bytes: u64) -> Upload {
+        Upload { left: bytes, ..self }
     }
 
     /// Begins anew, on another connection. False when it cannot.
@@ -139,6 +157,7 @@ impl Upload {
     ) -> Result<usize, UploadError> {
         let mut trailers = Vec::new();
         let piece = self.body.take(input, &mut trailers).map_err(|_| UploadError::BadChunk)?;
+        self.left = self.left.checked_sub(piece.data as u64).ok_or(UploadError::TooLarge)?;
         let mut data = &input[..piece.data];
         if let Some((upstream, cx)) = direct
             && self.framing == Framing::Raw

@@ -7,4 +7,5 @@ mod media;
 mod path;
 mod serve;
 
+pub(crate) use find::page;
 pub(crate) use serve::{Place, serve};

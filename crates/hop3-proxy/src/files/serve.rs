@@ -4,7 +4,7 @@
 use super::condition::{Part, Version, Wanted, part};
 use super::find::{Answer, Found, Root};
 use super::media::media_type;
-use super::path::{BadPath, decode};
+use super::path::{BadPath, FilePath, decode};
 use crate::buffer::Buffer;
 use crate::client::{After, Client, header_of};
 use crate::exchange::Ended;
@@ -21,6 +21,8 @@ use std::time::Duration;
 const SMALL: u64 = 64 << 10;
 /// One `sendfile` asks for this much, so that one fast client does not hold the thread.
 const STRIDE: u64 = 512 << 10;
+/// A larger file is not made smaller on its way: that is for whoever builds it.
+const CODED: u64 = 1 << 20;
 const SEND_IDLE: Duration = Duration::from_secs(60);
 
 /// The route a request was matched to.
@@ -56,6 +58,12 @@ pub(crate) async fn serve(client: &mut Client, request: &Request, head: &[u8], p
         let answer = root.answer(&wanted, place.files.spa)?;
         Ok((root, answer))
     });
+    let found = match found {
+        Ok((_, Answer::Missing(_))) if !place.files.former.is_empty() => {
+            bridged(place.files, &wanted).unwrap_or(found)
+        }
+        found => found,
+    };
     let reply = match found {
         Ok((_, Answer::AddSlash)) => return redirect(client, request, target).await,
         Ok((_, Answer::Missing(None))) | Err(Errno::NOENT) => {
@@ -66,12 +74,25 @@ pub(crate) async fn serve(client: &mut Client, request: &Request, head: &[u8], p
         Err(error) => Err(error),
     };
     match reply {
-        Ok(reply) => send(client, request, &reply).await,
+        Ok(reply) => send(client, request, reply).await,
         Err(error) => {
             tracing::warn!(%error, path = %wanted.as_path().display(), "a static file cannot be read");
             client.own(page::UNREADABLE, request, head).await
         }
     }
+}
+
+/// The same file in a release before: pages that were loaded from it still ask for what it had. Pages themselves are
+/// not bridged, only files with a name of their own.
+fn bridged(files: &StaticFiles, wanted: &FilePath) -> Option<Result<(Root, Answer), Errno>> {
+    if !wanted.has_extension() || wanted.name().ends_with(b".html") {
+        return None;
+    }
+    files.former.iter().find_map(|root| {
+        let root = Root::open(&StaticFiles { root: root.clone(), ..StaticFiles::default() }).ok()?;
+        let found = root.file(wanted).ok()??;
+        Some(Ok((root, Answer::File(found))))
+    })
 }
 
 /// The path with a slash after it. Leading slashes are made one, so that it cannot name another host.
@@ -138,17 +159,43 @@ fn accepts(header: &str, encoding: &str) -> bool {
     })
 }
 
-async fn send(client: &mut Client, request: &Request, reply: &Reply) -> Ended {
+async fn send(client: &mut Client, request: &Request, mut reply: Reply) -> Ended {
     let size = reply.found.stat.st_size as u64;
+    if let Some((coding, bytes)) = smaller(client, request, &reply) {
+        reply.encoding = Some(coding);
+        reply.version.etag.insert_str(0, "W/");
+        let mut out = Buffer::default();
+        write_head(&reply, (0, bytes.len() as u64, size), out.open());
+        return finish(client, request, out, reply.status, Some(Content::Bytes(bytes))).await;
+    }
     let (start, length) = match reply.part {
         Part::Whole => (0, size),
         Part::Range(start, length) => (start, length),
         Part::NotModified | Part::Unsatisfiable => (0, 0),
     };
     let mut out = Buffer::default();
-    write_head(reply, (start, length, size), out.open());
-    let body = (!request.is_head && length > 0).then_some((&reply.found, start, length));
+    write_head(&reply, (start, length, size), out.open());
+    let body = (!request.is_head && length > 0).then_some(Content::File(&reply.found, start, length));
     finish(client, request, out, reply.status, body).await
+}
+
+/// What is sent.
+enum Content<'a> {
+    /// From a place on, so many bytes.
+    File(&'a Found, u64, u64),
+    Bytes(Vec<u8>),
+}
+
+/// A file made smaller, with the name of the coding: where the service wants it, nothing smaller lies beside it, and it
+/// is not large.
+fn smaller(client: &Client, request: &Request, reply: &Reply) -> Option<(&'static str, Vec<u8>)> {
+    let size = reply.found.stat.st_size as u64;
+    let is_fit = reply.status == 200 && reply.varies && reply.encoding.is_none() && !request.is_head;
+    let plan = client.plan.as_ref().filter(|_| is_fit && size <= CODED)?;
+    plan.code(size, || {
+        let mut bytes = vec![0; size as usize];
+        reply.found.file.read_exact_at(&mut bytes, 0).ok().map(|()| bytes)
+    })
 }
 
 fn write_head(reply: &Reply, (start, length, size): (u64, u64, u64), out: &mut Vec<u8>) {
@@ -172,7 +219,9 @@ fn write_head(reply: &Reply, (start, length, size): (u64, u64, u64), out: &mut V
         if let Some(date) = reply.version.last_modified() {
             push_line(out, "Last-Modified", date.as_bytes());
         }
-        push_line(out, "Accept-Ranges", b"bytes");
+        if !reply.version.etag.starts_with('W') {
+            push_line(out, "Accept-Ranges", b"bytes");
+        }
     }
     if let Some(encoding) = reply.encoding.filter(|_| reply.status != 304) {
         push_line(out, "Content-Encoding", encoding.as_bytes());
@@ -188,21 +237,30 @@ async fn finish(
     request: &Request,
     mut out: Buffer,
     status: u16,
-    body: Option<(&Found, u64, u64)>,
+    body: Option<Content<'_>>,
 ) -> Ended {
     let is_read = request.has_no_body();
     let stays = is_read && request.keep_alive && client.worker.may_stay();
     push_date(out.open());
     push_connection(out.open(), stays, request.is_http10);
     out.open().extend_from_slice(b"\r\n");
+    if let Some(plan) = &client.plan {
+        plan.own(out.open(), 0);
+    }
     let sent = match body {
         None => client.send(&out).await,
-        Some((found, start, length)) if length <= SMALL => {
+        Some(Content::Bytes(bytes)) => {
+            out.open().extend_from_slice(&bytes);
+            client.send(&out).await
+        }
+        Some(Content::File(found, start, length)) if length <= SMALL => {
             let head = out.len();
             out.open().resize(head + length as usize, 0);
             found.file.read_exact_at(&mut out[head..], start).is_ok() && client.send(&out).await
         }
-        Some((found, start, length)) => client.send(&out).await && stream(client, found, start, length).await,
+        Some(Content::File(found, start, length)) => {
+            client.send(&out).await && stream(client, found, start, length).await
+        }
     };
     if !sent {
         // The announced length was not met.

@@ -104,12 +104,12 @@ pub(crate) fn pool(host: &str, pool: Pool) -> Service {
 }
 
 pub(crate) fn site(root: &Path, spa: bool) -> Service {
-    one_route("a", Target::Static(StaticFiles { root: root.to_owned(), spa }))
+    one_route("a", Target::Static(StaticFiles { root: root.to_owned(), spa, ..StaticFiles::default() }))
 }
 
 pub(crate) fn one_route(host: &str, target: Target) -> Service {
     let routes = vec![Route { prefix: "/".into(), target }];
-    Service { name: host.into(), hosts: vec![Host(host.into())], routes }
+    Service { name: host.into(), hosts: vec![Host(host.into())], routes, ..Service::default() }
 }
 
 pub(crate) fn table(services: Vec<Service>) -> Request<'static> {

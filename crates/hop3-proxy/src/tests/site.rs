@@ -84,9 +84,9 @@ fn what_is_missing_is_answered_by_the_sites_own_pages() {
 #[test]
 fn a_prefix_is_not_part_of_the_path_in_the_root() {
     let site = Site::new(false).file("app.css", "css");
-    let target = Target::Static(StaticFiles { root: site.root.clone(), spa: false });
+    let target = Target::Static(StaticFiles { root: site.root.clone(), ..StaticFiles::default() });
     let routes = vec![Route { prefix: "/static".into(), target }];
-    site.proxy.put(Service { name: "b".into(), hosts: vec![Host("a".into())], routes });
+    site.proxy.put(Service { name: "b".into(), hosts: vec![Host("a".into())], routes, ..Service::default() });
     assert_eq!(site.get("/static/app.css"), "200 css");
     assert_eq!(site.get("/app.css"), "404 404 There is nothing at this path");
 }

@@ -14,6 +14,7 @@ mod domain;
 mod endpoint;
 mod log;
 mod process;
+mod proxy;
 mod release;
 mod reply;
 mod run;
@@ -44,6 +45,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = release::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
     let endpoints = acme::endpoints(endpoints);
+    let endpoints = proxy::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);
     server::endpoints(endpoints)

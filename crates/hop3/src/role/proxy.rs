@@ -2,17 +2,22 @@
 //! `hop3 proxy`: the proxy role.
 
 use super::{keep, layout, log, upgrade};
-use crate::command::{ProxyArgs, ProxyCommand};
+use crate::command::{ProxyArgs, ProxyVerb};
+use crate::wire;
 use anyhow::Result;
-use hop3_cli::GlobalArgs;
+use hop3_cli::{ClientCommand, GlobalArgs};
 use std::process::ExitCode;
 
-pub(crate) fn run(args: &ProxyArgs, options: &GlobalArgs) -> ExitCode {
-    if let Some(ProxyCommand::Upgrade) = args.command {
-        return upgrade::run(&layout(options));
+pub(crate) fn run(args: ProxyArgs, options: GlobalArgs) -> ExitCode {
+    match args.command {
+        None => {}
+        Some(ProxyVerb::Upgrade) => return upgrade::run(&layout(&options)),
+        Some(ProxyVerb::Client(command)) => {
+            return hop3_cli::run(ClientCommand::Proxy(command), options, wire::program());
+        }
     }
     log();
-    match proxy(args, options) {
+    match proxy(&args, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<hop3_proxy::AlreadyRunning>() => ExitCode::SUCCESS,
         Err(error) => {

@@ -17,7 +17,7 @@ fn start(layout: &Layout) -> Running {
 
 fn service(name: &str, target: Target) -> Service {
     let routes = vec![Route { prefix: "/".into(), target }];
-    Service { name: name.into(), hosts: vec![Host(name.into())], routes }
+    Service { name: name.into(), hosts: vec![Host(name.into())], routes, ..Service::default() }
 }
 
 fn status(http: SocketAddr, host: &str) -> String {
