@@ -97,6 +97,22 @@ impl Layout {
         self.certificates().join("internal")
     }
 
+    /// Whom certificates are obtained from, and how; mode 0600.
+    pub fn acme_settings(&self) -> PathBuf {
+        self.certificates().join("acme.json")
+    }
+
+    /// The account at an authority, by the digest of its directory's address.
+    pub fn acme_account(&self, digest: &str) -> PathBuf {
+        self.certificates().join("acme").join("accounts").join(format!("{digest}.json"))
+    }
+
+    /// What is under way for a host name: its order, that order's key, what went wrong last.
+    pub fn acme_progress(&self, name: &str) -> PathBuf {
+        let file = format!("{}.json", name.replacen('*', "_", 1));
+        self.certificates().join("acme").join("names").join(file)
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }

@@ -11,6 +11,7 @@
 //!
 //! Reading order: `name`, `problem`, `plan`, `policy`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
 
+pub mod acme;
 pub mod api;
 pub mod certificate;
 pub mod config;

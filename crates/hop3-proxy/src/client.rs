@@ -9,6 +9,7 @@
 //! ```
 
 use crate::buffer::{Buffer, with_scratch};
+use crate::cert::acme;
 use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
 use crate::files;
@@ -198,6 +199,9 @@ impl Client {
             let Some(service) = found else {
                 return self.page(page::UNKNOWN_HOST, &request, &head, request.has_no_body()).await;
             };
+            if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
+                return if self.send(&response).await { After::Linger } else { After::Close };
+            }
             if !was_held && let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
                 service.counters.begun.fetch_add(1, Relaxed);
                 service.counters.end(ended.status);

@@ -5,8 +5,10 @@
 //! not even a proxy that is killed forgets it. Only root, the proxy's own user and the one user named at start are
 //! listened to.
 
+use crate::cert::acme;
 use crate::{Shared, handover};
 use hop3_core::Problem;
+use hop3_core::acme::AcmeShown;
 use hop3_core::certificate::CertificateInfo;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::route::{RouteTable, Service};
@@ -41,6 +43,7 @@ pub enum Request<'a> {
         deadline_ms: u64,
     },
     Status,
+    Acme(acme::Ask),
     /// Another process asks for this one's place; see `handover`.
     HandOver,
     /// It has it.
@@ -62,6 +65,7 @@ pub enum Answer {
     Done,
     Drained(Drained),
     Status(ProxyStatus),
+    Acme(AcmeShown),
     /// Requests on those upstreams, and whether any connection to them is left.
     Leaving {
         in_flight: u64,
@@ -132,10 +136,15 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Ok(_) if shared.is_relieved() => None,
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
+            Ok(Request::Acme(ask)) => {
+                Some(acme::answer(&shared.keeper, ask).map_or_else(Answer::Problem, Answer::Acme))
+            }
             Ok(Request::Serving | Request::Finish | Request::Leaving { .. }) => {
                 Some(Answer::Refused("there was no hand-over".into()))
             }
-            Ok(Request::Certificates(ask)) => Some(crate::cert::answer(&shared.certificates, ask)),
+            Ok(Request::Certificates(ask)) => {
+                Some(crate::cert::answer(&shared.certificates, &shared.keeper, ask))
+            }
             Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
             Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),
             Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),

@@ -73,6 +73,8 @@ pub(crate) fn give(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> 
     }
     *is_stopping = true;
     drop(is_stopping);
+    // The new one takes up what is under way.
+    shared.keeper.stop();
     let mut line = String::new();
     let is_served = send_holdings(shared, reader.get_ref()).and_then(|()| reader.read_line(&mut line));
     if is_served.is_err() || !matches!(serde_json::from_str(&line), Ok(Request::Serving)) {
@@ -108,7 +110,7 @@ fn take_back(shared: &Arc<Shared>) -> io::Result<()> {
     // It may have put its own socket into the place.
     control::listen(shared)?;
     *shared.is_stopping.lock().unwrap_or_else(PoisonError::into_inner) = false;
-    Ok(())
+    shared.keeper.start()
 }
 
 /// What the new one is told is told here too, so that no request under way meets an upstream that was stopped.

@@ -44,9 +44,10 @@ mod worker;
 mod tests;
 
 pub use disk::AlreadyRunning;
-pub use limit::{Limits, MAX_HEADERS};
+pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
 
 use anyhow::Context;
+use cert::acme::{self, Keeper};
 use cert::{CertStore, Challenges, Resolver};
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
@@ -137,6 +138,7 @@ pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
     certificates: Arc<Resolver>,
+    keeper: Keeper,
     allowed_uid: u32,
     /// Held by each change from its saving to its effect; true once no change is taken any more.
     is_stopping: Mutex<bool>,
@@ -158,8 +160,9 @@ impl Shared {
         self.holdings().lock.is_none()
     }
 
-    /// Lets the threads close idle connections to upstreams that left the table.
+    /// Lets the threads close idle connections to upstreams that left the table, and the keeper see new hosts.
     fn tidy(&self) {
+        self.keeper.wake();
         self.orders.send_if_modified(|order| {
             let serving = matches!(order, Order::Serve | Order::Tidy);
             if serving {
@@ -198,16 +201,26 @@ impl Running {
         registry.replace(disk::load(&options.layout));
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
         let challenges = Arc::new(Challenges::default());
-        let certificates = Resolver::new(&options.layout, registry.clone(), store, limits.certificates);
+        let certificates =
+            Resolver::new(&options.layout, registry.clone(), store.clone(), limits.certificates);
         let certificates = Arc::new(certificates);
-        let terminator = Terminator::new(registry.clone(), certificates.clone(), challenges, &limits)?;
+        let terminator =
+            Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
         let terminator = Arc::new(terminator);
+        let keeper = Keeper::new(acme::Parts {
+            layout: options.layout.clone(),
+            registry: registry.clone(),
+            store,
+            challenges: challenges.clone(),
+            limits: limits.acme.clone(),
+        });
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
             certificates,
+            keeper,
             allowed_uid: options.allowed_uid,
             is_stopping: Mutex::default(),
             orders,
@@ -224,7 +237,8 @@ impl Running {
             });
             let gate = Gate { listener, https: secure, is_open: gates.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
-            let work = move || worker::run(registry, limits, gate, orders);
+            let challenges = challenges.clone();
+            let work = move || worker::run(registry, limits, challenges, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
@@ -234,6 +248,7 @@ impl Running {
             shared.holdings().lock.as_ref().map_or(Ok(()), RoleLock::sign)?;
             shared.predecessor.relieve();
         }
+        shared.keeper.start()?;
         let (stop_grace, handover_grace) = (limits.stop_grace, limits.handover_grace);
         Ok(Running { shared, http, https, stop_grace, handover_grace, workers, gates })
     }
@@ -279,6 +294,7 @@ impl Running {
         // A listener that is open and that nobody accepts from would keep connections waiting.
         self.shared.holdings().listeners = Listeners::default();
         self.shared.orders.send_replace(Order::Drain);
+        self.shared.keeper.stop();
         self.shared.predecessor.finish();
         wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
         wait_until(deadline.min(Instant::now() + MOMENT), || {

@@ -51,6 +51,51 @@ pub struct Limits {
     pub certificates: usize,
     /// Between two active health checks of a pool that has a health path.
     pub probe_interval: Duration,
+    /// How certificates are obtained.
+    pub acme: AcmeLimits,
+}
+
+/// Bounds of obtaining certificates by themselves.
+#[derive(Clone, Debug)]
+pub struct AcmeLimits {
+    /// Names that are under way at the same time.
+    pub orders: usize,
+    /// How long an authority may take to answer a request.
+    pub request: Duration,
+    /// How long an authority may take to look whether a host is ours, and to sign.
+    pub order: Duration,
+    /// After the first failure of a name; doubled with each further one. Five failed looks in an hour are what public
+    /// authorities allow.
+    pub first_retry: Duration,
+    /// The longest pause between two tries while it is the host's or the authority's word that stands against it.
+    pub longest_retry: Duration,
+    /// The longest pause between two tries while no authority answers.
+    pub longest_away: Duration,
+    /// How long an authority that did not answer is left alone, so that not every name finds out anew.
+    pub authority_rest: Duration,
+    /// How often an authority is asked when it would have a certificate renewed, unless it says how often.
+    pub window_check: Duration,
+    /// How long a DNS record may take to be seen at every server of its zone.
+    pub dns_seen: Duration,
+    /// How long a program that writes DNS records may run.
+    pub dns_hook: Duration,
+}
+
+impl Default for AcmeLimits {
+    fn default() -> AcmeLimits {
+        AcmeLimits {
+            orders: 8,
+            request: Duration::from_secs(30),
+            order: Duration::from_secs(120),
+            first_retry: Duration::from_secs(300),
+            longest_retry: Duration::from_secs(12 * 3600),
+            longest_away: Duration::from_secs(3600),
+            authority_rest: Duration::from_secs(60),
+            window_check: Duration::from_secs(6 * 3600),
+            dns_seen: Duration::from_secs(180),
+            dns_hook: Duration::from_secs(120),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -73,6 +118,7 @@ impl Default for Limits {
             tls_sessions: 1024,
             certificates: 1024,
             probe_interval: Duration::from_secs(5),
+            acme: AcmeLimits::default(),
         }
     }
 }

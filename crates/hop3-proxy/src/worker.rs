@@ -2,6 +2,7 @@
 //! `Worker`: one thread with its own listener, runtime, connections and upstream pools. Threads share the route
 //! table, upstream counters and nothing else.
 
+use crate::cert::Challenges;
 use crate::client::Client;
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) handshakes: Handshakes,
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
+    pub(crate) challenges: Arc<Challenges>,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -91,6 +93,7 @@ pub(crate) struct Gate {
 pub(crate) fn run(
     registry: Arc<Registry>,
     limits: Limits,
+    challenges: Arc<Challenges>,
     mut gate: Gate,
     orders: watch::Receiver<Order>,
 ) -> io::Result<()> {
@@ -107,6 +110,7 @@ pub(crate) fn run(
         deadlines: Deadlines::default(),
         handshakes: Handshakes::default(),
         https,
+        challenges,
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),

@@ -26,7 +26,8 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         runner: runner.clone(),
         runtime: Arc::new(runtimes::Native::new(supervisor)),
         proxy: proxy.clone(),
-        certificates: proxy,
+        certificates: proxy.clone(),
+        authorities: proxy,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
     }
 }

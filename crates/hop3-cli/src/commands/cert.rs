@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cert`: the certificates that hosts are shown with.
 
+mod acme;
+
 use crate::client::encode;
 use crate::context::{Context, read_input};
 use crate::problem;
 use crate::render::{Table, clock};
+use acme::AcmeCommand;
 use clap::{Args, Subcommand};
 use hop3_core::Problem;
 use hop3_core::certificate::{AddCertificateRequest, CertificateAuthority, CertificateInfo};
@@ -27,6 +30,8 @@ pub enum CertCommand {
     Renew { host: String },
     /// Print the certificate of the server's own authority, to be trusted by your machine
     Ca,
+    #[command(subcommand)]
+    Acme(AcmeCommand),
 }
 
 #[derive(Args, Debug)]
@@ -61,6 +66,7 @@ pub(crate) fn run(command: CertCommand, cx: &mut Context) -> Result<(), Problem>
             let _: Value = cx.client()?.send(Method::POST, &path, &json!({}))?;
             cx.say(&format!("the certificate of {host} is being obtained anew"));
         }
+        CertCommand::Acme(command) => acme::run(command, cx)?,
         CertCommand::Ca => {
             let ca: CertificateAuthority = cx.client()?.get("/api/certificate-authority")?;
             cx.answer(&ca, |_| ca.certificate.clone());

@@ -445,3 +445,53 @@ fn doctor_without_a_server_checks_this_machine() {
     "#]]
     .assert_eq(&text);
 }
+
+#[test]
+fn acme_set_sends_what_is_named_and_shows_no_secret() {
+    let key = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(key.path(), "c2VjcmV0\n").unwrap();
+    let key = key.path().to_str().unwrap();
+    check(
+        "PATCH /api/acme",
+        json!({
+            "on": false, "agreed": false, "contact": ["ada@example.org"], "challenge": "dns-01",
+            "dns": "192.0.2.53:53 with key hop3",
+            "authorities": [
+                {"name": "letsencrypt", "directory": "https://acme-v02.api.letsencrypt.org/directory", "own_root": false},
+                {"name": "zerossl", "directory": "https://acme.zerossl.com/v2/DV90", "eab_kid": "k1", "own_root": false}
+            ]
+        }),
+        &[
+            "cert",
+            "acme",
+            "set",
+            "--ca",
+            "letsencrypt",
+            "--ca",
+            "zerossl",
+            "--eab-kid",
+            "k1",
+            "--eab-hmac",
+            key,
+            "--challenge",
+            "dns-01",
+            "--dns-server",
+            "192.0.2.53",
+            "--dns-key-name",
+            "hop3",
+            "--dns-key",
+            key,
+        ],
+        expect![[r#"
+            PATCH /api/acme {"authorities":["letsencrypt","zerossl"],"eab":{"kid":"k1","hmac":"c2VjcmV0"},"challenge":"dns-01","dns":{"update":{"server":"192.0.2.53:53","key-name":"hop3","key":"c2VjcmV0"}}}
+            --
+            obtains certificates  no: agree to the terms of service with: hop3 cert acme set --agree-tos
+            authority             letsencrypt
+            authority             zerossl, bound to account k1
+            contact               ada@example.org
+            challenge             dns-01
+            DNS                   192.0.2.53:53 with key hop3
+            exit status 0
+        "#]],
+    );
+}

@@ -5,6 +5,7 @@
 //! (calling twice equals calling once); no database, no globals; every external command goes through a `Runner`;
 //! bad luck is a `Problem` with facts and a hint, never a panic.
 
+mod authorities;
 mod builder;
 mod certificates;
 mod proxy;
@@ -12,6 +13,7 @@ mod runner;
 mod runtime;
 mod toolchains;
 
+pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
 pub use proxy::{Drained, Proxy, ProxyStatus};
@@ -37,5 +39,6 @@ pub struct Registry {
     pub runtime: Arc<dyn Runtime>,
     pub proxy: Arc<dyn Proxy>,
     pub certificates: Arc<dyn Certificates>,
+    pub authorities: Arc<dyn Authorities>,
     pub toolchains: Arc<dyn Toolchains>,
 }

@@ -4,6 +4,7 @@
 //! Invariant: a call that returns well was answered by the proxy. While the proxy is being restarted, calls wait for
 //! it; every call may be repeated, so one that broke off half-way is simply made again.
 
+mod authorities;
 mod certificates;
 
 use hop3_core::driver::{Drained, Proxy, ProxyStatus};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the control socket can ask about certificates.
 
+use super::acme::Keeper;
 use super::facts::Facts;
 use super::own;
 use super::resolver::{Resolver, Wanted};
@@ -29,13 +30,13 @@ pub enum Ask {
 }
 
 /// Answers it.
-pub(crate) fn answer(resolver: &Resolver, ask: Ask) -> Answer {
+pub(crate) fn answer(resolver: &Resolver, keeper: &Keeper, ask: Ask) -> Answer {
     let answered = match ask {
         Ask::List => list(resolver).map(Answer::Certificates),
         Ask::Info { host } => info(resolver, &host).map(|info| Answer::Certificates(vec![info])),
-        Ask::Add(request) => add(resolver, &request).map(Answer::Certificates),
-        Ask::Remove { name } => remove(resolver, &name).map(|()| Answer::Done),
-        Ask::Renew { name } => renew(resolver, &name).map(|()| Answer::Done),
+        Ask::Add(request) => add(resolver, &request).inspect(|_| keeper.wake()).map(Answer::Certificates),
+        Ask::Remove { name } => remove(resolver, &name).inspect(|()| keeper.wake()).map(|()| Answer::Done),
+        Ask::Renew { name } => renew(resolver, keeper, &name).map(|()| Answer::Done),
         Ask::Ca => resolver
             .ca()
             .map(|ca| Answer::Authority(ca.pem().to_owned()))
@@ -109,20 +110,15 @@ fn remove(resolver: &Resolver, name: &str) -> Result<(), Problem> {
     }
 }
 
-fn renew(resolver: &Resolver, name: &str) -> Result<(), Problem> {
-    let origin = info(resolver, name)?.origin;
-    let detail = match origin {
-        CertificateOrigin::Own => "it was brought, and whoever brought it replaces it",
-        CertificateOrigin::Internal => "this installation's own authority signs it anew in time",
-        CertificateOrigin::Acme => "no authority is configured",
-    };
-    Err(Problem::new(
-        Kind::Conflict,
-        "cert.not-renewable",
-        format!("the certificate of {name} is not renewed"),
-    )
-    .detail(detail)
-    .hint("bring another with: hop3 cert add"))
+/// What was brought is replaced by whoever brought it; everything else is asked for.
+fn renew(resolver: &Resolver, keeper: &Keeper, name: &str) -> Result<(), Problem> {
+    if info(resolver, name)?.origin != CertificateOrigin::Own {
+        return keeper.renew(name);
+    }
+    let title = format!("the certificate of {name} is not renewed");
+    Err(Problem::new(Kind::Conflict, "cert.not-renewable", title)
+        .detail("it was brought, and whoever brought it replaces it")
+        .hint("bring another with: hop3 cert add"))
 }
 
 fn unknown(name: &str) -> Problem {

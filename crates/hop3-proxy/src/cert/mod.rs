@@ -2,11 +2,15 @@
 //! Certificates: which one answers for a host, where it lies, who made it.
 //!
 //! Reading order: `store` (files), `internal` (the authority of our own), `resolver` (host to certificate), `own`
-//! (what people bring), `desk` (what the control socket can ask), `challenge` (what an issuer asks).
+//! (what people bring), `desk` (what the control socket can ask), `challenge` (what an issuer asks), `acme` (how
+//! certificates are obtained and renewed by themselves), `dns` (for wildcards).
 
+pub mod acme;
 mod challenge;
 mod desk;
+mod dns;
 mod facts;
+mod file;
 mod internal;
 mod own;
 mod resolver;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The proxy on real sockets: a real table over the real control socket, small real servers behind it.
 
+mod acme;
 mod control;
 pub(crate) mod corpus;
 mod drain;

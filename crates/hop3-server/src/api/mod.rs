@@ -5,6 +5,7 @@
 //! the document cannot miss one. Handlers are thin: parse, call a verb on a blocking thread, answer.
 
 mod access;
+mod acme;
 mod app;
 mod auth;
 mod certificate;
@@ -44,6 +45,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = config::endpoints(endpoints);
     let endpoints = release::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
+    let endpoints = acme::endpoints(endpoints);
     let endpoints = proxy::endpoints(endpoints);
     let endpoints = certificate::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);

@@ -32,6 +32,7 @@ fn checks(server: &Server) -> Vec<Check> {
     let mut checks =
         vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
     checks.push(role("proxy", server.drivers.proxy.status()));
+    checks.push(authorities(server));
     checks.push(control_plane_user());
     checks.push(room(server));
     for (name, found) in server.drivers.toolchains.installed() {
@@ -68,6 +69,28 @@ fn role<T>(name: &str, answer: Result<T, Problem>) -> Check {
     match answer {
         Ok(_) => check(name, Verdict::Ok, "answers"),
         Err(problem) => check(name, Verdict::Missing, &problem.title),
+    }
+}
+
+/// Whether certificates are obtained by themselves.
+fn authorities(server: &Server) -> Check {
+    match server.drivers.authorities.shown() {
+        Ok(shown) if shown.on && !shown.waiting.is_empty() => {
+            let names: Vec<_> = shown.waiting.iter().map(|one| one.name.as_str()).take(5).collect();
+            let detail =
+                format!("{} wait: see hop3 cert acme show ({})", shown.waiting.len(), names.join(", "));
+            check("certificates", Verdict::Reduced, &detail)
+        }
+        Ok(shown) if shown.on => {
+            let names: Vec<_> = shown.authorities.iter().map(|one| one.name.as_str()).collect();
+            check("certificates", Verdict::Ok, &format!("obtained from {}", names.join(", then ")))
+        }
+        Ok(_) => check(
+            "certificates",
+            Verdict::Reduced,
+            "none is obtained before somebody agrees: hop3 cert acme set --contact MAIL --agree-tos",
+        ),
+        Err(problem) => check("certificates", Verdict::Missing, &problem.title),
     }
 }
 

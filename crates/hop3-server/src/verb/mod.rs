@@ -3,6 +3,7 @@
 //! functions that take the lock they need.
 
 pub(crate) mod access;
+pub(crate) mod acme;
 pub(crate) mod app;
 pub(crate) mod certificate;
 pub(crate) mod change;

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod acme;
 mod apps;
 mod broken;
 mod cli;
