@@ -156,14 +156,17 @@ impl CertStore {
     }
 }
 
-/// Lower-case labels, the first perhaps `*`. `internal` is where the authority lies.
+/// What lies beside the certificates: the authority of our own, and what is known of others.
+const NOT_NAMES: [&str; 3] = ["internal", "acme", "acme.json"];
+
+/// Lower-case labels, the first perhaps `*`.
 fn is_name(name: &str) -> bool {
     let rest = name.strip_prefix("*.").unwrap_or(name);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
     };
-    name.len() <= 253 && name != "internal" && rest.split('.').all(is_label)
+    name.len() <= 253 && !NOT_NAMES.contains(&name) && rest.split('.').all(is_label)
 }
 
 /// The host name that a directory's name stands for.

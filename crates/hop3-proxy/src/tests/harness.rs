@@ -49,6 +49,11 @@ impl Proxy {
         Proxy { http: running.http(), https: running.https(), running: Some(running), root }
     }
 
+    /// What it would show authorities.
+    pub(crate) fn challenges(&self) -> Arc<crate::cert::Challenges> {
+        self.running.as_ref().unwrap().shared.keeper.challenges.clone()
+    }
+
     pub(crate) fn ask(&self, request: &Request<'_>) -> Answer {
         ask(self.root.path(), request)
     }

@@ -92,7 +92,9 @@ fn alpn_certificate(host: &str, digest: &[u8]) -> anyhow::Result<CertifiedKey> {
     let certificate = params.self_signed(&key)?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
-    Ok(CertifiedKey::from_der(vec![certificate.der().clone()], key, &provider)?)
+    // Not `from_der`, which refuses certificates with an extension it must understand and does not.
+    let key = provider.key_provider.load_private_key(key)?;
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }
 
 fn unmade(error: &anyhow::Error) -> Fault {

@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(super) layout: Layout,
     pub(super) registry: Arc<Registry>,
     pub(super) store: Arc<CertStore>,
-    pub(super) challenges: Arc<Challenges>,
+    pub(crate) challenges: Arc<Challenges>,
     pub(super) limits: AcmeLimits,
     pub(super) accounts: Accounts,
     pub(super) settings: ArcSwap<Acme>,

@@ -147,14 +147,19 @@ fn answer(
     let replaces = payload(&request.json())["replaces"].as_str().map(str::to_owned);
     {
         let mut state = state.lock().unwrap();
-        state.orders.push((replaces.clone(), Instant::now()));
         if state.refuse > 0 {
             state.refuse -= 1;
+            state.orders.push((replaces, Instant::now()));
             return refusal();
         }
     }
     let mut answer = forward(request);
-    if let (Some(replaces), true) = (replaces, answer.head.starts_with("HTTP/1.1 201")) {
+    // Else a nonce was not taken, and it comes again.
+    if !answer.head.starts_with("HTTP/1.1 201") {
+        return answer;
+    }
+    state.lock().unwrap().orders.push((replaces.clone(), Instant::now()));
+    if let Some(replaces) = replaces {
         let mut order = answer.json();
         order["replaces"] = replaces.into();
         answer.body = order.to_string().into_bytes();

@@ -3,11 +3,17 @@
 
 use super::authority::{BINDING_KEY, Setup, lacks, until};
 use super::{Bench, quick};
-use hop3_core::acme::{AcmeChange, Eab};
+use crate::cert::Challenges;
+use hop3_core::acme::{AcmeChange, ChallengeKind, Eab};
 use hop3_core::secret::Secret;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, ServerConnection};
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -76,6 +82,47 @@ fn two_hundred_hosts_at_once() {
     }
     println!("two hundred certificates took {:?}", begun.elapsed());
     assert_eq!(bench.pebble.said(&["Added order"]), 200, "each is ordered once");
+}
+
+/// Shows what the proxy would at its port for HTTPS, to authorities that ask for the protocol of the challenge.
+struct Shown(Arc<Challenges>);
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.alpn(hello.server_name()?)
+    }
+}
+
+#[test]
+fn a_handshake_proves_a_host() {
+    if lacks("a_handshake_proves_a_host", PEBBLE) {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bench = Bench::start(Setup { tls: listener.local_addr().unwrap().port(), ..Setup::default() });
+    let shown = Arc::new(Shown(bench.proxy.challenges()));
+    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown);
+    config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut tls = ServerConnection::new(config.clone()).unwrap();
+            tls.complete_io(&mut stream).ok();
+        }
+    });
+    bench.serve("shop.example.org");
+    let challenge = Some(ChallengeKind::TlsAlpn01);
+    bench.set(AcmeChange { challenge, ..bench.change() });
+    bench.until_there("shop.example.org");
+    bench.certificate("shop.example.org");
+    assert!(bench.pebble.said(&["Attempting to validate w/ HTTP"]) == 0, "nobody asked by HTTP");
+    until("it is taken down", || bench.proxy.challenges().alpn("shop.example.org").is_none());
 }
 
 #[test]
