@@ -198,7 +198,7 @@ impl Client {
             let Some(service) = found else {
                 return self.page(page::UNKNOWN_HOST, &request, &head, request.has_no_body()).await;
             };
-            if !was_held && let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
+            if let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
                 service.counters.begun.fetch_add(1, Relaxed);
                 service.counters.end(ended.status);
                 return ended.after;
