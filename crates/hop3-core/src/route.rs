@@ -52,8 +52,6 @@ pub struct Mount {
 #[serde(default, rename_all = "kebab-case")]
 pub struct Tls {
     pub https: Https,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hsts: Option<Hsts>,
     /// PEM of the authorities whose certificates clients must show. Without one of those nobody gets in, by plain
     /// HTTP neither.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,17 +75,6 @@ pub enum Https {
     Redirect,
     /// The same as HTTPS.
     Both,
-}
-
-/// `Strict-Transport-Security` (RFC 6797): browsers come by HTTPS alone from then on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Hsts {
-    pub max_age_secs: u64,
-    #[serde(default)]
-    pub subdomains: bool,
-    #[serde(default)]
-    pub preload: bool,
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.

@@ -199,10 +199,11 @@ impl Client {
             let Some(service) = found else {
                 return self.page(page::UNKNOWN_HOST, &request, &head, request.has_no_body()).await;
             };
+            // Before the scheme and the policy: an authority comes by plain HTTP and has no password.
             if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
                 return if self.send(&response).await { After::Linger } else { After::Close };
             }
-            if !was_held && let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
+            if let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
                 service.counters.begun.fetch_add(1, Relaxed);
                 service.counters.end(ended.status);
                 return ended.after;

@@ -48,8 +48,10 @@ pub(crate) fn answer(resolver: &Resolver, keeper: &Keeper, ask: Ask) -> Answer {
 fn list(resolver: &Resolver) -> Result<Vec<CertificateInfo>, Problem> {
     let mut names: BTreeSet<String> = resolver.store.list().into_iter().collect();
     let services = resolver.registry.services();
-    let hosts =
-        services.iter().flat_map(|service| &service.source.hosts).map(|host| host.0.to_ascii_lowercase());
+    let hosts = services.iter().flat_map(|service| {
+        service.source.hosts.iter().chain(service.source.mounts.iter().map(|mount| &mount.host))
+    });
+    let hosts = hosts.map(|host| host.0.to_ascii_lowercase());
     let table = resolver.registry.table();
     for host in hosts.filter(|host| host.parse::<IpAddr>().is_err()) {
         match resolver.wanted(&table, Some(&host)) {

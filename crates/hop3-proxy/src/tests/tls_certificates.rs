@@ -269,9 +269,18 @@ fn clients_show_their_certificates_where_they_must_and_their_names_arrive() {
     assert_eq!(get(&mut around, "open.localhost").text(), "none");
     assert_eq!(proxy.get("/").status, 301);
     proxy.put(with_tls(&["open.localhost"], &[&echo], Tls::default()));
-    let service = with_tls(&["open.localhost"], &[&echo], mutual);
-    proxy.put(hop3_core::route::Service { name: "open.localhost".into(), ..service });
+    let closed = with_tls(&["open.localhost"], &[&echo], mutual);
+    proxy.put(hop3_core::route::Service { name: "open.localhost".into(), ..closed });
     assert_eq!(get(&mut around, "open.localhost").status, 421);
+    // A part of a host may ask for less than the host, and is in the list of hosts.
+    let mount = hop3_core::route::Mount {
+        host: hop3_core::route::Host("safe.localhost".into()),
+        prefix: "/open".into(),
+    };
+    let part = service("part.localhost", &[&echo]);
+    proxy.put(hop3_core::route::Service { mounts: vec![mount], ..part });
+    known.send("GET /open HTTP/1.1\r\nHost: safe.localhost\r\n\r\n");
+    assert_eq!(known.reply().status, 200);
     // A proxy without HTTPS lets nobody in rather than everybody.
     let plain = Proxy::start();
     plain.put(with_tls(&["a"], &[&echo], Tls { client_ca: Some(clients.0.pem()), ..Tls::default() }));

@@ -113,9 +113,12 @@ impl Terminator {
     /// Tells whether a request for a service by that host may come over a connection: its client must have been asked
     /// for what this service asks for, and have been shown the certificate that it would be shown here.
     pub(crate) fn suits(&self, secure: &Secure, host: &str, service: &LiveService) -> bool {
-        secure.client_ca == service.source.tls.client_ca
-            && (secure.host.as_deref() == Some(host)
-                || self.is_same_certificate(secure.host.as_deref(), host))
+        let asked = &service.source.tls.client_ca;
+        if secure.host.as_deref() == Some(host) {
+            // A part of a host may ask for less than the host does.
+            return asked.is_none() || *asked == secure.client_ca;
+        }
+        *asked == secure.client_ca && self.is_same_certificate(secure.host.as_deref(), host)
     }
 
     fn is_same_certificate(&self, shown: Option<&str>, host: &str) -> bool {

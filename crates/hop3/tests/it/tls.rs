@@ -2,10 +2,10 @@
 //! HTTPS from the outside: pushed to, fetched from, with the server's own authority and with a certificate that was
 //! brought.
 
-use crate::harness::{Hop, Said, example, fixture};
-use crate::load::Load;
+use crate::harness::{Hop, Said, example, fixture, until};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 /// The certificate of the server's own authority, as a file.
 fn authority(hop: &Hop) -> PathBuf {
@@ -113,15 +113,49 @@ fn a_certificate_that_would_not_serve_is_refused_with_the_reason() {
 }
 
 #[test]
-fn certificates_are_added_and_removed_under_load_without_a_failed_request() {
-    let hop = Hop::start();
+fn certificates_change_under_visitors_and_no_request_fails() {
+    let hop = Hop::start_secure();
+    let ca = authority(&hop);
     hop.push("steady", &fixture("steady"));
-    let load = Load::start(hop.port, "steady");
-    for _ in 0..10 {
-        let own = bring(&hop, "steady.localhost", "30");
-        add(&hop, &own, &[]).expect_ok();
-        load.more(100);
-        hop.hop3(["cert", "remove", "steady.localhost"]).expect_ok();
-    }
-    load.stop().expect_no_failure();
+    let url = format!("https://steady.localhost:{}/", hop.https.unwrap());
+    // Four days left is a warning in the app's log, once.
+    let own = bring(&hop, "steady.localhost", "4");
+    let both = hop.scratch().join("both.pem");
+    let text = |file: &Path| std::fs::read_to_string(file).unwrap();
+    std::fs::write(&both, text(&ca) + &text(Path::new(&own.0))).unwrap();
+    let (is_over, visits) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(SeqCst) {
+                    assert_eq!(curl(&both, &url).0, "200");
+                    visits.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        for _ in 0..5 {
+            let before = visits.load(SeqCst);
+            add(&hop, &own, &[]).expect_ok();
+            assert_eq!(curl(Path::new(&own.0), &url).0, "200");
+            hop.hop3(["cert", "remove", "steady.localhost"]).expect_ok();
+            assert_eq!(curl(&ca, &url).0, "200");
+            until("visitors came meanwhile", || visits.load(SeqCst) > before + 2);
+        }
+        is_over.store(true, SeqCst);
+    });
+    let log = hop.hop3(["logs", "-a", "steady", "-n", "100"]).expect_ok().text;
+    assert_eq!(log.matches("the certificate of steady.localhost expires in 5 days").count(), 1, "{log}");
+}
+
+#[test]
+fn a_thousand_certificates_are_kept_and_listed() {
+    let hop = Hop::start_secure();
+    let hosts: Vec<String> = (0..1000).map(|i| format!("h{i}.example.org")).collect();
+    let own = bring(&hop, &hosts.join(",DNS:"), "60");
+    add(&hop, &own, &[]).expect_ok();
+    let all = hop.json(["cert", "list", "--json"]);
+    assert_eq!(all.as_array().unwrap().iter().filter(|one| one["origin"] == "own").count(), 1000);
+    let renewed = hop.hop3(["cert", "renew", "h7.example.org"]);
+    assert!(renewed.text.contains("error[cert.not-renewable]"), "{}", renewed.text);
+    assert_eq!(hop.hop3(["cert", "info", "nobody.example.org"]).code, Some(3));
 }
