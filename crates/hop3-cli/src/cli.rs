@@ -2,8 +2,8 @@
 //! Every command of the client on one page, and the one way to run them.
 
 use crate::commands::{
-    app, build, completion, config, deploy, doctor, domain, exec, login, logout, logs, open, ps, release,
-    restart, rollback, run as run_command, scale, server, status, token, user, version,
+    app, build, completion, config, deploy, doctor, domain, exec, login, logout, logs, open, proxy, ps,
+    release, restart, rollback, run as run_command, scale, server, status, token, user, version,
 };
 use crate::context::Context;
 use crate::render::clean_lines;
@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+pub use crate::commands::proxy::ProxyCommand;
 pub use crate::commands::server::{ServerCommand, StopArgs};
 
 /// Options of every command.
@@ -76,6 +77,9 @@ pub enum ClientCommand {
     /// The program nests these beneath its own `server` role.
     #[command(skip)]
     Server(ServerCommand),
+    /// As these beneath its `proxy` role.
+    #[command(skip)]
+    Proxy(ProxyCommand),
     Doctor(doctor::DoctorArgs),
     Login(login::LoginArgs),
     Logout(logout::LogoutArgs),
@@ -124,6 +128,7 @@ fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {
         ClientCommand::Token(command) => token::run(command, cx),
         ClientCommand::User(command) => user::run(command, cx),
         ClientCommand::Server(command) => server::run(command, cx),
+        ClientCommand::Proxy(command) => proxy::run(command, cx),
         ClientCommand::Login(args) => login::run(args, cx),
         ClientCommand::Logout(args) => logout::run(args, cx),
         ClientCommand::Version(args) => version::run(args, cx),

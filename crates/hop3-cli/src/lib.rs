@@ -24,7 +24,7 @@ mod upload;
 mod wire;
 
 pub use argv::parse;
-pub use cli::{ClientCommand, GlobalArgs, PlanFn, Program, ServerCommand, StopArgs, run};
+pub use cli::{ClientCommand, GlobalArgs, PlanFn, Program, ProxyCommand, ServerCommand, StopArgs, run};
 pub use deployment::{Pushed, app_of_push, stream_deployment};
 pub use reference::command_reference;
 pub use render::{Style, render_event};

@@ -19,6 +19,7 @@ pub mod event;
 pub mod layout;
 pub mod lock;
 pub mod name;
+pub mod observe;
 pub mod plan;
 pub mod problem;
 pub mod release;

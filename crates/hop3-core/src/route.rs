@@ -3,6 +3,7 @@
 //! proxy driver turns it into its product's terms, the built-in proxy keeps its last one on disk.
 
 use crate::name::Domain;
+use crate::observe::Observe;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Service {
     pub hosts: Vec<Host>,
     /// The longest matching prefix wins; `/api` matches `/api` and `/api/x`, never `/apix`.
     pub routes: Vec<Route>,
+    #[serde(default, skip_serializing_if = "Observe::is_default")]
+    pub observe: Observe,
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.

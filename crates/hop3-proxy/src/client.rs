@@ -8,6 +8,7 @@
 //!  closed               refused ─▶ linger ─▶ closed
 //! ```
 
+use crate::access::{self, Arrival, Visit};
 use crate::buffer::{Buffer, with_scratch};
 use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
@@ -16,7 +17,7 @@ use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{may_be_complete, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
-use crate::stream::Stream;
+use crate::stream::{Stream, Traffic};
 use crate::table::LiveTarget;
 use crate::tunnel::pump;
 use crate::worker::Worker;
@@ -25,7 +26,6 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -169,26 +169,47 @@ impl Client {
         Ok(Some((request, head.bytes)))
     }
 
+    fn arrival(&self) -> Arrival<'_> {
+        Arrival { peer: &self.peer, protocol: "HTTP/1.1", tls: None }
+    }
+
+    /// What has gone over the connection; bytes that nothing has used yet have not come.
+    fn traffic(&self) -> Traffic {
+        let traffic = self.stream.traffic();
+        Traffic { received: traffic.received - self.pending.len() as u64, ..traffic }
+    }
+
     async fn answer(&mut self, request: &Request, head: Buffer) -> After {
+        let mut before = self.traffic();
+        before.received -= request.head_bytes as u64;
+        let mut visit = Visit::begin(before);
+        let ended = self.answer_visit(request, head, &mut visit).await;
+        visit.end(ended.status, self.traffic(), &self.worker.log);
+        ended.after
+    }
+
+    async fn answer_visit(&mut self, request: &Request, head: Buffer, visit: &mut Visit) -> Ended {
         let table = self.worker.registry.table();
         let Some(service) = table.service(&head[request.host.clone()]).cloned() else {
             drop(table);
-            return self.page(page::UNKNOWN_HOST, request, &head, request.has_no_body()).await;
+            visit.draft(self.arrival(), "", request, &head);
+            return self.own(page::UNKNOWN_HOST, request, &head).await;
         };
         drop(table);
-        service.counters.begun.fetch_add(1, Relaxed);
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
-        let ended = match service.route(path).map(|route| (route, &route.target)) {
-            Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head).await,
+        let route = service.route(path);
+        let metrics = route.map_or(&service.metrics, |route| &route.metrics);
+        visit.belongs(&service.source.observe, metrics, self.worker.requests());
+        visit.draft(self.arrival(), &service.source.name, request, &head);
+        match route.map(|route| (route, &route.target)) {
+            Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head, visit).await,
             Some((route, LiveTarget::Static(files))) => {
                 let place = files::Place { files, prefix: &route.prefix };
                 files::serve(self, request, &head, place).await
             }
             Some((_, LiveTarget::Page(page))) => self.own(Page::from(*page), request, &head).await,
             None => self.own(page::NO_ROUTE, request, &head).await,
-        };
-        service.counters.end(ended.status);
-        ended.after
+        }
     }
 
     /// Answers a request, of which no body was read, with a page.
@@ -213,6 +234,7 @@ impl Client {
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> After {
+        access::refused(refusal, self.arrival(), &self.worker.log);
         let manner = Manner { accept: "", is_head: false, is_http10: false, stays: false };
         let mut out = Buffer::default();
         Page::from(refusal).write(manner, out.open());

@@ -7,6 +7,7 @@
 
 use crate::Shared;
 use hop3_core::driver::{Drained, ProxyStatus};
+use hop3_core::observe::RouteFigures;
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ pub enum Request<'a> {
     Remove { name: String },
     Drain { upstreams: Vec<String>, deadline_ms: u64 },
     Status,
+    Figures,
 }
 
 /// What it answers.
@@ -39,6 +41,7 @@ pub enum Answer {
     Done,
     Drained(Drained),
     Status(ProxyStatus),
+    Figures(Vec<RouteFigures>),
     /// In words, for the operator.
     Refused(String),
 }
@@ -96,6 +99,7 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             _ if !is_allowed => Some(Answer::Refused(format!("user {uid} may not control this proxy"))),
             Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
+            Ok(Request::Figures) => Some(Answer::Figures(shared.registry.figures())),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
             Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
             Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),

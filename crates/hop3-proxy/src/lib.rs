@@ -12,6 +12,7 @@
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
 
+mod access;
 mod buffer;
 mod client;
 pub mod control;
@@ -23,10 +24,12 @@ mod files;
 mod http1;
 mod limit;
 mod listener;
+mod metric;
 mod page;
 mod pool;
 mod probe;
 mod registry;
+mod splice;
 mod stream;
 mod table;
 mod tunnel;
@@ -97,6 +100,7 @@ pub struct Running {
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     /// As many references as threads that still listen, and this one.
     gates: Arc<()>,
+    log: JoinHandle<()>,
     lock: hop3_core::lock::RoleLock,
 }
 
@@ -143,18 +147,20 @@ impl Running {
             is_stopping: Mutex::default(),
             orders,
         });
+        let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let workers = listeners.into_iter().map(|listener| {
-            let gate = Gate { listener, is_open: gates.clone() };
+            let gate = Gate { listener, is_open: gates.clone(), log: outlet.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let work = move || worker::run(registry, limits, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
+        drop(outlet);
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
         let stop_grace = limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, gates, lock })
+        Ok(Running { shared, http, stop_grace, workers, gates, log, lock })
     }
 
     /// The address that was bound.
@@ -182,6 +188,7 @@ impl Running {
         for worker in self.workers {
             worker.join().map_err(|_| anyhow::anyhow!("a proxy thread panicked"))??;
         }
+        self.log.join().map_err(|_| anyhow::anyhow!("the access log's thread panicked"))?;
         Ok(())
     }
 }

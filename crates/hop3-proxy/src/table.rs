@@ -4,12 +4,12 @@
 //! Hosts lie in shards that are shared between versions, so changing one service among 10,000 hosts copies a list of
 //! pointers and the one shard that holds its host, and parses nothing anew.
 
+use crate::metric::Metrics;
 use crate::upstream::Upstream;
 use hop3_core::route::{Page, Service, StaticFiles, Timeouts};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SHARDS: usize = 256;
 
@@ -26,13 +26,15 @@ pub(crate) struct LiveService {
     pub(crate) source: Service,
     /// The longest prefix first.
     pub(crate) routes: Vec<LiveRoute>,
-    pub(crate) counters: Arc<Counters>,
+    /// Of requests that no route answers for. Kept over changes of the service, as are the routes'.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 pub(crate) struct LiveRoute {
     /// Without a trailing slash, so that the root is empty.
     pub(crate) prefix: String,
     pub(crate) target: LiveTarget,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 pub(crate) enum LiveTarget {
@@ -45,26 +47,6 @@ pub(crate) struct LivePool {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) timeouts: Timeouts,
     pub(crate) health_path: Option<String>,
-}
-
-/// Figures of one service, kept over changes of it.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) begun: AtomicU64,
-    /// By first digit of the status; 0 is a request that ended without one.
-    pub(crate) ended: [AtomicU64; 6],
-}
-
-impl Counters {
-    pub(crate) fn end(&self, status: u16) {
-        let class = usize::from(status / 100);
-        self.ended[if class < 6 { class } else { 0 }].fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn in_flight(&self) -> u64 {
-        let ended: u64 = self.ended.iter().map(|count| count.load(Relaxed)).sum();
-        self.begun.load(Relaxed).saturating_sub(ended)
-    }
 }
 
 impl Default for Table {
@@ -104,6 +86,15 @@ impl Table {
 }
 
 impl LiveService {
+    /// The figures of its routes with their prefixes, and those of no route under an empty one.
+    pub(crate) fn all_metrics(&self) -> impl Iterator<Item = (&str, &Metrics)> {
+        let routes = self.routes.iter().map(|route| match route.prefix.as_str() {
+            "" => ("/", &*route.metrics),
+            prefix => (prefix, &*route.metrics),
+        });
+        routes.chain([("", &*self.metrics)])
+    }
+
     /// The route whose prefix covers the path on a segment boundary; the longest.
     pub(crate) fn route(&self, path: &str) -> Option<&LiveRoute> {
         let path = path.split('?').next().unwrap_or(path);

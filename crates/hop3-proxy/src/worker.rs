@@ -2,6 +2,7 @@
 //! `Worker`: one thread with its own listener, runtime, connections and upstream pools. Threads share the route
 //! table, upstream counters and nothing else.
 
+use crate::access::{Outlet, Sink};
 use crate::client::Client;
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) deadlines: Deadlines,
+    pub(crate) log: Sink,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -48,6 +50,11 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// How many requests had their heads read here.
+    pub(crate) fn requests(&self) -> u64 {
+        self.ids.get().1
     }
 
     /// 32 hexadecimal digits: 16 of this thread and start, 16 that never repeat here.
@@ -70,6 +77,8 @@ pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
+    /// Where lines of the access log go.
+    pub(crate) log: Outlet,
 }
 
 /// Serves until it is ordered to end.
@@ -89,6 +98,7 @@ pub(crate) fn run(
         limits,
         pool: Pool::default(),
         deadlines: Deadlines::default(),
+        log: Sink::new(gate.log.clone()),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
@@ -100,6 +110,8 @@ async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order
     let listener = tokio::net::TcpListener::from_std(gate.listener)?;
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
+    let logger = worker.clone();
+    tokio::task::spawn_local(async move { logger.log.run().await });
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
     loop {
         tokio::select! {
@@ -130,6 +142,7 @@ async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order
     }
     worker.deadlines.stop(Stop::All);
     tokio::task::yield_now().await;
+    worker.log.flush();
     Ok(())
 }
 

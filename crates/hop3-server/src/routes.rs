@@ -4,6 +4,7 @@
 use crate::server::Server;
 use crate::store::{App, Outline};
 use hop3_core::name::{Domain, ProcessName};
+use hop3_core::observe::Observe;
 use hop3_core::plan::StaticSite;
 use hop3_core::release::Artifact;
 use hop3_core::route::{Address, Host, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream};
@@ -55,7 +56,7 @@ pub(crate) fn service(
         None => vec![page(Page::NotDeployed)],
         Some(serves) => routes_of(server, &serves, instances),
     };
-    Service { name: app.name.to_string(), hosts, routes }
+    Service { name: app.name.to_string(), hosts, routes, observe: Observe::default() }
 }
 
 /// The service of an app that was stopped on purpose.
@@ -71,7 +72,7 @@ pub(crate) fn control_plane(server: &Server) -> Service {
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
     let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
-    Service { name: "hop3".into(), hosts, routes: vec![route] }
+    Service { name: "hop3".into(), hosts, routes: vec![route], observe: Observe::default() }
 }
 
 /// Unique among all upstreams alive: an instance's id is unique within its app.

@@ -2,7 +2,7 @@
 //! Every word `hop3` understands: the server's roles here, the client's commands from `hop3-cli`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
+use hop3_cli::{ClientCommand, GlobalArgs, ProxyCommand, ServerCommand};
 use std::net::SocketAddr;
 
 /// A platform on your own server: git push, and the app is built, runs isolated, and answers on its domain
@@ -58,7 +58,10 @@ pub(crate) struct ServerArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ProxyArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ProxyCommand>,
     /// The address to listen on for HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let options = arguments.options;
     match arguments.command {
         Command::Server(args) => role::server::run(args, options),
-        Command::Proxy(args) => role::proxy::run(&args, &options),
+        Command::Proxy(args) => role::proxy::run(args, options),
         Command::Supervise(args) => role::supervise::run(&args, &options),
         Command::Launch => hop3_supervisor::launch_main(),
         Command::GitShell(args) => role::git::shell(&args, &options),

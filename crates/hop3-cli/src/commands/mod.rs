@@ -13,6 +13,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logs;
 pub(crate) mod open;
+pub(crate) mod proxy;
 pub(crate) mod ps;
 pub(crate) mod release;
 pub(crate) mod restart;

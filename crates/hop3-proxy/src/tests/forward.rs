@@ -4,6 +4,7 @@
 use super::harness::*;
 use crate::Limits;
 use crate::control::{Answer, Request};
+use hop3_core::observe::Observe;
 use hop3_core::route::{Address, Host, Page, Pool, Route, Service, Target, Upstream};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
@@ -82,6 +83,7 @@ fn hosts_and_paths_are_routed() {
             Route { prefix: "/".into(), target: target(&front) },
             Route { prefix: "/api/".into(), target: target(&api) },
         ],
+        observe: Observe::default(),
     });
     proxy.put(service("*.example.org", &[&wild]));
     let ask = |host: &str, path: &str| {

@@ -4,6 +4,7 @@
 use crate::control::{Answer, Request};
 use crate::{Limits, Options, Running};
 use hop3_core::layout::Layout;
+use hop3_core::observe::Observe;
 use hop3_core::route::{
     Address, Host, Pool, Route, RouteTable, Service, StaticFiles, Target, Timeouts, Upstream,
 };
@@ -104,7 +105,7 @@ pub(crate) fn site(root: &Path, spa: bool) -> Service {
 
 pub(crate) fn one_route(host: &str, target: Target) -> Service {
     let routes = vec![Route { prefix: "/".into(), target }];
-    Service { name: host.into(), hosts: vec![Host(host.into())], routes }
+    Service { name: host.into(), hosts: vec![Host(host.into())], routes, observe: Observe::default() }
 }
 
 pub(crate) fn table(services: Vec<Service>) -> Request<'static> {

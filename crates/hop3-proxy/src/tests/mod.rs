@@ -5,6 +5,7 @@ mod control;
 mod drain;
 mod forward;
 mod harness;
+mod record;
 mod restart;
 mod retry;
 mod site;

@@ -13,3 +13,4 @@ pub(crate) mod log;
 pub(crate) mod push;
 pub(crate) mod release;
 pub(crate) mod run;
+pub(crate) mod traffic;

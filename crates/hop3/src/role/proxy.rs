@@ -3,13 +3,17 @@
 
 use super::{keep, layout, log};
 use crate::command::ProxyArgs;
+use crate::wire;
 use anyhow::Result;
-use hop3_cli::GlobalArgs;
+use hop3_cli::{ClientCommand, GlobalArgs};
 use std::process::ExitCode;
 
-pub(crate) fn run(args: &ProxyArgs, options: &GlobalArgs) -> ExitCode {
+pub(crate) fn run(args: ProxyArgs, options: GlobalArgs) -> ExitCode {
+    if let Some(command) = args.command {
+        return hop3_cli::run(ClientCommand::Proxy(command), options, wire::program());
+    }
     log();
-    match proxy(args, options) {
+    match proxy(&args, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<hop3_proxy::AlreadyRunning>() => ExitCode::SUCCESS,
         Err(error) => {

@@ -22,6 +22,7 @@ mod load;
 mod probe;
 mod push;
 mod reference;
+mod requests;
 mod restart;
 mod ssh;
 mod step_failure;

@@ -4,6 +4,7 @@
 use super::Builtin;
 use hop3_core::driver::Proxy;
 use hop3_core::layout::Layout;
+use hop3_core::observe::Observe;
 use hop3_core::route::{Address, Host, Page, Pool, Route, RouteTable, Service, Target, Upstream};
 use hop3_proxy::{Limits, Options, Running};
 use std::io::{Read, Write};
@@ -22,7 +23,7 @@ fn start(layout: &Layout) -> Running {
 
 fn service(name: &str, target: Target) -> Service {
     let routes = vec![Route { prefix: "/".into(), target }];
-    Service { name: name.into(), hosts: vec![Host(name.into())], routes }
+    Service { name: name.into(), hosts: vec![Host(name.into())], routes, observe: Observe::default() }
 }
 
 fn status(http: SocketAddr, host: &str) -> String {
