@@ -205,7 +205,7 @@ def idle(rig, samples):
         client.stdin.close()
         client.wait()
         samples.add(turn, product.name, kib_each=(after - before) / max(count, 1), failed=IDLE_CONNECTIONS - count)
-    return [samples.told("kib_each", f"growth for each of {IDLE_CONNECTIONS} idle connections, KiB")]
+    return [samples.plainly("kib_each", f"growth for each of {IDLE_CONNECTIONS} idle connections, KiB")]
 
 
 def memory(rig, samples):
@@ -213,7 +213,7 @@ def memory(rig, samples):
     for turn, product in alone(rig, lambda product: product.has_routes):
         wrk(f"http://127.0.0.1:{product.port}/s", host(0), 64, 1)
         samples.add(turn, product.name, mib=pss_kib(product.process.pid) / 1024)
-    return [samples.told("mib", f"memory with {rig.args.hosts} hosts, MiB (PSS)")]
+    return [samples.plainly("mib", f"memory with {rig.args.hosts} hosts, MiB (PSS)")]
 
 
 def latency(rig, samples):
@@ -227,10 +227,13 @@ def latency(rig, samples):
 
 
 def release(product, number):
-    """The last letter of the answer on a new connection: who is behind the route now."""
+    """The last letter of the answer on a new connection: who is behind the route now. Empty when there is none."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", product.port, timeout=5)) as connection:
-        connection.request("GET", "/s", headers={"Host": host(number)})
-        return connection.getresponse().read()[-1:].decode()
+        try:
+            connection.request("GET", "/s", headers={"Host": host(number)})
+            return connection.getresponse().read()[-1:].decode()
+        except (OSError, http.client.HTTPException):
+            return ""
 
 
 def moves(product, count):
@@ -264,7 +267,7 @@ def change(rig, samples):
                 product.stop()
                 shutil.rmtree(product.room)
         for key, title in (("rest_ms", "at rest"), ("load_ms", "under load")):
-            told.append(part.told(key, f"milliseconds to the new route, {hosts} hosts, {title}"))
+            told.append(part.plainly(key, f"milliseconds to the new route, {hosts} hosts, {title}"))
         lost = [f"| {row['product']} | {row['changes']} | {row['count']} | {row['lost']} |" for row in part.rows]
         head = ["| product | changes under load | requests | failed |", "| --- | --- | --- | --- |"]
         told.append("\n".join([f"### requests lost, {hosts} hosts", "", *head, *lost, ""]))

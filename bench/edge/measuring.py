@@ -73,8 +73,8 @@ def run_pinned(core, *command):
 
 
 def duration_us(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
-    return float(number) * UNITS[unit]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    return float(found[1]) * UNITS[found[2]] if found else float("nan")
 
 
 def wrk(url, host, connections, seconds):
@@ -148,6 +148,15 @@ class Samples:
             self.out.flush()
         if row.get("failed"):
             print(f"  {product}: {row['failed']} of {row.get('count')} failed", flush=True)
+
+    def plainly(self, key, title):
+        """A table without ratios, for what may be nothing with one product."""
+        lines = [f"### {title}", "", "| product | median [quartiles] | rounds |", "| --- | --- | --- |"]
+        for product in dict.fromkeys(row["product"] for row in self.rows):
+            values = [row[key] for row in self.rows if row["product"] == product]
+            low, middle, high = quartiles(values)
+            lines.append(f"| {product} | {middle:,.2f} [{low:,.2f}..{high:,.2f}] | {len(values)} |")
+        return "\n".join([*lines, ""])
 
     def told(self, key, title, base="nginx"):
         """A table: median, and median [quartiles] of the ratio."""

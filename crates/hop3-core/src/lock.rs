@@ -6,22 +6,30 @@
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Whoever asks whether a lock is held holds it for an instant; a role that starts just then must not give up.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A held lock; dropping it gives it back.
+/// A held lock; dropping it gives it back, unless another process was handed it.
 pub struct RoleLock {
-    _file: File,
+    file: File,
+}
+
+impl AsFd for RoleLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 impl RoleLock {
     /// Takes the lock for this process; `None` when another process holds it.
     pub fn take(path: &Path) -> io::Result<Option<RoleLock>> {
-        let mut file = open(path)?;
+        let file = open(path)?;
         let deadline = Instant::now() + PATIENCE;
         while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             if Instant::now() > deadline {
@@ -29,9 +37,20 @@ impl RoleLock {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        file.set_len(0)?;
-        file.write_all(std::process::id().to_string().as_bytes())?;
-        Ok(Some(RoleLock { _file: file }))
+        let lock = RoleLock { file };
+        lock.sign()?;
+        Ok(Some(lock))
+    }
+
+    /// A lock that its holder passed to this process: both hold it, until both have let it go.
+    pub fn handed(descriptor: OwnedFd) -> RoleLock {
+        RoleLock { file: descriptor.into() }
+    }
+
+    /// Says that this process is the holder.
+    pub fn sign(&self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(std::process::id().to_string().as_bytes(), 0)
     }
 }
 

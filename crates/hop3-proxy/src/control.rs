@@ -5,7 +5,7 @@
 //! not even a proxy that is killed forgets it. Only root, the proxy's own user and the one user named at start are
 //! listened to.
 
-use crate::Shared;
+use crate::{Shared, handover};
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::observe::RouteFigures;
 use hop3_core::route::{RouteTable, Service};
@@ -19,34 +19,59 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A table of 100,000 services fits.
-const MAX_LINE: u64 = 256 << 20;
+pub(crate) const MAX_LINE: u64 = 256 << 20;
 
 /// What the proxy can be told.
 #[derive(Debug, Serialize, Deserialize)]
 // Not internally tagged: that would read a table of thousands twice.
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request<'a> {
-    Replace { table: Cow<'a, RouteTable> },
-    Put { service: Cow<'a, Service> },
-    Remove { name: String },
-    Drain { upstreams: Vec<String>, deadline_ms: u64 },
+    Replace {
+        table: Cow<'a, RouteTable>,
+    },
+    Put {
+        service: Cow<'a, Service>,
+    },
+    Remove {
+        name: String,
+    },
+    Drain {
+        upstreams: Vec<String>,
+        deadline_ms: u64,
+    },
     Status,
     Figures,
+    /// Another process asks for this one's place; see `handover`.
+    HandOver,
+    /// It has it.
+    Serving,
+    /// It ends on purpose, and so shall the old one.
+    Finish,
+    /// What the old one still does on upstreams that left the table; `cut` ends it.
+    Leaving {
+        upstreams: Cow<'a, [String]>,
+        cut: bool,
+    },
 }
 
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Answer {
     Done,
     Drained(Drained),
     Status(ProxyStatus),
     Figures(Vec<RouteFigures>),
+    /// Requests on those upstreams, and whether any connection to them is left.
+    Leaving {
+        in_flight: u64,
+        is_over: bool,
+    },
     /// In words, for the operator.
     Refused(String),
 }
 
-enum Change {
+pub(crate) enum Change {
     Replace(RouteTable),
     Put(Service),
     Remove(String),
@@ -98,18 +123,57 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
         let answer = match request {
             _ if !is_allowed => Some(Answer::Refused(format!("user {uid} may not control this proxy"))),
             Err(error) => Some(Answer::Refused(format!("not a request: {error}"))),
+            Ok(Request::HandOver) => return handover::give(shared, reader),
+            // Whoever asks shall ask the next one.
+            Ok(_) if shared.is_relieved() => None,
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Figures) => Some(Answer::Figures(shared.registry.figures())),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
+            Ok(Request::Serving | Request::Finish | Request::Leaving { .. }) => {
+                Some(Answer::Refused("there was no hand-over".into()))
+            }
             Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
             Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),
             Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),
         };
         let Some(answer) = answer else { return Ok(()) };
-        let mut bytes = serde_json::to_vec(&answer)?;
-        bytes.push(b'\n');
-        (&mut &*connection).write_all(&bytes)?;
+        write_answer(connection, &answer)?;
     }
+}
+
+pub(crate) fn write_answer(mut connection: &UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(answer)?;
+    bytes.push(b'\n');
+    connection.write_all(&bytes)
+}
+
+/// Does in an old proxy what its successor has done.
+pub(crate) fn repeat(shared: &Shared, request: Request) -> Answer {
+    match request {
+        Request::Replace { table } => effect(shared, Change::Replace(table.into_owned())),
+        Request::Put { service } => effect(shared, Change::Put(service.into_owned())),
+        Request::Remove { name } => effect(shared, Change::Remove(name)),
+        Request::Leaving { upstreams, cut } => leaving(shared, &upstreams, cut),
+        Request::Finish => {
+            shared.finish.notify_one();
+            Answer::Done
+        }
+        other => Answer::Refused(format!("not for an old proxy: {other:?}")),
+    }
+}
+
+fn leaving(shared: &Shared, ids: &[String], cut: bool) -> Answer {
+    let left = match shared.registry.leaving(ids) {
+        Ok(left) => left,
+        Err(error) => return Answer::Refused(error.to_string()),
+    };
+    if cut {
+        left.iter().for_each(|upstream| upstream.cut());
+    }
+    let older = shared.predecessor.leaving(ids, cut);
+    let own: u64 = left.iter().map(|upstream| u64::from(upstream.in_flight())).sum();
+    let is_over = older.is_none() && left.iter().all(|upstream| upstream.is_unused());
+    Answer::Leaving { in_flight: own + older.unwrap_or(0), is_over }
 }
 
 /// Saves the table as it will be, then makes it so: what cannot be saved is not done. No answer when the proxy is
@@ -119,7 +183,6 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
     if *is_stopping {
         return None;
     }
-    let registry = &shared.registry;
     match save(shared, &change) {
         Ok(true) => {}
         // A server that starts tells the table it told before.
@@ -129,13 +192,19 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
             return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
         }
     }
+    Some(effect(shared, change))
+}
+
+/// The older proxy first: it must not send requests where this one will not.
+fn effect(shared: &Shared, change: Change) -> Answer {
+    shared.predecessor.repeat(&change);
     match change {
-        Change::Replace(table) => registry.replace(table),
-        Change::Put(service) => registry.put(service),
-        Change::Remove(name) => registry.remove(&name),
+        Change::Replace(table) => shared.registry.replace(table),
+        Change::Put(service) => shared.registry.put(service),
+        Change::Remove(name) => shared.registry.remove(&name),
     }
     shared.tidy();
-    Some(Answer::Done)
+    Answer::Done
 }
 
 /// Tells whether there was anything to change.
@@ -163,11 +232,13 @@ fn drain(shared: &Shared, ids: &[String], deadline_ms: u64) -> Answer {
     };
     // Idle connections go at once; the threads were told so at the change, and are again in case one was busy.
     shared.tidy();
-    let is_over = || leaving.iter().all(|upstream| upstream.is_unused());
+    let before = |cut| shared.predecessor.leaving(ids, cut);
+    let is_over = || leaving.iter().all(|upstream| upstream.is_unused()) && before(false).is_none();
     if wait(Duration::from_millis(deadline_ms), is_over) {
         return Answer::Drained(Drained { cut: 0 });
     }
-    let cut = leaving.iter().map(|upstream| u64::from(upstream.in_flight())).sum();
+    let own: u64 = leaving.iter().map(|upstream| u64::from(upstream.in_flight())).sum();
+    let cut = own + before(true).unwrap_or(0);
     leaving.iter().for_each(|upstream| upstream.cut());
     // The threads cut at their next tick; a thread that is stuck must not hold up a deployment.
     wait(crate::deadline::TICK * 4, is_over);

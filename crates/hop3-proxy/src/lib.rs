@@ -21,6 +21,7 @@ mod disk;
 mod download;
 mod exchange;
 mod files;
+mod handover;
 mod http1;
 mod limit;
 mod listener;
@@ -44,15 +45,17 @@ pub use disk::AlreadyRunning;
 pub use limit::{Limits, MAX_HEADERS};
 
 use anyhow::Context;
+use handover::{Estate, Holdings, Predecessor};
 use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
 use registry::Registry;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use worker::{Gate, Order};
 
 /// How a proxy is started.
@@ -65,12 +68,20 @@ pub struct Options {
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
     pub wanted: Option<PathBuf>,
+    /// Take the place of the proxy that lives, with its sockets.
+    pub takes_over: bool,
 }
 
 impl Options {
     /// Controlled by root and the proxy's own user alone.
     pub fn new(layout: Layout, http: SocketAddr) -> Options {
-        Options { layout, http, allowed_uid: rustix::process::geteuid().as_raw(), wanted: None }
+        Options {
+            layout,
+            http,
+            allowed_uid: rustix::process::geteuid().as_raw(),
+            wanted: None,
+            takes_over: false,
+        }
     }
 }
 
@@ -86,9 +97,19 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         anyhow::Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     })?;
     let running = Running::start(options, Limits::default())?;
-    runtime.block_on(async {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    let is_replaced = runtime.block_on(async {
+        tokio::select! {
+            _ = term.recv() => false,
+            _ = int.recv() => false,
+            () = running.replaced() => true,
+        }
     });
+    if is_replaced {
+        let ended = running.all_done();
+        runtime.block_on(async {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, () = ended => {} }
+        });
+    }
     running.stop()
 }
 
@@ -97,11 +118,11 @@ pub struct Running {
     shared: Arc<Shared>,
     http: SocketAddr,
     stop_grace: Duration,
+    handover_grace: Duration,
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     /// As many references as threads that still listen, and this one.
     gates: Arc<()>,
     log: JoinHandle<()>,
-    lock: hop3_core::lock::RoleLock,
 }
 
 /// What the control socket works on.
@@ -112,9 +133,23 @@ pub(crate) struct Shared {
     /// Held by each change from its saving to its effect; true once no change is taken any more.
     is_stopping: Mutex<bool>,
     orders: watch::Sender<Order>,
+    holdings: Mutex<Holdings>,
+    /// Told when a successor serves, and when it ends on purpose.
+    replaced: Notify,
+    finish: Notify,
+    predecessor: Predecessor,
 }
 
 impl Shared {
+    fn holdings(&self) -> MutexGuard<'_, Holdings> {
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another process is the proxy now, or may become it.
+    fn is_relieved(&self) -> bool {
+        self.holdings().lock.is_none()
+    }
+
     /// Lets the threads close idle connections to upstreams that left the table.
     fn tidy(&self) {
         self.orders.send_if_modified(|order| {
@@ -129,23 +164,38 @@ impl Shared {
 
 impl Running {
     /// # Errors
-    /// As `run`.
+    /// As `run`; that nobody is there whose place could be taken.
     pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
-        let lock = disk::lock(&options)?;
         listener::raise_descriptor_limit();
-        let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
-        let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
-            .with_context(|| format!("listening on {}", options.http))?;
+        let estate = if options.takes_over {
+            handover::receive(&options.layout)?
+        } else {
+            let lock = disk::lock(&options)?;
+            let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
+            let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
+                .with_context(|| format!("listening on {}", options.http))?;
+            Estate { lock, listeners, predecessor: Predecessor::default() }
+        };
+        Running::serve(options, limits, estate)
+    }
+
+    fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
+        let Estate { lock, listeners, predecessor } = estate;
         let http = listeners[0].local_addr()?;
         let registry = Arc::new(Registry::default());
         registry.replace(disk::load(&options.layout));
         let (orders, received) = watch::channel(Order::Serve);
+        let kept = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
             allowed_uid: options.allowed_uid,
             is_stopping: Mutex::default(),
             orders,
+            holdings: Mutex::new(Holdings { lock: Some(lock), listeners: kept }),
+            replaced: Notify::new(),
+            finish: Notify::new(),
+            predecessor,
         });
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
@@ -159,8 +209,31 @@ impl Running {
         drop(outlet);
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
-        let stop_grace = limits.stop_grace;
-        Ok(Running { shared, http, stop_grace, workers, gates, log, lock })
+        if options.takes_over {
+            shared.holdings().lock.as_ref().map_or(Ok(()), RoleLock::sign)?;
+            shared.predecessor.relieve();
+        }
+        let (stop_grace, handover_grace) = (limits.stop_grace, limits.handover_grace);
+        Ok(Running { shared, http, stop_grace, handover_grace, workers, gates, log })
+    }
+
+    /// Waits until a successor has taken this proxy's place.
+    pub async fn replaced(&self) {
+        self.shared.replaced.notified().await;
+    }
+
+    /// Accepts no more, and waits until what is under way has ended by itself, here and in older proxies that are
+    /// told of changes through this one, or its time is up.
+    pub async fn all_done(&self) {
+        self.shared.orders.send_replace(Order::Retire);
+        let deadline = Instant::now() + self.handover_grace;
+        let is_done = || self.workers.iter().all(JoinHandle::is_finished) && !self.shared.predecessor.lives();
+        let over = async {
+            while Instant::now() < deadline && !is_done() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! { () = over => {}, () = self.shared.finish.notified() => {} }
     }
 
     /// The address that was bound.
@@ -177,12 +250,15 @@ impl Running {
         const MOMENT: Duration = Duration::from_millis(150);
         let deadline = Instant::now() + self.stop_grace;
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
+        // A listener that is open and that nobody accepts from would keep connections waiting.
+        self.shared.holdings().listeners.clear();
         self.shared.orders.send_replace(Order::Drain);
+        self.shared.predecessor.finish();
         wait_until(deadline, || Arc::strong_count(&self.gates) == 1);
         wait_until(deadline.min(Instant::now() + MOMENT), || {
             self.workers.iter().all(JoinHandle::is_finished)
         });
-        drop(self.lock);
+        *self.shared.holdings() = Holdings::default();
         wait_until(deadline, || self.workers.iter().all(JoinHandle::is_finished));
         self.shared.orders.send_replace(Order::End);
         for worker in self.workers {

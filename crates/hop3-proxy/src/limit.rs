@@ -43,6 +43,8 @@ pub struct Limits {
     pub log_file_bytes: u64,
     /// So many earlier files of it are kept.
     pub log_old_files: u32,
+    /// After a hand-over to a new proxy: how long the old one finishes requests and upgraded connections.
+    pub handover_grace: Duration,
     /// Between two active health checks of a pool that has a health path.
     pub probe_interval: Duration,
 }
@@ -63,6 +65,7 @@ impl Default for Limits {
             stop_grace: Duration::from_secs(10),
             log_file_bytes: 64 << 20,
             log_old_files: 4,
+            handover_grace: Duration::from_secs(300),
             probe_interval: Duration::from_secs(5),
         }
     }

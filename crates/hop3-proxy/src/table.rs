@@ -99,8 +99,8 @@ impl LiveService {
     pub(crate) fn route(&self, path: &str) -> Option<&LiveRoute> {
         let path = path.split('?').next().unwrap_or(path);
         self.routes.iter().find(|route| {
-            let rest = path.strip_prefix(route.prefix.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || route.prefix.is_empty())
+            let covers = |rest: &str| rest.is_empty() || rest.starts_with('/');
+            route.prefix.is_empty() || path.strip_prefix(route.prefix.as_str()).is_some_and(covers)
         })
     }
 }

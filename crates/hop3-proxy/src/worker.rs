@@ -24,6 +24,9 @@ pub(crate) enum Order {
     Serve,
     /// The table changed: close idle connections to upstreams that left it.
     Tidy,
+    /// Somebody else accepts on the same sockets: take no new connections; those there are may end after their next
+    /// answer, or when they have idled long enough, so that no request meets a closed connection.
+    Retire,
     /// Take no new connections, end those that idle, finish the others.
     Drain,
     /// End.
@@ -119,31 +122,44 @@ async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
-                if changed.is_err() || matches!(order, Order::Drain | Order::End) {
+                if changed.is_err() || matches!(order, Order::Retire | Order::Drain | Order::End) {
                     break;
                 }
                 worker.pool.drop_retired();
             }
         }
     }
-    // Connections the kernel has completed would be reset with the listener.
-    while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-        accept(&worker, accepted).await;
+    if *orders.borrow() != Order::Retire {
+        // Connections the kernel has completed would be reset with the listener.
+        while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+            accept(&worker, accepted).await;
+        }
     }
     drop(listener);
     drop(gate.is_open);
     worker.is_stopping.set(true);
-    worker.deadlines.stop(Stop::Idle);
-    while worker.deadlines.connections() > 0 && *orders.borrow() != Order::End {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.pool.drop_retired(),
-            changed = orders.changed() => if changed.is_err() { break },
-        }
-    }
+    finish(&worker, orders).await;
     worker.deadlines.stop(Stop::All);
     tokio::task::yield_now().await;
     worker.log.flush();
     Ok(())
+}
+
+/// Lets the connections there are come to their end.
+async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
+    loop {
+        let order = *orders.borrow_and_update();
+        if order == Order::Drain {
+            worker.deadlines.stop(Stop::Idle);
+        }
+        if order == Order::End || worker.deadlines.connections() == 0 {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(10)) => worker.pool.drop_retired(),
+            changed = orders.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 async fn accept(worker: &Rc<Worker>, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {

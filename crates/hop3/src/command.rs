@@ -2,7 +2,7 @@
 //! Every word `hop3` understands: the server's roles here, the client's commands from `hop3-cli`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hop3_cli::{ClientCommand, GlobalArgs, ProxyCommand, ServerCommand};
+use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
 use std::net::SocketAddr;
 
 /// A platform on your own server: git push, and the app is built, runs isolated, and answers on its domain
@@ -65,9 +65,21 @@ pub(crate) struct ProxyArgs {
     /// The address to listen on for HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
+    /// Take the place of the proxy that runs, with its sockets
+    #[arg(long, hide = true)]
+    pub(crate) takes_over: bool,
     /// End at once when the role is not wanted any more
     #[arg(long, hide = true)]
     pub(crate) kept: bool,
+}
+
+/// Look after the proxy
+#[derive(Subcommand, Debug)]
+pub(crate) enum ProxyCommand {
+    /// Put a new proxy, of the program as it is now, in the place of the one that runs; no request is dropped
+    Upgrade,
+    #[command(flatten)]
+    Client(hop3_cli::ProxyCommand),
 }
 
 #[derive(Args, Debug)]

@@ -69,15 +69,20 @@ impl Proxy {
 }
 
 pub(crate) fn options(root: &Path) -> Options {
-    Options { layout: Layout::new(root), http: "127.0.0.1:0".parse().unwrap(), allowed_uid: 0, wanted: None }
+    Options { allowed_uid: 0, ..Options::new(Layout::new(root), "127.0.0.1:0".parse().unwrap()) }
 }
 
 pub(crate) fn ask(root: &Path, request: &Request<'_>) -> Answer {
-    let mut socket = UnixStream::connect(Layout::new(root).proxy_socket()).unwrap();
-    socket.write_all((serde_json::to_string(request).unwrap() + "\n").as_bytes()).unwrap();
+    try_ask(&Layout::new(root).proxy_socket(), request).unwrap()
+}
+
+/// As `ask`; `None` from a proxy that sends its askers away.
+pub(crate) fn try_ask(socket: &Path, request: &Request<'_>) -> Option<Answer> {
+    let mut socket = UnixStream::connect(socket).ok()?;
+    socket.write_all((serde_json::to_string(request).unwrap() + "\n").as_bytes()).ok()?;
     let mut line = String::new();
-    BufReader::new(socket).read_line(&mut line).unwrap();
-    serde_json::from_str(&line).unwrap()
+    BufReader::new(socket).read_line(&mut line).ok()?;
+    serde_json::from_str(&line).ok()
 }
 
 pub(crate) fn service(host: &str, servers: &[&Server]) -> Service {

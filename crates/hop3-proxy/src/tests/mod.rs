@@ -4,6 +4,7 @@
 mod control;
 mod drain;
 mod forward;
+mod handover;
 mod harness;
 mod record;
 mod restart;

@@ -3,10 +3,11 @@
 
 use super::harness::*;
 use crate::control::{Answer, Request};
-use crate::{Limits, Options, Running};
+use crate::{Limits, Running};
 use hop3_core::layout::Layout;
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, mpsc};
@@ -95,13 +96,7 @@ impl Process {
 #[test]
 fn be_a_proxy() {
     let Some(root) = std::env::var_os(ROOT) else { return };
-    let options = Options {
-        layout: Layout::new(root),
-        http: "127.0.0.1:0".parse().unwrap(),
-        allowed_uid: 0,
-        wanted: None,
-    };
-    let running = Running::start(options, Limits::default()).unwrap();
+    let running = Running::start(options(Path::new(&root)), Limits::default()).unwrap();
     println!("http at {}", running.http());
     // Until it is killed.
     loop {

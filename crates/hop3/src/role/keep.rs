@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) const ROLES: [&str; 3] = ["supervisor", "proxy", "server"];
@@ -44,7 +44,8 @@ pub(crate) fn wanted_file(layout: &Layout, role: &str) -> PathBuf {
     layout.run_of(role).join("wanted")
 }
 
-fn wanted(layout: &Layout, role: &str) -> Option<Vec<String>> {
+/// The arguments to start a role with; `None` when it should not live.
+pub(crate) fn wanted(layout: &Layout, role: &str) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(wanted_file(layout, role)).ok()?;
     Some(text.lines().map(str::to_owned).collect())
 }
@@ -103,11 +104,12 @@ fn keep_once(layout: &Layout, own: &str, role: &str) {
     }
 }
 
-fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<()> {
+/// Starts a process that becomes that role, or takes it over.
+pub(crate) fn spawn(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
     let log = layout.run_of(role).join("log");
     let log = OpenOptions::new().create(true).append(true).open(log)?;
     let program = super::program().context("finding the program")?;
-    let mut child = Command::new(program)
+    Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -115,7 +117,11 @@ fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<()> {
         // Ctrl-C on the terminal that started a role is not for the others.
         .process_group(0)
         .spawn()
-        .with_context(|| format!("starting {role}"))?;
+        .with_context(|| format!("starting {role}"))
+}
+
+fn start(layout: &Layout, role: &str, arguments: &[String]) -> Result<()> {
+    let mut child = spawn(layout, role, arguments)?;
     let deadline = Instant::now() + START;
     while !lives(layout, role) {
         if let Some(status) = child.try_wait()? {

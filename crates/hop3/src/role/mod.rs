@@ -7,6 +7,7 @@ pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod stop;
 pub(crate) mod supervise;
+pub(crate) mod upgrade;
 
 use hop3_core::layout::Layout;
 use std::io::IsTerminal;

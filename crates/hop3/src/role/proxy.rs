@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `hop3 proxy`: the proxy role.
 
-use super::{keep, layout, log};
-use crate::command::ProxyArgs;
+use super::{keep, layout, log, upgrade};
+use crate::command::{ProxyArgs, ProxyCommand};
 use crate::wire;
 use anyhow::Result;
 use hop3_cli::{ClientCommand, GlobalArgs};
 use std::process::ExitCode;
 
 pub(crate) fn run(args: ProxyArgs, options: GlobalArgs) -> ExitCode {
-    if let Some(command) = args.command {
-        return hop3_cli::run(ClientCommand::Proxy(command), options, wire::program());
+    match args.command {
+        None => {}
+        Some(ProxyCommand::Upgrade) => return upgrade::run(&layout(&options)),
+        Some(ProxyCommand::Client(command)) => {
+            return hop3_cli::run(ClientCommand::Proxy(command), options, wire::program());
+        }
     }
     log();
     match proxy(&args, &options) {
@@ -28,5 +32,6 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
-    hop3_proxy::run(hop3_proxy::Options { wanted, ..hop3_proxy::Options::new(layout, args.http) })
+    let options = hop3_proxy::Options::new(layout, args.http);
+    hop3_proxy::run(hop3_proxy::Options { wanted, takes_over: args.takes_over, ..options })
 }

@@ -27,4 +27,5 @@ mod restart;
 mod ssh;
 mod step_failure;
 mod tidy;
+mod upgrade;
 mod zero_drop;

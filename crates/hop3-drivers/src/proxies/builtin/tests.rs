@@ -17,6 +17,7 @@ fn start(layout: &Layout) -> Running {
         http: "127.0.0.1:0".parse().unwrap(),
         allowed_uid: 0,
         wanted: None,
+        takes_over: false,
     };
     Running::start(options, Limits::default()).unwrap()
 }

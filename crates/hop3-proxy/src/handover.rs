@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Hand-over: a new proxy takes the place of a living one, and no port is closed in between.
+//!
+//! ```text
+//! new ── HandOver ───────────────────────▶ old    takes no change from now on: the table on disk is the last
+//! new ◀── lock and listening sockets ───── old    (SCM_RIGHTS)
+//! new    serves, opens the control socket
+//! new ── Serving ────────────────────────▶ old    gives up both, finishes what is under way
+//! new ── changes and drains, repeated ───▶ old    until its last request is done, and it with it
+//! ```
+//! Invariant: at every moment the lock is held and somebody accepts. A new one that dies before it serves leaves the
+//! old one as it was; an old one that dies is not missed. A drain is answered when both have let the upstream go.
+
+use crate::Shared;
+use crate::control::{self, Answer, Change, Request};
+use anyhow::{Context, ensure};
+use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recv, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The kernel passes at most 253 descriptors at once (unix(7)).
+const MAX_DESCRIPTORS: usize = 253;
+/// A living proxy answers at once; one that does not is stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What makes a process the proxy of its root.
+#[derive(Default)]
+pub(crate) struct Holdings {
+    pub(crate) lock: Option<RoleLock>,
+    /// One for each thread, as the threads have them too.
+    pub(crate) listeners: Vec<TcpListener>,
+}
+
+/// The first line of a hand-over; the descriptors come with it, the lock first.
+#[derive(Serialize, Deserialize)]
+struct Handed {
+    listeners: usize,
+}
+
+/// The old proxy's side of one hand-over. `reader` is at the line after the request.
+pub(crate) fn give(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> io::Result<()> {
+    let mut is_stopping = shared.is_stopping.lock().unwrap_or_else(PoisonError::into_inner);
+    if *is_stopping {
+        return Ok(());
+    }
+    *is_stopping = true;
+    drop(is_stopping);
+    let mut line = String::new();
+    let is_served = send_holdings(shared, reader.get_ref()).and_then(|()| reader.read_line(&mut line));
+    if is_served.is_err() || !matches!(serde_json::from_str(&line), Ok(Request::Serving)) {
+        return take_back(shared);
+    }
+    *shared.holdings() = Holdings::default();
+    shared.replaced.notify_one();
+    follow(shared, reader)
+}
+
+fn send_holdings(shared: &Shared, connection: &UnixStream) -> io::Result<()> {
+    connection.set_read_timeout(Some(PATIENCE))?;
+    let holdings = shared.holdings();
+    let lock = holdings.lock.as_ref().ok_or(io::ErrorKind::NotFound)?;
+    let listeners = holdings.listeners.iter().map(AsFd::as_fd);
+    let descriptors: Vec<_> = std::iter::once(lock.as_fd()).chain(listeners).collect();
+    let line = serde_json::to_string(&Handed { listeners: holdings.listeners.len() })? + "\n";
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let sent = sendmsg(connection, &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
+    // The descriptors went with the first byte.
+    { connection }.write_all(&line.as_bytes()[sent..])
+}
+
+/// The new one has died before it served.
+fn take_back(shared: &Arc<Shared>) -> io::Result<()> {
+    tracing::warn!("the hand-over to a new proxy failed; this one goes on");
+    if let Some(lock) = &mut shared.holdings().lock {
+        lock.sign()?;
+    }
+    // It may have put its own socket into the place.
+    control::listen(shared)?;
+    *shared.is_stopping.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    Ok(())
+}
+
+/// What the new one is told is told here too, so that no request under way meets an upstream that was stopped.
+fn follow(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> io::Result<()> {
+    reader.get_ref().set_read_timeout(None)?;
+    let mut line = String::new();
+    while reader.by_ref().take(control::MAX_LINE).read_line(&mut line)? > 0 {
+        let answer = match serde_json::from_str(&line) {
+            Ok(request) => control::repeat(shared, request),
+            Err(error) => Answer::Refused(error.to_string()),
+        };
+        control::write_answer(reader.get_ref(), &answer)?;
+        line.clear();
+    }
+    Ok(())
+}
+
+/// What a new proxy got.
+pub(crate) struct Estate {
+    pub(crate) lock: RoleLock,
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) predecessor: Predecessor,
+}
+
+/// Asks the living proxy of the root for its place.
+pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
+    let socket = layout.proxy_socket();
+    let connection =
+        UnixStream::connect(&socket).with_context(|| format!("reaching {}", socket.display()))?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    let request = serde_json::to_string(&Request::HandOver)? + "\n";
+    (&connection).write_all(request.as_bytes())?;
+    let (line, mut descriptors) = receive_line(&connection).context("receiving from the living proxy")?;
+    let handed: Handed =
+        serde_json::from_str(&line).with_context(|| format!("the living proxy said: {}", line.trim()))?;
+    ensure!(
+        descriptors.len() == 1 + handed.listeners && handed.listeners > 0,
+        "the living proxy handed over {} descriptors for {} listeners",
+        descriptors.len(),
+        handed.listeners
+    );
+    let lock = RoleLock::handed(descriptors.remove(0));
+    let listeners = descriptors.into_iter().map(TcpListener::from).collect();
+    Ok(Estate { lock, listeners, predecessor: Predecessor(Mutex::new(Some(connection))) })
+}
+
+fn receive_line(connection: &UnixStream) -> io::Result<(String, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut buffer = [0; 4096];
+    let received =
+        recvmsg(connection, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(passed) = message {
+            descriptors.extend(passed);
+        }
+    }
+    let mut line = buffer[..received.bytes].to_vec();
+    if !line.ends_with(b"\n") {
+        BufReader::new(connection).read_until(b'\n', &mut line)?;
+    }
+    String::from_utf8(line).map(|line| (line, descriptors)).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// The connection to the old proxy, for as long as it has requests under way.
+#[derive(Default)]
+pub(crate) struct Predecessor(Mutex<Option<UnixStream>>);
+
+impl Predecessor {
+    /// Tells that this process serves now.
+    pub(crate) fn relieve(&self) {
+        self.with(|mut connection| {
+            connection.write_all((serde_json::to_string(&Request::Serving)? + "\n").as_bytes())
+        });
+    }
+
+    /// Repeats a request to it and gives its answer; `None` once it has ended.
+    pub(crate) fn ask(&self, request: &Request<'_>) -> Option<Answer> {
+        self.with(|mut connection| {
+            connection.write_all((serde_json::to_string(request)? + "\n").as_bytes())?;
+            let mut line = String::new();
+            BufReader::new(connection).read_line(&mut line)?;
+            Ok(serde_json::from_str(&line)?)
+        })
+    }
+
+    /// Ends it with this process.
+    pub(crate) fn finish(&self) {
+        self.ask(&Request::Finish);
+    }
+
+    /// It has requests under way.
+    pub(crate) fn lives(&self) -> bool {
+        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.with(|connection| match recv(connection, &mut [0_u8; 1][..], look) {
+            Err(Errno::WOULDBLOCK) => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        })
+        .is_some()
+    }
+
+    pub(crate) fn repeat(&self, change: &Change) {
+        let request = match change {
+            Change::Replace(table) => Request::Replace { table: Cow::Borrowed(table) },
+            Change::Put(service) => Request::Put { service: Cow::Borrowed(service) },
+            Change::Remove(name) => Request::Remove { name: name.clone() },
+        };
+        self.ask(&request);
+    }
+
+    /// Requests of the old one on upstreams that left the table; `None` when it is done with them.
+    pub(crate) fn leaving(&self, upstreams: &[String], cut: bool) -> Option<u64> {
+        match self.ask(&Request::Leaving { upstreams: Cow::Borrowed(upstreams), cut })? {
+            Answer::Leaving { in_flight, is_over: false } => Some(in_flight),
+            _ => None,
+        }
+    }
+
+    fn with<T>(&self, talk: impl FnOnce(&UnixStream) -> io::Result<T>) -> Option<T> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = talk(held.as_ref()?);
+        if done.is_err() {
+            // It has ended, or is stuck: not waited for again.
+            *held = None;
+        }
+        done.ok()
+    }
+}
