@@ -5,6 +5,7 @@
 //! not even a proxy that is killed forgets it. Only root, the proxy's own user and the one user named at start are
 //! listened to.
 
+use crate::journal::Line;
 use crate::{Shared, handover};
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::observe::RouteFigures;
@@ -192,7 +193,9 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
             return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
         }
     }
-    Some(effect(shared, change))
+    let answer = effect(shared, change);
+    condense(shared);
+    Some(answer)
 }
 
 /// The older proxy first: it must not send requests where this one will not.
@@ -209,19 +212,38 @@ fn effect(shared: &Shared, change: Change) -> Answer {
 
 /// Tells whether there was anything to change.
 fn save(shared: &Shared, change: &Change) -> io::Result<bool> {
-    let current = shared.registry.services();
-    let before: BTreeMap<&str, &Service> =
-        current.iter().map(|live| (live.source.name.as_str(), &live.source)).collect();
-    let mut after = before.clone();
+    let registry = &shared.registry;
+    let mut journal = shared.journal.lock().map_err(|_| io::Error::other("a control thread panicked"))?;
     match change {
-        Change::Replace(table) => after = table.services.iter().map(|s| (s.name.as_str(), s)).collect(),
-        Change::Put(service) => drop(after.insert(&service.name, service)),
-        Change::Remove(name) => drop(after.remove(name.as_str())),
+        Change::Replace(table) => {
+            let by_name = |services: &[Service]| -> BTreeMap<String, Service> {
+                services.iter().map(|service| (service.name.clone(), service.clone())).collect()
+            };
+            let current: Vec<_> = registry.services().iter().map(|live| live.source.clone()).collect();
+            if by_name(&current) == by_name(&table.services) {
+                return Ok(false);
+            }
+            journal.replace(table.services.iter())?;
+        }
+        Change::Put(service) if registry.has(service) => return Ok(false),
+        Change::Put(service) => journal.append(&Line::Put(Cow::Borrowed(service)))?,
+        Change::Remove(name) if !registry.knows(name) => return Ok(false),
+        Change::Remove(name) => journal.append(&Line::Remove(Cow::Borrowed(name)))?,
     }
-    if after == before {
-        return Ok(false);
+    Ok(true)
+}
+
+/// Makes many changes part of the saved table.
+fn condense(shared: &Shared) {
+    let Ok(mut journal) = shared.journal.lock() else { return };
+    if !journal.is_long() {
+        return;
     }
-    crate::disk::save(&shared.layout, after.into_values().collect()).map(|()| true)
+    let services = shared.registry.services();
+    if let Err(error) = journal.replace(services.iter().map(|live| &live.source)) {
+        // The changes are saved all the same.
+        tracing::warn!(%error, "the route table cannot be saved as a whole");
+    }
 }
 
 /// Waits until these upstreams are left alone, then cuts what remains.

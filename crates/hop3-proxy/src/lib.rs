@@ -23,6 +23,7 @@ mod exchange;
 mod files;
 mod handover;
 mod http1;
+mod journal;
 mod limit;
 mod listener;
 mod metric;
@@ -48,6 +49,7 @@ use anyhow::Context;
 use handover::{Estate, Holdings, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use journal::Journal;
 use registry::Registry;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -130,6 +132,7 @@ pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
     allowed_uid: u32,
+    journal: Mutex<Journal>,
     /// Held by each change from its saving to its effect; true once no change is taken any more.
     is_stopping: Mutex<bool>,
     orders: watch::Sender<Order>,
@@ -183,13 +186,15 @@ impl Running {
         let Estate { lock, listeners, predecessor } = estate;
         let http = listeners[0].local_addr()?;
         let registry = Arc::new(Registry::default());
-        registry.replace(disk::load(&options.layout));
+        let (journal, table) = Journal::load(&options.layout);
+        registry.replace(table);
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
             allowed_uid: options.allowed_uid,
+            journal: Mutex::new(journal),
             is_stopping: Mutex::default(),
             orders,
             holdings: Mutex::new(Holdings { lock: Some(lock), listeners: kept }),

@@ -89,6 +89,20 @@ impl Registry {
         pools.collect()
     }
 
+    /// The service is there, just like this.
+    pub(crate) fn has(&self, service: &Service) -> bool {
+        let writer = self.lock();
+        // Its hosts may have been taken over by another; putting it again takes them back.
+        writer
+            .services
+            .get(&service.name)
+            .is_some_and(|live| live.source == *service && self.table().owns(live))
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.lock().services.contains_key(name)
+    }
+
     /// What to save, by name.
     pub(crate) fn services(&self) -> Vec<Arc<LiveService>> {
         let mut services: Vec<_> = self.lock().services.values().cloned().collect();

@@ -67,6 +67,12 @@ impl Table {
         self.shards[shard_of(key)].get(key)
     }
 
+    /// All hosts of the service lead to it.
+    pub(crate) fn owns(&self, service: &Arc<LiveService>) -> bool {
+        let mut keys = service.source.hosts.iter().map(|host| key_of(&host.0));
+        keys.all(|key| self.get(&key).is_some_and(|owner| Arc::ptr_eq(owner, service)))
+    }
+
     pub(crate) fn insert(&mut self, service: &Arc<LiveService>) {
         for host in &service.source.hosts {
             let key = key_of(&host.0);

@@ -16,6 +16,12 @@ pub(crate) const MARK: &str = "HOP3_TREE";
 /// A process stuck in the kernel cannot be killed; nobody waits for it longer.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a process may take from one program to the next.
+const EXEC_PATIENCE: Duration = Duration::from_secs(1);
+
+/// `PF_KTHREAD` of the kernel: a thread of its own.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
 /// What identifies the processes of one start.
 pub(crate) struct Tree {
     /// Value of `MARK`.
@@ -106,6 +112,8 @@ pub(crate) struct Stat {
     pub session: i32,
     /// In clock ticks since boot: with the pid it names a process for ever.
     pub start_time: u64,
+    /// How many bytes the environment has; unknown while it becomes another program.
+    environment: Option<u64>,
 }
 
 impl Stat {
@@ -113,10 +121,16 @@ impl Stat {
         let text = fs::read_to_string(proc(pid, "stat")).ok()?;
         // The command's name is in parentheses and may hold anything, parentheses too.
         let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_ascii_whitespace().collect();
+        let number = |field: usize| fields.get(field)?.parse::<u64>().ok();
+        let is_zombie = matches!(*fields.first()?, "Z" | "X" | "x");
+        // Where the program begins in memory, 0 until all of the new one lies there; then the environment's two ends.
+        let (program, begin, end) = (number(23)?, number(47)?, number(48)?);
+        let has_none = is_zombie || number(6)? & KERNEL_THREAD != 0;
         Some(Stat {
-            is_zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
+            is_zombie,
             session: fields.get(3)?.parse().ok()?,
-            start_time: fields.get(19)?.parse().ok()?,
+            start_time: number(19)?,
+            environment: (program != 0 || has_none).then_some(end.saturating_sub(begin)),
         })
     }
 }
@@ -125,11 +139,19 @@ impl Stat {
 pub(crate) fn kill_marked(prefix: &str) {
     let prefix = format!("{MARK}={prefix}").into_bytes();
     let is_marked = |entry: &[u8]| entry.starts_with(&prefix);
-    for pid in processes().filter(|pid| *pid != getpid()) {
-        let Some(stat) = Stat::read(pid) else { continue };
-        if environment(pid).is_some_and(|env| env.split(|b| *b == 0).any(is_marked)) {
-            Member { pid, stat }.send(Signal::KILL);
+    let marked = |pid: Pid| {
+        let stat = Stat::read(pid).filter(|stat| !stat.is_zombie)?;
+        environment(pid)?.split(|b| *b == 0).any(is_marked).then_some(Member { pid, stat })
+    };
+    let deadline = Instant::now() + KILL_PATIENCE;
+    // One that was seen may have had a child since the list was made.
+    while Instant::now() < deadline {
+        let members: Vec<Member> = processes().filter(|pid| *pid != getpid()).filter_map(marked).collect();
+        if members.is_empty() {
+            return;
         }
+        members.iter().for_each(|member| member.send(Signal::KILL));
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -155,8 +177,17 @@ fn has_environment(pid: Pid, entry: &[u8]) -> bool {
     environment(pid).is_some_and(|env| env.split(|b| *b == 0).any(|e| e == entry))
 }
 
+/// The environment, waited for while the process becomes another program: then it is empty or cut off.
 fn environment(pid: Pid) -> Option<Vec<u8>> {
-    fs::read(proc(pid, "environ")).ok()
+    let deadline = Instant::now() + EXEC_PATIENCE;
+    loop {
+        let environment = fs::read(proc(pid, "environ")).ok()?;
+        let is_whole = |stat: Stat| stat.is_zombie || stat.environment == Some(environment.len() as u64);
+        if Stat::read(pid).is_none_or(is_whole) || Instant::now() > deadline {
+            return Some(environment);
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
 }
 
 fn has_real_user(pid: Pid, user: u32) -> bool {
@@ -164,3 +195,6 @@ fn has_real_user(pid: Pid, user: u32) -> bool {
     let real = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().next());
     real == Some(user.to_string().as_str())
 }
+
+#[cfg(test)]
+mod tests;

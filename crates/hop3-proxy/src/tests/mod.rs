@@ -2,6 +2,7 @@
 //! The proxy on real sockets: a real table over the real control socket, small real servers behind it.
 
 mod control;
+pub(crate) mod corpus;
 mod drain;
 mod forward;
 mod handover;
@@ -10,5 +11,6 @@ mod record;
 mod restart;
 mod retry;
 mod site;
+mod smuggle;
 mod stream;
 mod swap;

@@ -12,13 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 fn start(layout: &Layout) -> Running {
-    let options = Options {
-        layout: layout.clone(),
-        http: "127.0.0.1:0".parse().unwrap(),
-        allowed_uid: 0,
-        wanted: None,
-        takes_over: false,
-    };
+    let options = Options::new(layout.clone(), "127.0.0.1:0".parse().unwrap());
     Running::start(options, Limits::default()).unwrap()
 }
 
