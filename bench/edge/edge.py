@@ -23,7 +23,7 @@ import tempfile
 import time
 
 import products
-from measuring import LOAD_CORE, Samples, Tool, pss_kib, run_time, until, wrk
+from measuring import LOAD_CORE, Samples, Tool, h2load, pss_kib, run_time, until, wrk
 from products import FILES_HOST, host
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -97,11 +97,26 @@ class Rig:
     def names(self, fits):
         return [name for name in self.args.only if fits(getattr(products, name.capitalize()))]
 
+    def secure(self):
+        """A certificate for every host, made once."""
+        place = self.room / "certificate"
+        if not place.exists():
+            place.mkdir()
+            made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+            names = ["-subj", "/CN=example.test", "-addext", "subjectAltName=DNS:*.example.test,IP:127.0.0.1", "-days", "30"]
+            files = ["-keyout", place / "key.pem", "-out", place / "chain.pem"]
+            subprocess.run([*made, *names, *files], check=True, stderr=subprocess.DEVNULL)
+            (place / "both.pem").write_text((place / "chain.pem").read_text() + (place / "key.pem").read_text())
+        return place
+
     def up(self, fits):
         """All that fit a case, running."""
         for name in self.names(fits):
             if name not in self.products:
-                product = self.make(name)
+                # An SSL context for each of 10,000 server blocks would take nginx a quarter of a minute to start.
+                product = self.make(name, 10 if fits is secured else None)
+                if fits is secured:
+                    product.certificate = self.secure()
                 product.start()
                 self.products[name] = product
         return [self.products[name] for name in self.names(fits)]
@@ -117,6 +132,10 @@ class Rig:
 
 def every(_):
     return True
+
+
+def secured(product):
+    return product.speaks_tls
 
 
 def measured(product, load, unit):
@@ -175,6 +194,55 @@ def messages(rig, samples):
         options = {"to": f"127.0.0.1:{product.port}", "host": host(0), "connections": 64, "seconds": rig.args.seconds}
         samples.add(turn, product.name, **measured(product, lambda: rig.tool.load("echo", **options), "count"))
     return [samples.told("cpu_us", "processor time for each message there and back, us")]
+
+
+def tls(rig, samples):
+    """200 bytes over 64 kept TLS connections."""
+    seconds = rig.args.seconds
+    for turn, product in rig.rounds(secured):
+        url = f"https://127.0.0.1:{product.tls_port}/s"
+        samples.add(turn, product.name, **measured(product, lambda: wrk(url, host(0), 64, seconds), "count"))
+    return [samples.told("cpu_us", "processor time for each request, us")]
+
+
+def handshakes(rig, samples):
+    """A full TLS 1.3 handshake and one request on each connection."""
+    for turn, product in rig.rounds(secured):
+        options = {"to": f"127.0.0.1:{product.tls_port}", "host": host(0), "connections": 16, "count": 1_000}
+        samples.add(turn, product.name, **measured(product, lambda: rig.tool.load("handshakes", **options), "count"))
+    return [samples.told("cpu_us", "processor time for each handshake with its request, us")]
+
+
+def h2(rig, samples):
+    """200 bytes over HTTP/2, 8 connections of 16 streams."""
+    for turn, product in rig.rounds(secured):
+        url = f"https://127.0.0.1:{product.tls_port}/s"
+        samples.add(turn, product.name, **measured(product, lambda: h2load(url, host(0), 20_000), "count"))
+    return [samples.told("cpu_us", "processor time for each request, us")]
+
+
+def certificates(rig, samples):
+    """Memory of Hop3 with as many certificates as hosts: after its start, and after 1,000 of them were shown."""
+    for turn in range(min(rig.args.rounds, 3)):
+        product = rig.make("hop3")
+        product.certificate = rig.secure()
+        for number in range(product.hosts):
+            product.keep(host(number))
+        product.start()
+        try:
+            options = {"to": f"127.0.0.1:{product.tls_port}", "connections": 4, "count": 1}
+            before = pss_kib(product.process.pid) / 1024
+            for number in range(0, product.hosts, max(product.hosts // 1_000, 1)):
+                rig.tool.load("handshakes", host=host(number), **options)
+            samples.add(turn, "hop3", at_start=before, shown=pss_kib(product.process.pid) / 1024)
+        finally:
+            product.stop()
+            shutil.rmtree(product.room)
+    hosts = rig.args.hosts
+    return [
+        samples.plainly("at_start", f"memory with {hosts} certificates, MiB (PSS)"),
+        samples.plainly("shown", "memory after 1,000 of them were shown, MiB (PSS)"),
+    ]
 
 
 def alone(rig, fits=every):
@@ -296,7 +364,10 @@ def changed(rig, part, product):
 
 CASES = {
     case.__name__: case
-    for case in (plain, plain256, page, files, large, messages, idle, memory, latency, change)
+    for case in (
+        *(plain, plain256, page, files, large, messages, idle, memory, latency, change),
+        *(tls, handshakes, h2, certificates),
+    )
 }
 
 

@@ -47,12 +47,15 @@ class Product:
     name = ""
     serves_files = True
     has_routes = True
+    speaks_tls = True
 
     def __init__(self, room, upstreams, hosts, site):
         self.room = pathlib.Path(room) / self.name
         self.room.mkdir()
         self.upstreams, self.hosts, self.site = upstreams, hosts, site
-        self.port, self.extra_port = free_ports(2)
+        self.port, self.tls_port, self.extra_port = free_ports(3)
+        # The directory of chain.pem, key.pem and both.pem, in the cases that need one.
+        self.certificate = None
         self.process = None
 
     def configure(self):
@@ -101,7 +104,21 @@ class Hop3(Product):
         self.control = None
 
     def command(self):
-        return [self.program, "proxy", "--root", self.room, "--http", f"127.0.0.1:{self.port}"]
+        https = ["--https", f"127.0.0.1:{self.tls_port}"] if self.certificate else []
+        return [self.program, "proxy", "--root", self.room, "--http", f"127.0.0.1:{self.port}", *https]
+
+    def configure(self):
+        if self.certificate:
+            self.keep("_.example.test")
+
+    def keep(self, name):
+        """Puts a certificate into the store before the proxy starts."""
+        place = self.room / "certs" / name
+        place.mkdir(parents=True, mode=0o700)
+        for file in ("chain.pem", "key.pem"):
+            shutil.copy(self.certificate / file, place)
+            (place / file).chmod(0o600)
+        (place / "origin.json").write_text('"own"')
 
     def started(self):
         path = self.room / "run/proxy/control.sock"
@@ -117,7 +134,9 @@ class Hop3(Product):
         address = {"tcp": f"127.0.0.1:{self.upstreams[upstream]}"}
         pool = {"upstreams": [{"id": f"u{upstream}", "address": address}]}
         route = {"prefix": "/", "target": {"upstreams": pool}}
-        return {"name": f"s{number}", "hosts": [host(number)], "routes": [route]}
+        # wrk names no host in its handshakes, and plain cases shall not be redirected.
+        tls = {"https": "both", "for-unnamed": number == 0}
+        return {"name": f"s{number}", "hosts": [host(number)], "routes": [route], "tls": tls}
 
     def tell(self, request):
         self.control.sendall(json.dumps(request).encode() + b"\n")
@@ -137,8 +156,10 @@ class Nginx(Product):
 
     def configure(self):
         number, to = self.moved
+        secure = f"listen 127.0.0.1:{self.tls_port} ssl http2;" if self.certificate else ""
+        pair = f"ssl_certificate {self.certificate}/chain.pem; ssl_certificate_key {self.certificate}/key.pem;"
         servers = "\n".join(
-            f"server {{ listen 127.0.0.1:{self.port}; server_name {host(i)};"
+            f"server {{ listen 127.0.0.1:{self.port}; {secure} server_name {host(i)};"
             f" location / {{ proxy_pass http://u{to if i == number else 0}; }} }}"
             for i in range(self.hosts)
         )
@@ -160,6 +181,7 @@ http {{
   proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header Upgrade $http_upgrade;
   map $http_upgrade $up {{ default upgrade; "" ""; }}  proxy_set_header Connection $up;
+  {pair if self.certificate else ""} ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:10m;
   {upstreams}
   server {{ listen 127.0.0.1:{self.port} reuseport backlog=4096; server_name {FILES_HOST}; root {self.site}; }}
   {servers}
@@ -185,6 +207,9 @@ class Haproxy(Product):
         backends = "\n".join(
             f"backend u{i}\n  server s 127.0.0.1:{port} pool-max-conn -1" for i, port in enumerate(self.upstreams)
         )
+        secure = ""
+        if self.certificate:
+            secure = f"bind 127.0.0.1:{self.tls_port} ssl crt {self.certificate}/both.pem alpn h2,http/1.1"
         (self.room / "haproxy.cfg").write_text(f"""
 global
   maxconn 9900
@@ -204,6 +229,7 @@ defaults
   http-reuse always
 frontend f
   bind 127.0.0.1:{self.port} backlog 4096
+  {secure}
   http-request set-header X-Forwarded-For %[src]
   http-request set-header X-Forwarded-Proto http
   use_backend %[req.hdr(host),field(1,:),lower,map({self.map})]
@@ -261,6 +287,13 @@ class Caddy(Product):
             },
             "apps": {"http": {"servers": {"s": server}}},
         }
+        if self.certificate:
+            names = {"default_sni": host(0), "fallback_sni": host(0)}
+            listen = {"listen": [f"127.0.0.1:{self.tls_port}"], "protocols": ["h1", "h2"], "tls_connection_policies": [names]}
+            routes = [{key: value for key, value in route.items() if key != "@id"} for route in routes]
+            config["apps"]["http"]["servers"]["t"] = {**server, **listen, "routes": routes}
+            pair = {"certificate": f"{self.certificate}/chain.pem", "key": f"{self.certificate}/key.pem"}
+            config["apps"]["tls"] = {"certificates": {"load_files": [pair]}}
         (self.room / "caddy.json").write_text(json.dumps(config))
 
     def command(self):
@@ -285,6 +318,7 @@ class Relay(Product):
     name = "relay"
     serves_files = False
     has_routes = False
+    speaks_tls = False
 
     def __init__(self, tool, *place):
         super().__init__(*place)

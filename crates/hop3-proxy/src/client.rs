@@ -176,12 +176,12 @@ impl Client {
     /// What has gone over the connection; bytes that nothing has used yet have not come.
     fn traffic(&self) -> Traffic {
         let traffic = self.stream.traffic();
-        Traffic { received: traffic.received - self.pending.len() as u64, ..traffic }
+        Traffic { received: traffic.received.saturating_sub(self.pending.len() as u64), ..traffic }
     }
 
     async fn answer(&mut self, request: &Request, head: Buffer) -> After {
         let mut before = self.traffic();
-        before.received -= request.head_bytes as u64;
+        before.received = before.received.saturating_sub(request.head_bytes as u64);
         let mut visit = Visit::begin(before);
         let ended = self.answer_visit(request, head, &mut visit).await;
         visit.end(ended.status, self.traffic(), &self.worker.log);

@@ -216,11 +216,11 @@ fn save(shared: &Shared, change: &Change) -> io::Result<bool> {
     let mut journal = shared.journal.lock().map_err(|_| io::Error::other("a control thread panicked"))?;
     match change {
         Change::Replace(table) => {
-            let by_name = |services: &[Service]| -> BTreeMap<String, Service> {
-                services.iter().map(|service| (service.name.clone(), service.clone())).collect()
-            };
-            let current: Vec<_> = registry.services().iter().map(|live| live.source.clone()).collect();
-            if by_name(&current) == by_name(&table.services) {
+            let current = registry.services();
+            let before: BTreeMap<&str, &Service> =
+                current.iter().map(|live| (live.source.name.as_str(), &live.source)).collect();
+            let after = table.services.iter().map(|service| (service.name.as_str(), service)).collect();
+            if before == after {
                 return Ok(false);
             }
             journal.replace(table.services.iter())?;

@@ -114,8 +114,8 @@ impl Visit {
         let end = Instant::now();
         let sample = Sample {
             status,
-            bytes_in: now.received - self.before.received,
-            bytes_out: now.sent - self.before.sent,
+            bytes_in: now.received.saturating_sub(self.before.received),
+            bytes_out: now.sent.saturating_sub(self.before.sent),
             took: end - self.begun,
         };
         if let Some(metrics) = &self.metrics {
