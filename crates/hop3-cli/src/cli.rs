@@ -77,7 +77,7 @@ pub enum ClientCommand {
     /// The program nests these beneath its own `server` role.
     #[command(skip)]
     Server(ServerCommand),
-    /// As these beneath its `proxy` role.
+    /// The same with the `proxy` role.
     #[command(skip)]
     Proxy(ProxyCommand),
     Doctor(doctor::DoctorArgs),

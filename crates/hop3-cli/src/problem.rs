@@ -3,6 +3,7 @@
 //!
 //! Problems that come from the server are passed on untouched.
 
+use hop3_core::name::AppName;
 use hop3_core::{Kind, Problem};
 use std::io;
 use std::path::Path;
@@ -127,6 +128,16 @@ pub(crate) fn no_token() -> Problem {
     Problem::new(Kind::User, "cli.no-token", "a token is needed to log in").hint(
         "make one on the server's machine with: hop3 token create NAME\nthen: hop3 login URL --token TOKEN (or the token on standard input)",
     )
+}
+
+pub(crate) fn no_cache(app: &AppName) -> Problem {
+    Problem::new(Kind::NotFound, "proxy.no-cache", format!("the proxy keeps no answers of {app}"))
+        .hint(format!("let it keep some: hop3 proxy set cache.on=true -a {app}"))
+}
+
+pub(crate) fn no_password() -> Problem {
+    Problem::new(Kind::User, "cli.no-password", "a password is needed")
+        .hint("type it, or give it on standard input: hop3 proxy password < FILE")
 }
 
 pub(crate) fn system(what: &str, cause: impl ToString) -> Problem {

@@ -5,7 +5,7 @@
 //! Times are Unix milliseconds.
 
 use crate::event::EventRow;
-use crate::name::{AppName, Domain, EnvKey, ProcessName};
+use crate::name::{AppName, DomainPath, EnvKey, ProcessName};
 use crate::observe::RouteFigures;
 use crate::release::ReleaseNumber;
 use crate::workload::Instance;
@@ -59,7 +59,7 @@ pub struct AppInfo {
     pub url: String,
     pub git_url: String,
     pub deploy_branch: String,
-    pub domains: Vec<Domain>,
+    pub domains: Vec<DomainPath>,
     /// Wanted instances per process.
     pub scale: BTreeMap<ProcessName, u32>,
     pub instances: Vec<Instance>,
@@ -108,6 +108,36 @@ pub struct ConfigList {
     pub variables: BTreeMap<EnvKey, Option<String>>,
 }
 
+/// Who said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicySource {
+    /// `[proxy]` of the release's `hop3.toml`, or a default of it.
+    File,
+    /// `hop3 proxy set`.
+    Set,
+}
+
+/// `GET /api/apps/{app}/proxy`, one element
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyEntry {
+    /// Dots between tables.
+    pub key: String,
+    pub value: serde_json::Value,
+    pub from: PolicySource,
+}
+
+/// `PATCH /api/apps/{app}/proxy`: counts at once, without a release.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChangeRequest {
+    /// Passwords in `basic-auth.users` are hashed before they are stored.
+    #[serde(default)]
+    pub set: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    pub unset: Vec<String>,
+}
+
 /// Answer of every change that made a release.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseMade {
@@ -143,7 +173,8 @@ pub struct RollbackRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainRequest {
-    pub domain: Domain,
+    /// `example.org`, or `example.org/api` for what lies beneath that path.
+    pub domain: DomainPath,
 }
 
 /// `POST /api/apps/{app}/ps`

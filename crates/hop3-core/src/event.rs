@@ -117,6 +117,10 @@ pub enum Event {
     ConfigChanged {
         keys: Vec<String>,
     },
+    /// Keys of `[proxy]` were set or unset by hand.
+    ProxyChanged {
+        keys: Vec<String>,
+    },
     InstanceStarted {
         instance: String,
     },

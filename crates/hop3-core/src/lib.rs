@@ -9,7 +9,7 @@
 //! runtime is asked to run · *route*: host and path to instances · *driver*: one implementation of an extension
 //! point · *step*: a stage of a deployment · *event*: something that happened · *problem*: an error told to a user.
 //!
-//! Reading order: `name`, `problem`, `plan`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
+//! Reading order: `name`, `problem`, `plan`, `policy`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
 
 pub mod api;
 pub mod config;
@@ -21,6 +21,7 @@ pub mod lock;
 pub mod name;
 pub mod observe;
 pub mod plan;
+pub mod policy;
 pub mod problem;
 pub mod release;
 pub mod route;

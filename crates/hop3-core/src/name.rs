@@ -2,6 +2,10 @@
 //! Identifiers, parsed once at the rim. A value of one of these types is safe as a file name, an argument, a DNS
 //! label or an environment key; a string is not.
 
+mod domain_path;
+
+pub use domain_path::DomainPath;
+
 use crate::problem::{Kind, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

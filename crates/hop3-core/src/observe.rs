@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What is recorded of a service's requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Observe {
     /// One request in so many is logged, and each that was answered with a status of 500 and above; 0 logs none.
+    #[serde(rename = "every")]
     pub log_every: u32,
     /// The query of a path is logged too. Without, only that there was one.
+    #[serde(rename = "query")]
     pub log_query: bool,
     /// Responses tell in `Server-Timing` how long the upstream and the proxy took.
     pub server_timing: bool,

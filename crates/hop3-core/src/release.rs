@@ -3,6 +3,7 @@
 
 use crate::name::ProcessName;
 use crate::plan::StaticSite;
+use crate::policy::Policy;
 use crate::sandbox::Command;
 use crate::settings::{Cron, HealthCheck};
 use schemars::JsonSchema;
@@ -63,6 +64,8 @@ pub struct ProcessTable {
     pub cron: Vec<Cron>,
     #[serde(default)]
     pub health: HealthCheck,
+    #[serde(default, skip_serializing_if = "Policy::is_none")]
+    pub proxy: Policy,
     pub stop_grace_secs: u32,
     pub release_timeout_secs: u32,
 }

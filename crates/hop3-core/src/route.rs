@@ -4,6 +4,7 @@
 
 use crate::name::Domain;
 use crate::observe::Observe;
+use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ pub struct RouteTable {
 }
 
 /// Everything one owner of routes (an app, or the control plane) wants answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Opaque label, unique in the table; shown in logs and metrics.
     pub name: String,
@@ -25,6 +26,26 @@ pub struct Service {
     pub routes: Vec<Route>,
     #[serde(default, skip_serializing_if = "Observe::is_default")]
     pub observe: Observe,
+    /// Parts of hosts, which go here whoever else answers for the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// Other instances that some visitors get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Canary>,
+    /// What is done with its requests beside routing them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Box<Policy>>,
+    /// Where the files lie that the policy names: maintenance and error pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<PathBuf>,
+}
+
+/// Everything beneath a path of a host. The longest path wins, and every mount wins over the host's own service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub host: Host,
+    /// Begins with `/` and matches as a route's prefix does.
+    pub prefix: String,
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.
@@ -96,13 +117,33 @@ impl Default for Timeouts {
     }
 }
 
+/// A share of the visitors of one route goes to other instances, of a release that is tried out. A visitor draws a lot
+/// once and keeps it in a cookie, so a share that grows takes nobody back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// The route's, which has instances.
+    pub prefix: String,
+    pub upstreams: Vec<Upstream>,
+    /// Of a hundred visitors.
+    pub percent: u8,
+    /// A request in which this header is `always` or `never` chooses for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// So does one whose cookie of this name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+}
+
 /// A directory served by the proxy itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticFiles {
     pub root: PathBuf,
     /// Unknown paths without an extension answer `/index.html`.
     #[serde(default)]
     pub spa: bool,
+    /// Where to look for a file that `root` lacks: the same directory of the release before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<PathBuf>,
 }
 
 /// Pages the proxy makes when there is nobody to ask.

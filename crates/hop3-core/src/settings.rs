@@ -4,6 +4,7 @@
 //! The files themselves are parsed in `config`; this is the domain type used everywhere else.
 
 use crate::name::{Domain, EnvKey, ProcessName};
+use crate::policy::Policy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub struct Settings {
     pub domains: Vec<Domain>,
     #[serde(default)]
     pub health: HealthCheck,
+    /// `[proxy]`: what the proxy does for the app.
+    #[serde(default, skip_serializing_if = "Policy::is_none")]
+    pub proxy: Policy,
     /// Keys that were understood but that this version does not act on, told to the author at every deploy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -17,8 +17,9 @@ use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{may_be_complete, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
+use crate::policy::{self, Plan, Verdict as Judged};
 use crate::stream::{Stream, Traffic};
-use crate::table::LiveTarget;
+use crate::table::{LiveService, LiveTarget};
 use crate::tunnel::pump;
 use crate::worker::Worker;
 use std::cell::Cell;
@@ -48,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) stream: Stream,
     pub(crate) watch: Rc<Watch>,
+    /// What the service's policy wants done with the answer to the request at hand.
+    pub(crate) plan: Option<Rc<Plan>>,
     peer: String,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
@@ -68,7 +71,13 @@ impl From<Refusal> for NoHead {
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, stream: Stream, peer: IpAddr) -> Client {
         let watch = worker.deadlines.watch();
-        Client { worker, stream, watch, peer: peer.to_canonical().to_string(), pending: Buffer::default() }
+        let peer = peer.to_canonical().to_string();
+        Client { worker, stream, watch, plan: None, peer, pending: Buffer::default() }
+    }
+
+    /// The address at the other end of the connection.
+    pub(crate) fn peer(&self) -> &str {
+        &self.peer
     }
 
     pub(crate) async fn serve(mut self) {
@@ -76,7 +85,7 @@ impl Client {
             let mut head = Buffer::default();
             let after = match self.read_head(&mut head).await {
                 // Boxed so that an idle connection does not own the room a request needs.
-                Ok(request) => Box::pin(self.answer(&request, head)).await,
+                Ok(request) => Box::pin(self.answer(request, head)).await,
                 Err(NoHead::Closed) => After::Close,
                 Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
             };
@@ -179,29 +188,52 @@ impl Client {
         Traffic { received: traffic.received.saturating_sub(self.pending.len() as u64), ..traffic }
     }
 
-    async fn answer(&mut self, request: &Request, head: Buffer) -> After {
+    async fn answer(&mut self, request: Request, head: Buffer) -> After {
         let mut before = self.traffic();
         before.received = before.received.saturating_sub(request.head_bytes as u64);
         let mut visit = Visit::begin(before);
         let ended = self.answer_visit(request, head, &mut visit).await;
+        self.plan = None;
         visit.end(ended.status, self.traffic(), &self.worker.log);
         ended.after
     }
 
-    async fn answer_visit(&mut self, request: &Request, head: Buffer, visit: &mut Visit) -> Ended {
-        let table = self.worker.registry.table();
-        let Some(service) = table.service(&head[request.host.clone()]).cloned() else {
-            drop(table);
-            visit.draft(self.arrival(), "", request, &head);
-            return self.own(page::UNKNOWN_HOST, request, &head).await;
-        };
-        drop(table);
+    async fn answer_visit(&mut self, mut request: Request, mut head: Buffer, visit: &mut Visit) -> Ended {
+        let mut was_held = false;
+        loop {
+            let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+            let found = self.worker.registry.table().service(&head[request.host.clone()], path).cloned();
+            if !was_held {
+                let service = found.as_deref();
+                visit.belongs(service.map(|service| (service, path)), self.worker.requests());
+                visit.draft(self.arrival(), service, &request, &head);
+            }
+            let Some(service) = found else {
+                return self.own(page::UNKNOWN_HOST, &request, &head).await;
+            };
+            if let Some(policy) = &service.policy {
+                match policy::admit(self, &mut request, &mut head, policy, was_held).await {
+                    Judged::Pass => {}
+                    Judged::Answered(ended) => return ended,
+                    Judged::Again => {
+                        was_held = true;
+                        continue;
+                    }
+                }
+            }
+            return self.route(&service, &request, head, visit).await;
+        }
+    }
+
+    async fn route(
+        &mut self,
+        service: &LiveService,
+        request: &Request,
+        head: Buffer,
+        visit: &mut Visit,
+    ) -> Ended {
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
-        let route = service.route(path);
-        let metrics = route.map_or(&service.metrics, |route| &route.metrics);
-        visit.belongs(&service.source.observe, metrics, self.worker.requests());
-        visit.draft(self.arrival(), &service.source.name, request, &head);
-        match route.map(|route| (route, &route.target)) {
+        match service.route(path).map(|route| (route, &route.target)) {
             Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head, visit).await,
             Some((route, LiveTarget::Static(files))) => {
                 let place = files::Place { files, prefix: &route.prefix };
@@ -224,7 +256,10 @@ impl Client {
         let manner =
             Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays };
         let mut out = Buffer::default();
-        page.write(manner, out.open());
+        match &self.plan {
+            None => page.write(manner, out.open()),
+            Some(plan) => plan.page(page, manner, out.open()),
+        }
         match self.send(&out).await {
             true if stays => After::Stay,
             true if is_read => After::Close,

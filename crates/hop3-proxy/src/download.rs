@@ -9,10 +9,11 @@ use crate::http1::body::{Body, Framing};
 use crate::http1::forward::Request;
 use crate::http1::header::{may_be_complete, push_line};
 use crate::http1::response::{self, Response};
+use crate::policy::{Coder, Plan, Recorder, Replaced, Way};
 use crate::splice::{self, Broken};
 use crate::stream::Stream;
 use crate::upload::write_now;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub(crate) enum DownloadError {
     Truncated,
     /// The client is gone.
     Client,
+    /// The service has a page of its own for this status; nothing was sent.
+    Replaced(u16),
 }
 
 /// The two ends of an exchange, seen from the response.
@@ -42,6 +45,11 @@ pub(crate) struct Download<'a> {
     pub(crate) timing: Timing,
     /// False when the upstream sent more than its response.
     pub(crate) is_clean: Cell<bool>,
+    pub(crate) plan: Option<&'a Plan>,
+    /// Makes the body smaller on its way.
+    pub(crate) coder: RefCell<Option<Coder>>,
+    /// Keeps a copy of what leaves. A body that is not seen here, because the kernel moves it, cannot have one.
+    pub(crate) recorder: RefCell<Option<Recorder>>,
 }
 
 /// How long the upstream took to the head of its response, and whether the client is told.
@@ -98,23 +106,32 @@ impl Download<'_> {
             moved();
             let mut body = Body::new(response.length);
             if response.status != 101 {
-                take_pending(pending, &mut body, response.framing, &mut out)?;
+                self.take_pending(pending, &mut body, response.framing, &mut out)?;
             }
+            self.keep(&body);
             self.flush(&mut out, &moved).await?;
             if response.framing == Framing::Raw
                 && let Some(left) = body.rest(splice::WORTH)
-                && splice::is_possible(self.upstream, self.client)
+                && self.may_splice()
             {
                 self.splice(left, &moved).await?;
                 body = Body::Done;
             }
             while !body.is_done() {
                 poll_fn(|cx| self.poll_body(cx, &mut body, response.framing, &mut out)).await?;
+                self.keep(&body);
                 moved();
                 self.flush(&mut out, &moved).await?;
             }
             return Ok(response);
         }
+    }
+
+    /// Nothing has to be done with the body here.
+    fn may_splice(&self) -> bool {
+        splice::is_possible(self.upstream, self.client)
+            && self.coder.borrow().is_none()
+            && self.recorder.borrow().is_none()
     }
 
     async fn splice(&self, left: u64, moved: &impl Fn()) -> Result<(), DownloadError> {
@@ -192,11 +209,75 @@ impl Download<'_> {
         if input.is_empty() {
             return Ok(None);
         }
+        let from = out.len();
         let found = response::rewrite(input, self.request, self.client_may_stay, out.open());
         match found.map_err(|_| DownloadError::BadHead)? {
+            Some(mut response) if self.plan.is_some() => {
+                self.follow_plan(&mut response, out, from)?;
+                Ok(Some(response))
+            }
             None if input.len() > self.head_bytes => Err(DownloadError::BadHead),
             found => Ok(found),
         }
+    }
+
+    /// Does to the head what the service's policy says.
+    fn follow_plan(
+        &self,
+        response: &mut Response,
+        out: &mut Buffer,
+        from: usize,
+    ) -> Result<(), DownloadError> {
+        let Some(plan) = self.plan.filter(|_| response.status >= 200) else { return Ok(()) };
+        match plan.response(response, self.request, out.open(), from) {
+            Ok(Way { coder, recorder }) => {
+                self.coder.replace(coder);
+                self.recorder.replace(recorder);
+                Ok(())
+            }
+            Err(Replaced(status)) => Err(DownloadError::Replaced(status)),
+        }
+    }
+
+    fn record(&self, data: &[u8]) {
+        let mut recorder = self.recorder.borrow_mut();
+        if recorder.as_mut().is_some_and(|recorder| !recorder.push(data)) {
+            *recorder = None;
+        }
+    }
+
+    /// The body came whole: others may have the copy.
+    fn keep(&self, body: &Body) {
+        if body.is_done()
+            && let Some(recorder) = self.recorder.take()
+        {
+            recorder.finish();
+        }
+    }
+
+    /// Appends a piece of body, as it shall leave.
+    fn put(&self, framing: Framing, out: &mut Buffer, data: &[u8]) -> Result<(), DownloadError> {
+        match &mut *self.coder.borrow_mut() {
+            _ if data.is_empty() => {}
+            None => framing.write(out.open(), data),
+            Some(coder) => {
+                let coded = coder.push(data).map_err(|_| DownloadError::Truncated)?;
+                self.record(&coded);
+                framing.write(out.open(), &coded);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the end of the body.
+    fn end(&self, framing: Framing, out: &mut Buffer, trailers: &[u8]) -> Result<(), DownloadError> {
+        if let Some(coder) = self.coder.take() {
+            let coded = coder.finish().map_err(|_| DownloadError::Truncated)?;
+            self.record(&coded);
+            framing.write(out.open(), &coded);
+        }
+        framing.finish(out.open(), trailers);
+        Ok(())
     }
 
     fn poll_body(
@@ -213,48 +294,52 @@ impl Download<'_> {
                 if !body.ends_at_close() {
                     return Poll::Ready(Err(DownloadError::Truncated));
                 }
-                framing.finish(out.open(), b"");
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(self.end(framing, out, b""));
             }
             let mut trailers = Vec::new();
             let piece =
                 body.take(&mut scratch[..count], &mut trailers).map_err(|_| DownloadError::Truncated)?;
             let mut data = &scratch[..piece.data];
+            if self.coder.borrow().is_none() {
+                self.record(data);
+            }
             if framing == Framing::Raw {
                 data = &data[write_now(self.client, cx, data).map_err(|_| DownloadError::Client)?..];
             }
-            if !data.is_empty() {
-                framing.write(out.open(), data);
-            }
+            self.put(framing, out, data)?;
             if body.is_done() && framing == Framing::Chunked {
-                framing.finish(out.open(), &trailers);
+                self.end(framing, out, &trailers)?;
             }
             self.is_clean.set(piece.consumed == count);
             Poll::Ready(Ok(()))
         })
     }
+
+    /// Body bytes that came together with the head leave together with it.
+    fn take_pending(
+        &self,
+        pending: &mut Buffer,
+        body: &mut Body,
+        framing: Framing,
+        out: &mut Buffer,
+    ) -> Result<(), DownloadError> {
+        if pending.is_empty() || body.is_done() {
+            return Ok(());
+        }
+        let mut trailers = Vec::new();
+        let piece = body.take(pending, &mut trailers).map_err(|_| DownloadError::BadHead)?;
+        if self.coder.borrow().is_none() {
+            self.record(&pending[..piece.data]);
+        }
+        self.put(framing, out, &pending[..piece.data])?;
+        if body.is_done() {
+            self.end(framing, out, &trailers)?;
+        }
+        pending.consume(piece.consumed);
+        Ok(())
+    }
 }
 
 fn end_of_head(pending: &Buffer) -> DownloadError {
     if pending.is_empty() { DownloadError::Silent } else { DownloadError::BadHead }
-}
-
-/// Body bytes that came together with the head leave together with it.
-fn take_pending(
-    pending: &mut Buffer,
-    body: &mut Body,
-    framing: Framing,
-    out: &mut Buffer,
-) -> Result<(), DownloadError> {
-    if pending.is_empty() || body.is_done() {
-        return Ok(());
-    }
-    let mut trailers = Vec::new();
-    let piece = body.take(pending, &mut trailers).map_err(|_| DownloadError::BadHead)?;
-    framing.write(out.open(), &pending[..piece.data]);
-    if body.is_done() {
-        framing.finish(out.open(), &trailers);
-    }
-    pending.consume(piece.consumed);
-    Ok(())
 }

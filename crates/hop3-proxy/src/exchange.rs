@@ -55,7 +55,11 @@ pub(crate) async fn forward(
     visit: &mut Visit,
 ) -> Ended {
     let keep = if request.is_idempotent { client.worker.limits.replay_bytes } else { 0 };
+    let plan = client.plan.clone();
     let mut upload = Upload::new(head, request.length, keep);
+    if let Some(plan) = &plan {
+        upload = upload.at_most(plan.max_body());
+    }
     let mut search = Search::default();
     let page = loop {
         let (pool, in_flight) = match pick(client, request, &upload.out) {
@@ -91,9 +95,10 @@ pub(crate) async fn forward(
 /// Looks the route up in the table of this moment and takes the least busy upstream.
 fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool>, InFlight), Page> {
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+    let asked = client.plan.as_ref().and_then(|plan| plan.asked()).unwrap_or(path);
     loop {
         let table = client.worker.registry.table();
-        let service = table.service(&head[request.host.clone()]).ok_or(page::UNKNOWN_HOST)?;
+        let service = table.service(&head[request.host.clone()], asked).ok_or(page::UNKNOWN_HOST)?;
         let route = service.route(path).ok_or(page::NO_ROUTE)?;
         let pool = match &route.target {
             LiveTarget::Upstreams(pool) => pool,
@@ -101,7 +106,9 @@ fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool
             LiveTarget::Static(_) => return Err(page::STARTING),
             LiveTarget::Page(page) => return Err((*page).into()),
         };
-        let upstream = pool.pick(client.worker.turn()).ok_or(page::STARTING)?;
+        let turn = client.worker.turn();
+        let picked = client.plan.as_ref().map_or_else(|| pool.pick(turn), |plan| plan.pick(pool, turn));
+        let upstream = picked.ok_or(page::STARTING)?;
         // Refused when it has left the table since; the table of now is another one then.
         if let Some(in_flight) = upstream.enter() {
             return Ok((pool.clone(), in_flight));
@@ -206,6 +213,9 @@ async fn attempt(
         answered: &answered,
         is_clean: Cell::new(true),
         timing: Timing::begin(visit.server_timing().then(|| visit.begun())),
+        plan: client.plan.as_deref(),
+        coder: Default::default(),
+        recorder: Default::default(),
     };
     let outcome = {
         moved();
@@ -241,7 +251,12 @@ async fn attempt(
         Outcome::Response(Ok(response)) => {
             Attempt::Ended(finish(client, &response, connection, seen, leftover).await)
         }
+        Outcome::Response(Err(DownloadError::Replaced(status))) => {
+            client.watch.hold(None);
+            Attempt::Answer(Page::in_place_of(status))
+        }
         Outcome::Response(Err(error)) => broken(client, request, upload, &connection, (error, seen.answered)),
+        Outcome::Upload(UploadError::TooLarge) if seen.answered == 0 => Attempt::Answer(page::TOO_LARGE),
         Outcome::Upload(UploadError::BadChunk) if seen.answered == 0 => Attempt::Answer(BAD_CHUNK.into()),
         Outcome::Upload(_) => Attempt::Ended(cut_off(client, seen.answered)),
         Outcome::Late(_) if seen.answered != 0 => Attempt::Ended(cut_off(client, seen.answered)),

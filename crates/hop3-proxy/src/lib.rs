@@ -7,7 +7,8 @@
 //! client ──▶ Worker (thread) ──▶ Client ──▶ route ──▶ exchange ──▶ upstream
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
-//!                                                      └ files, page
+//!                                  │                    └ files, page
+//!                                  └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -28,6 +29,7 @@ mod limit;
 mod listener;
 mod metric;
 mod page;
+mod policy;
 mod pool;
 mod probe;
 mod registry;
@@ -185,7 +187,7 @@ impl Running {
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
         let Estate { lock, listeners, predecessor } = estate;
         let http = listeners[0].local_addr()?;
-        let registry = Arc::new(Registry::default());
+        let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
         let (orders, received) = watch::channel(Order::Serve);

@@ -88,6 +88,33 @@ pub(crate) const BAD_PATH: Page =
 pub(crate) const UNREADABLE: Page =
     page(500, "proxy.unreadable", "The file cannot be read", "The server's log says why.", 0);
 
+pub(crate) const FORBIDDEN: Page =
+    page(403, "proxy.forbidden", "Not for you", "The owner of this address does not let you in.", 0);
+pub(crate) const PASSWORD_WANTED: Page =
+    page(401, "proxy.password-wanted", "Password wanted", "This address is protected by a password.", 0);
+pub(crate) const MAINTENANCE: Page =
+    page(503, "proxy.maintenance", "Back soon", "The application is being worked on. Try again later.", 0);
+pub(crate) const PAUSED: Page =
+    page(503, "proxy.paused", "Paused", "The application is being changed. Try again in a few seconds.", 0);
+pub(crate) const TOO_LARGE: Page =
+    page(413, "proxy.too-large", "Too large", "The request's body is larger than the application allows.", 0);
+pub(crate) const TOO_MANY: Page = page(
+    429,
+    "proxy.too-many",
+    "Too many requests",
+    "You have sent more requests than are allowed. Wait a little.",
+    0,
+);
+pub(crate) const BUSY: Page =
+    page(503, "proxy.busy", "Busy", "Very many passwords are being checked. Try again in a moment.", 0);
+pub(crate) const GATE_AWAY: Page = page(
+    502,
+    "proxy.gate-away",
+    "Signing in is not possible",
+    "The service that says who may come in does not answer.",
+    0,
+);
+
 impl From<Refusal> for Page {
     fn from(refusal: Refusal) -> Page {
         page(refusal.status, "proxy.refused", "The request cannot be served", refusal.reason, 0)
@@ -120,6 +147,22 @@ pub(crate) struct Manner<'a> {
 }
 
 impl Page {
+    /// Sent where a page of the service's own for that status cannot be read.
+    pub(crate) const fn in_place_of(status: u16) -> Page {
+        page(
+            status,
+            "proxy.error",
+            "The application answered with an error",
+            "Its own page cannot be read.",
+            0,
+        )
+    }
+
+    /// Seconds; 0 for none.
+    pub(crate) fn retry_after(&self) -> u8 {
+        self.retry_secs
+    }
+
     /// Appends the whole response.
     pub(crate) fn write(&self, manner: Manner, out: &mut Vec<u8>) {
         let format = preferred(manner.accept);
@@ -186,16 +229,25 @@ fn preferred(accept: &str) -> Format {
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         206 => "Partial Content",
         301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        413 => "Content Too Large",
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         502 => "Bad Gateway",

@@ -4,12 +4,13 @@
 //!
 //! Invariant: an upstream in the current table is never retired; see `upstream` for what that gives a drain.
 
-use crate::table::{LivePool, LiveRoute, LiveService, LiveTarget, Table};
+use crate::policy::{Key, Live};
+use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Table};
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use hop3_core::driver::ProxyStatus;
 use hop3_core::observe::RouteFigures;
-use hop3_core::route::{Address, Pool, RouteTable, Service, Target};
+use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -27,6 +28,9 @@ struct Writer {
     upstreams: HashMap<(String, Address), (Arc<Upstream>, usize)>,
     /// Out of the table, with connections left.
     retired: Vec<Arc<Upstream>>,
+    /// Policies that others have taken the place of in the next table.
+    replaced: Vec<Arc<Live>>,
+    key: Key,
 }
 
 /// An upstream was to be drained that requests are still routed to.
@@ -35,6 +39,15 @@ struct Writer {
 pub(crate) struct StillRouted(pub(crate) String);
 
 impl Registry {
+    pub(crate) fn new(key: Key) -> Registry {
+        Registry { current: ArcSwap::default(), writer: Mutex::new(Writer { key, ..Writer::default() }) }
+    }
+
+    /// The policy of the service that answers for a `Host` header and a path.
+    pub(crate) fn policy(&self, host: &[u8], path: &str) -> Option<Arc<Live>> {
+        self.table().service(host, path).and_then(|service| service.policy.clone())
+    }
+
     pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
         self.current.load()
     }
@@ -66,6 +79,7 @@ impl Registry {
         let mut next = Table::clone(&self.current.load());
         edit(&mut writer, &mut next);
         self.current.store(Arc::new(next));
+        writer.replaced.drain(..).for_each(|policy| policy.retire());
         writer.retire();
     }
 
@@ -145,7 +159,8 @@ impl Writer {
         }
         let metrics = old.as_ref().map(|old| old.metrics.clone()).unwrap_or_default();
         let routes = self.routes(&service, old.as_deref());
-        let live = Arc::new(LiveService { routes, metrics, source: service });
+        let policy = Live::new(&service, old.as_ref().and_then(|old| old.policy.as_ref()), &self.key);
+        let live = Arc::new(LiveService { routes, metrics, policy, source: service });
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
             next.remove(&old);
@@ -174,7 +189,11 @@ impl Writer {
                 target: match &route.target {
                     Target::Static(files) => LiveTarget::Static(files.clone()),
                     Target::Page(page) => LiveTarget::Page(*page),
-                    Target::Upstreams(pool) => LiveTarget::Upstreams(Arc::new(self.pool(pool))),
+                    Target::Upstreams(pool) => {
+                        let canary = service.canaries.iter().position(|canary| canary.prefix == route.prefix);
+                        let pool = self.pool(pool, canary.map(|index| (index, &service.canaries[index])));
+                        LiveTarget::Upstreams(Arc::new(pool))
+                    }
                 },
             })
             .collect();
@@ -182,13 +201,16 @@ impl Writer {
         routes
     }
 
-    fn pool(&mut self, pool: &Pool) -> LivePool {
-        let upstreams: Vec<_> = pool.upstreams.iter().map(|u| self.upstream(&u.id, &u.address)).collect();
+    fn pool(&mut self, pool: &Pool, canary: Option<(usize, &Canary)>) -> LivePool {
+        let tried = canary.iter().flat_map(|(_, canary)| &canary.upstreams);
+        let upstreams: Vec<_> =
+            pool.upstreams.iter().chain(tried).map(|u| self.upstream(&u.id, &u.address)).collect();
+        let canary = canary.map(|(index, _)| LiveCanary { index, first: pool.upstreams.len() });
         if pool.health_path.is_none() {
             // Nobody asks any more, so an old verdict would stand for ever.
             upstreams.iter().for_each(|upstream| upstream.probed(true));
         }
-        LivePool { upstreams, timeouts: pool.timeouts.clone(), health_path: pool.health_path.clone() }
+        LivePool { upstreams, canary, timeouts: pool.timeouts.clone(), health_path: pool.health_path.clone() }
     }
 
     /// The state of an upstream: the one it has, the one it had, or a new one.
@@ -209,6 +231,7 @@ impl Writer {
 
     /// Takes back the references a service's routes hold.
     fn release(&mut self, service: &LiveService) {
+        self.replaced.extend(service.policy.clone());
         let pools = service.routes.iter().filter_map(|route| match &route.target {
             LiveTarget::Upstreams(pool) => Some(pool),
             _ => None,

@@ -5,6 +5,7 @@
 //! pointers and the one shard that holds its host, and parses nothing anew.
 
 use crate::metric::Metrics;
+use crate::policy::Live;
 use crate::upstream::Upstream;
 use hop3_core::route::{Page, Service, StaticFiles, Timeouts};
 use std::collections::HashMap;
@@ -18,6 +19,15 @@ type Shard = HashMap<Box<str>, Arc<LiveService>>;
 #[derive(Clone)]
 pub(crate) struct Table {
     shards: Box<[Arc<Shard>]>,
+    /// By host, the longest path first. Few have any.
+    mounts: Arc<HashMap<String, Vec<Mounted>>>,
+}
+
+/// A path of a host that goes to a service of its own.
+#[derive(Clone)]
+struct Mounted {
+    prefix: String,
+    service: Arc<LiveService>,
 }
 
 /// A service with its upstreams' state and its figures.
@@ -28,6 +38,7 @@ pub(crate) struct LiveService {
     pub(crate) routes: Vec<LiveRoute>,
     /// Of requests that no route answers for. Kept over changes of the service, as are the routes'.
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) policy: Option<Arc<Live>>,
 }
 
 pub(crate) struct LiveRoute {
@@ -44,22 +55,43 @@ pub(crate) enum LiveTarget {
 }
 
 pub(crate) struct LivePool {
+    /// Those that are tried out come last.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) canary: Option<LiveCanary>,
     pub(crate) timeouts: Timeouts,
     pub(crate) health_path: Option<String>,
 }
 
+/// Which of a pool's upstreams are tried out.
+#[derive(Clone, Copy)]
+pub(crate) struct LiveCanary {
+    /// Its place among the service's.
+    pub(crate) index: usize,
+    /// The first of its upstreams in the pool.
+    pub(crate) first: usize,
+}
+
 impl Default for Table {
     fn default() -> Table {
-        Table { shards: (0..SHARDS).map(|_| Arc::default()).collect() }
+        Table { shards: (0..SHARDS).map(|_| Arc::default()).collect(), mounts: Arc::default() }
     }
 }
 
 impl Table {
-    /// Finds who answers for a `Host` header: the exact name first, then `*.` in place of its first label.
-    pub(crate) fn service(&self, host: &[u8]) -> Option<&Arc<LiveService>> {
+    /// Finds who answers for a `Host` header and a path: a path of its own first, then the exact name, then `*.` in
+    /// place of its first label.
+    pub(crate) fn service(&self, host: &[u8], path: &str) -> Option<&Arc<LiveService>> {
         let mut buffer = [0_u8; 255];
         let host = normal_host(host, &mut buffer)?;
+        if !self.mounts.is_empty() {
+            let path = without_query(path);
+            let wild = host.find('.').map_or("", |dot| &host[dot..]);
+            let mounted = [host, wild].into_iter().filter_map(|host| self.mounts.get(host)).flatten();
+            let found = mounted.into_iter().find(|mounted| covers(&mounted.prefix, path));
+            if let Some(mounted) = found {
+                return Some(&mounted.service);
+            }
+        }
         self.get(host).or_else(|| self.get(&host[host.find('.')?..]))
     }
 
@@ -78,6 +110,13 @@ impl Table {
             let key = key_of(&host.0);
             Arc::make_mut(&mut self.shards[shard_of(&key)]).insert(key.into_boxed_str(), service.clone());
         }
+        for mount in &service.source.mounts {
+            let prefix = mount.prefix.trim_end_matches('/').to_owned();
+            let of_host = Arc::make_mut(&mut self.mounts).entry(key_of(&mount.host.0)).or_default();
+            of_host.retain(|mounted| mounted.prefix != prefix);
+            of_host.push(Mounted { prefix, service: service.clone() });
+            of_host.sort_by_key(|mounted| std::cmp::Reverse(mounted.prefix.len()));
+        }
     }
 
     /// Takes a service's hosts away, except those that another service has taken over.
@@ -87,6 +126,11 @@ impl Table {
             if self.get(&key).is_some_and(|owner| Arc::ptr_eq(owner, service)) {
                 Arc::make_mut(&mut self.shards[shard_of(&key)]).remove(key.as_str());
             }
+        }
+        if !service.source.mounts.is_empty() {
+            let mounts = Arc::make_mut(&mut self.mounts);
+            mounts.values_mut().for_each(|of| of.retain(|mounted| !Arc::ptr_eq(&mounted.service, service)));
+            mounts.retain(|_, of_host| !of_host.is_empty());
         }
     }
 }
@@ -103,22 +147,38 @@ impl LiveService {
 
     /// The route whose prefix covers the path on a segment boundary; the longest.
     pub(crate) fn route(&self, path: &str) -> Option<&LiveRoute> {
-        let path = path.split('?').next().unwrap_or(path);
-        self.routes.iter().find(|route| {
-            let covers = |rest: &str| rest.is_empty() || rest.starts_with('/');
-            route.prefix.is_empty() || path.strip_prefix(route.prefix.as_str()).is_some_and(covers)
-        })
+        let path = without_query(path);
+        self.routes.iter().find(|route| covers(&route.prefix, path))
     }
 }
 
 impl LivePool {
-    /// The least busy of the healthy upstreams, or of all when none is; among equals, each in its turn.
     pub(crate) fn pick(&self, turn: usize) -> Option<&Arc<Upstream>> {
-        let count = self.upstreams.len();
-        let in_turn = || (0..count).map(|i| &self.upstreams[(turn.wrapping_add(i)) % count]);
-        let healthy = in_turn().filter(|upstream| upstream.is_healthy()).min_by_key(|u| u.in_flight());
-        healthy.or_else(|| in_turn().min_by_key(|upstream| upstream.in_flight()))
+        least_busy(self.stable(), turn)
     }
+
+    /// The upstreams that everybody gets.
+    pub(crate) fn stable(&self) -> &[Arc<Upstream>] {
+        &self.upstreams[..self.canary.map_or(self.upstreams.len(), |canary| canary.first)]
+    }
+}
+
+/// The least busy of the healthy upstreams, or of all when none is; among equals, each in its turn.
+pub(crate) fn least_busy(upstreams: &[Arc<Upstream>], turn: usize) -> Option<&Arc<Upstream>> {
+    let count = upstreams.len();
+    let in_turn = || (0..count).map(|i| &upstreams[(turn.wrapping_add(i)) % count]);
+    let healthy = in_turn().filter(|upstream| upstream.is_healthy()).min_by_key(|u| u.in_flight());
+    healthy.or_else(|| in_turn().min_by_key(|upstream| upstream.in_flight()))
+}
+
+fn without_query(target: &str) -> &str {
+    target.split('?').next().unwrap_or(target)
+}
+
+/// On a segment boundary.
+fn covers(prefix: &str, path: &str) -> bool {
+    let is_whole = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    prefix.is_empty() || path.strip_prefix(prefix).is_some_and(is_whole)
 }
 
 /// The key of a host as a service names it. A wildcard's is its part from the dot on, which no host name equals.

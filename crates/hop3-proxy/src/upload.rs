@@ -27,12 +27,16 @@ pub(crate) struct Upload {
     has_sent: bool,
     /// What has left the client and has not reached the upstream.
     held: Cell<usize>,
+    /// Bytes of body that may still come.
+    left: u64,
 }
 
 #[derive(Debug)]
 pub(crate) enum UploadError {
     Client,
     BadChunk,
+    /// More came than the service's policy allows.
+    TooLarge,
     Upstream,
 }
 
@@ -50,7 +54,13 @@ impl Upload {
             is_whole: true,
             has_sent: false,
             held: Cell::new(0),
+            left: u64::MAX,
         }
+    }
+
+    /// Bounds the body.
+    pub(crate) fn at_most(self, bytes: u64) -> Upload {
+        Upload { left: bytes, ..self }
     }
 
     /// Begins anew, on another connection. False when it cannot.
@@ -111,7 +121,7 @@ impl Upload {
     fn may_splice(&self, client: &Stream, upstream: &Stream) -> bool {
         !self.is_whole
             && self.framing == Framing::Raw
-            && self.body.rest(splice::WORTH).is_some()
+            && self.body.rest(splice::WORTH).is_some_and(|rest| rest <= self.left)
             && splice::is_possible(client, upstream)
     }
 
@@ -179,6 +189,7 @@ impl Upload {
     ) -> Result<usize, UploadError> {
         let mut trailers = Vec::new();
         let piece = self.body.take(input, &mut trailers).map_err(|_| UploadError::BadChunk)?;
+        self.left = self.left.checked_sub(piece.data as u64).ok_or(UploadError::TooLarge)?;
         let mut data = &input[..piece.data];
         if let Some((upstream, cx)) = direct
             && self.framing == Framing::Raw

@@ -36,9 +36,11 @@ pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
 
 /// One whole pass: routes first, since they are what visitors see; then instances that are missing or too many.
 pub fn reconcile(server: &Arc<Server>) -> Result<(), Problem> {
+    let alone = server.routing();
     let instances = by_app(server.drivers.runtime.status(None)?);
     let serving = server.store.outlines().map_err(internal)?;
     server.drivers.proxy.apply(&table(server, &serving, &instances)?)?;
+    drop(alone);
     repair_all(server, serving, &instances);
     Ok(())
 }
@@ -63,10 +65,11 @@ fn repair_all(server: &Arc<Server>, serving: Serving<Outline>, instances: &HashM
 
 /// Applies one app's route as it should be now.
 pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+    let _alone = server.routing();
     let app = server.app(&app.name)?;
     let domains = server.store.domains(&app).map_err(internal)?;
     if app.stopped {
-        return server.drivers.proxy.put(&routes::stopped(server, &app, &domains));
+        return server.drivers.proxy.put(&routes::stopped(server, &app, &domains)?);
     }
     let release = match app.current {
         Some(number) => server.store.release(&app, number).map_err(internal)?,
@@ -75,7 +78,7 @@ pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     let mut instances = server.drivers.runtime.status(Some(&app.name))?;
     instances.retain(|i| Some(i.release) == app.current);
     let artifact = release.as_ref().map(|r| (&r.artifact).into());
-    server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances))
+    server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances)?)
 }
 
 /// Brings one app to its current release, once no other change holds it and if there is still a reason.
@@ -124,14 +127,14 @@ fn table(
         let of_app = instances.get(&app.name).into_iter().flatten();
         let own: Vec<Instance> = of_app.filter(|i| Some(i.release) == number).cloned().collect();
         services.push(match app.stopped {
-            true => routes::stopped(server, app, domains),
+            true => routes::stopped(server, app, domains)?,
             false => routes::service(
                 server,
                 app,
                 domains,
                 current.as_ref().map(|(_, outline)| outline.into()),
                 &own,
-            ),
+            )?,
         });
     }
     Ok(RouteTable { services })

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The route table, derived from the store and from what runs. Nobody else makes routes.
 
-use crate::server::Server;
+use crate::server::{Server, internal};
 use crate::store::{App, Outline};
+use crate::verb;
 use hop3_core::name::{Domain, ProcessName};
-use hop3_core::observe::Observe;
 use hop3_core::plan::StaticSite;
+use hop3_core::policy::Policy;
+use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
-use hop3_core::route::{Address, Host, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream};
+use hop3_core::route::{
+    Address, Host, Mount, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream,
+};
 use hop3_core::workload::Instance;
 use std::path::PathBuf;
+
+/// Releases whose static files are bridged, beside the one that serves.
+const BRIDGED: u32 = 2;
 
 /// What routes need to know of a release.
 pub(crate) struct Served<'a> {
@@ -17,6 +24,7 @@ pub(crate) struct Served<'a> {
     has_web: bool,
     statics: &'a [StaticSite],
     health_path: Option<&'a str>,
+    proxy: &'a Policy,
 }
 
 impl<'a> From<&'a Artifact> for Served<'a> {
@@ -27,6 +35,7 @@ impl<'a> From<&'a Artifact> for Served<'a> {
             has_web: table.processes.contains_key(&ProcessName::web()),
             statics: &table.statics,
             health_path: table.health.path.as_deref(),
+            proxy: &table.proxy,
         }
     }
 }
@@ -38,41 +47,69 @@ impl<'a> From<&'a Outline> for Served<'a> {
             has_web: outline.processes().any(|process| *process == ProcessName::web()),
             statics: outline.statics(),
             health_path: outline.health_path(),
+            proxy: outline.proxy(),
         }
     }
 }
 
-/// The service of an app. Without an artifact nothing was deployed; a stopped app gets a page that says so.
+/// The service of an app. What was set by hand and the release's file no longer agree about shuts visitors out: that
+/// is what cannot be taken for a permission. Without an artifact nothing was deployed; a stopped app gets a page that says so.
 pub(crate) fn service(
     server: &Server,
     app: &App,
     domains: &[Domain],
     serves: Option<Served<'_>>,
     instances: &[Instance],
-) -> Service {
+) -> Result<Service, Problem> {
     let own = Host(server.site.host_of(&app.name));
     let hosts = std::iter::once(own).chain(domains.iter().map(Host::from)).collect();
-    let routes = match serves {
-        None => vec![page(Page::NotDeployed)],
-        Some(serves) => routes_of(server, &serves, instances),
+    let name = app.name.to_string();
+    let mounts = server
+        .store
+        .mounts(app)
+        .map_err(internal)?
+        .into_iter()
+        .filter_map(|place| Some(Mount { host: Host::from(&place.domain), prefix: place.path? }));
+    let mounts = mounts.collect();
+    let Some(serves) = serves else {
+        return Ok(Service {
+            name,
+            hosts,
+            mounts,
+            routes: vec![page(Page::NotDeployed)],
+            ..Service::default()
+        });
     };
-    Service { name: app.name.to_string(), hosts, routes, observe: Observe::default() }
+    let mut policy = verb::proxy::effective(server, app, serves.proxy).unwrap_or_else(|problem| {
+        tracing::error!(app = %app.name, problem = problem.title, "what was set of [proxy] does not fit; closed");
+        Policy::closed()
+    });
+    let former = match policy.asset_bridge {
+        true => server.store.former_artifacts(app, serves.artifact, BRIDGED).map_err(internal)?,
+        false => Vec::new(),
+    };
+    let routes = routes_of(server, &serves, instances, (&policy, &former));
+    let observe = std::mem::take(&mut policy.log);
+    let policy = (!policy.is_none()).then(|| Box::new(policy));
+    let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
+    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, ..Service::default() })
 }
 
 /// The service of an app that was stopped on purpose.
-pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Service {
-    Service { routes: vec![page(Page::Stopped)], ..service(server, app, domains, None, &[]) }
+pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Result<Service, Problem> {
+    Ok(Service { routes: vec![page(Page::Stopped)], ..service(server, app, domains, None, &[])? })
 }
 
 /// The control plane itself: API and git at the server's own host.
 pub(crate) fn control_plane(server: &Server) -> Service {
-    let upstream = Upstream { id: "hop3".into(), address: Address::Unix(server.layout.http_socket()) };
+    let address = Address::Unix(server.layout.http_socket());
+    let upstream = Upstream { id: "hop3".into(), address };
     let hosts = vec![Host(server.site.domain.clone()), Host(server.site.http.ip().to_string())];
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
     let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
-    Service { name: "hop3".into(), hosts, routes: vec![route], observe: Observe::default() }
+    Service { name: "hop3".into(), hosts, routes: vec![route], ..Service::default() }
 }
 
 /// Unique among all upstreams alive: an instance's id is unique within its app.
@@ -80,13 +117,19 @@ pub(crate) fn upstream_id(instance: &Instance) -> String {
     format!("{}/{}", instance.app, instance.id)
 }
 
-fn routes_of(server: &Server, serves: &Served<'_>, instances: &[Instance]) -> Vec<Route> {
+fn routes_of(
+    server: &Server,
+    serves: &Served<'_>,
+    instances: &[Instance],
+    (policy, former): (&Policy, &[String]),
+) -> Vec<Route> {
     let mut routes: Vec<Route> = serves
         .statics
         .iter()
         .map(|site| {
-            let files =
-                StaticFiles { root: static_root(server, serves.artifact, &site.directory), spa: site.spa };
+            let root = |artifact: &str| static_root(server, artifact, &site.directory);
+            let former = former.iter().map(|artifact| root(artifact)).collect();
+            let files = StaticFiles { root: root(serves.artifact), spa: site.spa, former };
             Route { prefix: site.prefix.clone(), target: Target::Static(files) }
         })
         .collect();
@@ -98,7 +141,7 @@ fn routes_of(server: &Server, serves: &Served<'_>, instances: &[Instance]) -> Ve
             .collect();
         let pool = Pool {
             upstreams,
-            timeouts: Timeouts::default(),
+            timeouts: timeouts(policy),
             health_path: serves.health_path.map(str::to_owned),
         };
         routes.retain(|r| r.prefix != "/");
@@ -108,6 +151,16 @@ fn routes_of(server: &Server, serves: &Served<'_>, instances: &[Instance]) -> Ve
         routes.push(page(Page::NotDeployed));
     }
     routes
+}
+
+fn timeouts(policy: &Policy) -> Timeouts {
+    let default = Timeouts::default();
+    let ms = |secs: Option<u32>, default: u64| secs.map_or(default, |secs| u64::from(secs) * 1000);
+    Timeouts {
+        connect_ms: ms(policy.connect_timeout, default.connect_ms),
+        response_ms: ms(policy.response_timeout, default.response_ms),
+        idle_ms: ms(policy.idle_timeout, default.idle_ms),
+    }
 }
 
 /// Directories are inside the tree or inside a layer; the builders and the config parser let nothing else through.

@@ -12,7 +12,7 @@ use hop3_core::problem::{Kind, Problem};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// How the outside reaches this server.
@@ -58,6 +58,8 @@ pub struct Server {
     events: broadcast::Sender<EventRow>,
     /// One change of an app at a time, by row id.
     locks: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
+    /// Held from the look at the store to the proxy's answer, so that no route is replaced by an older one.
+    routing: Mutex<()>,
     /// Builds at the same time: more would starve what is running.
     pub build_slots: crate::deploy::Slots,
 }
@@ -94,6 +96,7 @@ impl Server {
             stop: parts.stop,
             events,
             locks: Mutex::default(),
+            routing: Mutex::default(),
             build_slots: crate::deploy::Slots::new(2),
         }
     }
@@ -112,6 +115,11 @@ impl Server {
 
     pub fn subscribe(&self) -> broadcast::Receiver<EventRow> {
         self.events.subscribe()
+    }
+
+    /// Whoever makes routes from the store holds this until the proxy has them.
+    pub(crate) fn routing(&self) -> MutexGuard<'_, ()> {
+        self.routing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The lock that every change of an app holds.

@@ -2,7 +2,7 @@
 //! Every word `hop3` understands: the server's roles here, the client's commands from `hop3-cli`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
+use hop3_cli::{ClientCommand, GlobalArgs, ProxyCommand, ServerCommand};
 use std::net::SocketAddr;
 
 /// A platform on your own server: git push, and the app is built, runs isolated, and answers on its domain
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the control plane in the foreground; starts proxy and supervisor when they are not running
     Server(ServerArgs),
-    /// Run the proxy role
+    /// Run the proxy role, or say what it does for an app
     Proxy(ProxyArgs),
     /// Run the supervisor role
     Supervise(SuperviseArgs),
@@ -61,7 +61,7 @@ pub(crate) struct ServerArgs {
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ProxyArgs {
     #[command(subcommand)]
-    pub(crate) command: Option<ProxyCommand>,
+    pub(crate) command: Option<ProxyVerb>,
     /// The address to listen on for HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
@@ -75,11 +75,11 @@ pub(crate) struct ProxyArgs {
 
 /// Look after the proxy
 #[derive(Subcommand, Debug)]
-pub(crate) enum ProxyCommand {
+pub(crate) enum ProxyVerb {
     /// Put a new proxy, of the program as it is now, in the place of the one that runs; no request is dropped
     Upgrade,
     #[command(flatten)]
-    Client(hop3_cli::ProxyCommand),
+    Client(ProxyCommand),
 }
 
 #[derive(Args, Debug)]

@@ -33,7 +33,7 @@ pub(crate) fn app_info(app: &AppInfo, zone: &TimeZone, style: Style) -> String {
     line("git url", app.git_url.clone());
     line("branch", app.deploy_branch.clone());
     if !app.domains.is_empty() {
-        let domains: Vec<&str> = app.domains.iter().map(AsRef::as_ref).collect();
+        let domains: Vec<String> = app.domains.iter().map(ToString::to_string).collect();
         line("domains", domains.join(", "));
     }
     if !app.scale.is_empty() {

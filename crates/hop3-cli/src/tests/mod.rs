@@ -5,6 +5,7 @@ mod arguments;
 mod command;
 mod deploy;
 mod program;
+mod proxy;
 mod refusal;
 mod run;
 mod server;

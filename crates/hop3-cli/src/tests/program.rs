@@ -2,7 +2,7 @@
 //! The client as the program embeds it, with its output caught.
 
 use super::server::Server;
-use crate::cli::{ClientCommand, GlobalArgs, Program, ServerCommand, execute};
+use crate::cli::{ClientCommand, GlobalArgs, Program, ProxyCommand, ServerCommand, execute};
 use crate::context::Context;
 use crate::render::Style;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -29,6 +29,9 @@ pub(super) enum Role {
     /// The server
     #[command(subcommand)]
     Server(ServerCommand),
+    /// The proxy
+    #[command(subcommand)]
+    Proxy(ProxyCommand),
 }
 
 pub(super) const PROGRAM: Program = Program {
@@ -61,6 +64,7 @@ pub(super) fn hop3(server: &Server, arguments: &[&str]) -> Done {
     let command = match cli.command {
         Role::Client(command) => command,
         Role::Server(command) => ClientCommand::Server(command),
+        Role::Proxy(command) => ClientCommand::Proxy(command),
     };
     let out = Shared::default();
     let mut cx =

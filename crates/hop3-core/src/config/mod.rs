@@ -5,12 +5,14 @@
 //! [`Settings`](crate::settings::Settings), the type used everywhere else. Nothing is read but through the
 //! `SourceTree`, and whatever a file says wrongly is a `Problem` that points at it.
 //!
-//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `app_json`, `complaint`, `path`, `reference`.
+//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
 
 mod app_json;
 mod complaint;
 mod load;
+mod overlay;
 mod path;
+mod policy;
 mod process;
 mod procfile;
 mod raw;
@@ -18,4 +20,6 @@ mod reference;
 mod resolve;
 
 pub use load::load;
+pub use overlay::{Assignments, assignment, entries, overlay, without_passwords};
+pub(crate) use path::url_path;
 pub use reference::{json_schema, reference_markdown};

@@ -31,7 +31,7 @@ pub(super) fn directory(text: &str) -> Result<String, Problem> {
 }
 
 /// The path of a URL: begins with one `/`, no `..` in any spelling, nothing but printable ASCII.
-pub(super) fn url_path(text: &str) -> Result<String, Problem> {
+pub(crate) fn url_path(text: &str) -> Result<String, Problem> {
     let refuse = |why: &str| {
         Err(Problem::new(
             Kind::Config,

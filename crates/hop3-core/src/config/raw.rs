@@ -7,12 +7,19 @@ mod build;
 mod env;
 mod lines;
 mod metadata;
+mod proxy;
 mod run;
+mod size;
 
 pub(super) use build::Build;
 pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
+pub(super) use proxy::{
+    BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Log, Maintenance, Pause, Proxy, RateLimit,
+    Redirect, Rewrite,
+};
 pub(super) use run::{HealthCheck, Run};
+pub(super) use size::Size;
 
 use super::complaint;
 use crate::problem::Problem;
@@ -56,8 +63,8 @@ pub(super) struct Document {
     pub nix: Option<Later>,
     /// What a backup holds.
     pub backup: Option<Later>,
-    /// Settings of the reverse proxy.
-    pub proxy: Option<Later>,
+    /// What the proxy does with requests before they reach the app, and with answers before they leave.
+    pub proxy: Proxy,
     /// Backing services.
     pub addons: Option<Later>,
     /// Backing services, the older spelling.

@@ -27,6 +27,7 @@ pub fn reference_markdown() -> String {
         }
         page += &format!("## `[{name}]`\n\n{text}\n\n");
         page += &rows(&schema, table);
+        page += &inner_tables(&schema, name, table);
     }
     page + "## Understood, not acted on\n\nThese tables of older versions are accepted. All but `[test]`, `[cli]` and \
             `[contexts]` give a warning at each deployment.\n\n| Table | Meaning |\n|---|---|\n"
@@ -53,6 +54,21 @@ fn rows(schema: &Map<String, Value>, table: &Value) -> String {
         return rows;
     }
     format!("| Key | Type | Meaning |\n|---|---|---|\n{rows}\n")
+}
+
+/// A section of its own for each table within a table, and for each list of tables.
+fn inner_tables(schema: &Map<String, Value>, name: &str, table: &Value) -> String {
+    let mut page = String::new();
+    for (key, property) in table.as_object().map(properties).into_iter().flatten() {
+        let item = property.get("items").filter(|items| reference(items).is_some());
+        let inner = resolve(schema, item.unwrap_or(property));
+        if inner.get("properties").is_some() {
+            let title = if item.is_some() { format!("[[{name}.{key}]]") } else { format!("[{name}.{key}]") };
+            page += &format!("### `{title}`\n\n{}\n\n", describe(property));
+            page += &rows(schema, inner);
+        }
+    }
+    page
 }
 
 fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
@@ -82,6 +98,9 @@ fn describe(property: &Value) -> String {
 
 /// The type in words.
 fn kind(schema: &Map<String, Value>, property: &Value) -> String {
+    if property.get("items").is_some_and(|items| reference(items).is_some()) {
+        return "list of tables".to_owned();
+    }
     let target = resolve(schema, property);
     let words: Vec<&str> = match target.get("type") {
         Some(Value::String(word)) => vec![word],

@@ -31,6 +31,7 @@ pub(super) fn apply(
         let prefix = place.checked(prefix, path::url_path)?;
         settings.run.statics.insert(prefix, place.checked(directory, path::directory)?);
     }
+    settings.proxy = super::policy::resolve(document.proxy, &place)?;
     env(document.env, &place, settings)?;
     health(&document.run, document.healthcheck, &place, settings)?;
     let mut entries = build(document.build, &place, settings)?;
@@ -39,26 +40,30 @@ pub(super) fn apply(
 }
 
 /// The file in which things are found wrong.
-struct Place<'a> {
-    file: &'a str,
-    text: &'a str,
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl Place<'_> {
     /// Puts the place on a problem.
-    fn mark(&self, range: Range<usize>, problem: Problem) -> Problem {
+    pub(super) fn mark(&self, range: Range<usize>, problem: Problem) -> Problem {
         Problem { kind: Kind::Config, ..problem }.span(complaint::at(self.file, self.text, range.start))
     }
 
-    fn parse<T: FromStr<Err = Problem>>(&self, text: &Text) -> Result<T, Problem> {
+    pub(super) fn parse<T: FromStr<Err = Problem>>(&self, text: &Text) -> Result<T, Problem> {
         text.get_ref().parse().map_err(|p| self.mark(text.span(), p))
     }
 
-    fn checked<T>(&self, text: &Text, check: fn(&str) -> Result<T, Problem>) -> Result<T, Problem> {
+    pub(super) fn checked<T>(
+        &self,
+        text: &Text,
+        check: fn(&str) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         check(text.get_ref()).map_err(|p| self.mark(text.span(), p))
     }
 
-    fn seconds(&self, value: &Spanned<u32>) -> Result<u32, Problem> {
+    pub(super) fn seconds(&self, value: &Spanned<u32>) -> Result<u32, Problem> {
         let seconds = *value.get_ref();
         if (1..=86_400).contains(&seconds) {
             return Ok(seconds);
@@ -282,7 +287,7 @@ fn unused(document: &Document) -> Vec<String> {
         ("[docker]", &document.docker),
         ("[nix]", &document.nix),
         ("[backup]", &document.backup),
-        ("[proxy]", &document.proxy),
+        ("request-buffering in [proxy]", &document.proxy.request_buffering),
         ("[[addons]]", &document.addons),
         ("[[provider]]", &document.provider),
         ("[[volumes]]", &document.volumes),

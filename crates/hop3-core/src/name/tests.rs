@@ -114,3 +114,29 @@ fn env_keys() {
     }
     assert!("DATABASE_URL".parse::<EnvKey>().is_ok());
 }
+
+#[test]
+fn domains_with_paths() {
+    for (text, shown) in [
+        ("example.org", "example.org"),
+        ("example.org/", "example.org"),
+        ("example.org/api", "example.org/api"),
+        ("*.example.org/api/v1/", "*.example.org/api/v1"),
+    ] {
+        assert_eq!(text.parse::<super::DomainPath>().unwrap().to_string(), shown);
+    }
+    for text in [
+        "/api",
+        "example.org//api",
+        "example.org/../api",
+        "example.org/a/./b",
+        "example.org/%2e%2e/api",
+        "example.org/a?b",
+        "example.org/a*",
+        "example.org/a b",
+        "example.org/a\r\nX: 1",
+        "https://example.org/api",
+    ] {
+        assert!(text.parse::<super::DomainPath>().is_err(), "{text}");
+    }
+}

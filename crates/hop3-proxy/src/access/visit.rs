@@ -10,6 +10,7 @@ use crate::http1::forward::Request;
 use crate::http1::request::Refusal;
 use crate::metric::{Metrics, Sample};
 use crate::stream::Traffic;
+use crate::table::LiveService;
 use crate::upstream::Upstream;
 use hop3_core::observe::Observe;
 use std::sync::Arc;
@@ -65,16 +66,25 @@ impl Visit {
         self.observe.server_timing
     }
 
-    /// The service was found. `number` is another one for each request.
-    pub(crate) fn belongs(&mut self, observe: &Observe, metrics: &Arc<Metrics>, number: u64) {
+    /// Who answers for the host and path, if anybody does. `number` is another one for each request.
+    pub(crate) fn belongs(&mut self, found: Option<(&LiveService, &str)>, number: u64) {
+        let Some((service, path)) = found else { return };
+        let (observe, route) = (&service.source.observe, service.route(path));
+        let metrics = route.map_or(&service.metrics, |route| &route.metrics);
         metrics.begin();
         self.metrics = Some(metrics.clone());
         self.observe = *observe;
         self.only_failure = observe.log_every > 1 && !number.is_multiple_of(u64::from(observe.log_every));
     }
 
-    /// Puts down what the log shall say of the request. `service` is empty when none answers for the host.
-    pub(crate) fn draft(&mut self, arrival: Arrival, service: &str, request: &Request, head: &[u8]) {
+    /// Puts down what the log shall say of the request.
+    pub(crate) fn draft(
+        &mut self,
+        arrival: Arrival,
+        service: Option<&LiveService>,
+        request: &Request,
+        head: &[u8],
+    ) {
         if self.observe.log_every == 0 {
             return;
         }
@@ -82,8 +92,8 @@ impl Visit {
         // Fields after the first begin with a comma; this stands for the time before.
         out.push(b' ');
         json::text(out, "id", &head[request.id.clone()], ID_BYTES);
-        if !service.is_empty() {
-            json::text(out, "service", service.as_bytes(), HOST_BYTES);
+        if let Some(service) = service {
+            json::text(out, "service", service.source.name.as_bytes(), HOST_BYTES);
         }
         json::text(out, "host", &head[request.host.clone()], HOST_BYTES);
         json::plain(out, "client", arrival.peer);

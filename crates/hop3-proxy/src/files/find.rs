@@ -10,6 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// An open regular file, with the name its media type comes from.
 pub(crate) struct Found {
@@ -32,6 +33,22 @@ impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Pages are read whole; a larger one is none.
+const MAX_PAGE: u64 = 1 << 20;
+
+/// A file of that name beneath a root, with its media type.
+pub(crate) fn page(root: &Path, name: &str) -> Option<(Vec<u8>, &'static str)> {
+    use std::os::unix::fs::FileExt;
+    let files = StaticFiles { root: root.to_owned(), ..StaticFiles::default() };
+    let found =
+        Root::open(&files).and_then(|root| root.file(&super::path::decode(name).map_err(|_| Errno::NOENT)?));
+    let found = found.inspect_err(|error| tracing::warn!(%error, name, "a page cannot be read")).ok()??;
+    let size = found.stat.st_size as u64;
+    let mut bytes = vec![0; usize::try_from(size).ok().filter(|_| size <= MAX_PAGE)?];
+    found.file.read_exact_at(&mut bytes, 0).ok()?;
+    Some((bytes, super::media::media_type(found.path.name()).0))
 }
 
 enum Entry {

@@ -9,4 +9,5 @@ mod media;
 mod path;
 mod serve;
 
+pub(crate) use find::page;
 pub(crate) use serve::{Place, serve};

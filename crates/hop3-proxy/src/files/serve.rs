@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// One `sendfile` asks for this much, so that one fast client does not hold the thread.
 const STRIDE: u64 = 512 << 10;
+/// A larger file is not made smaller on its way: that is for whoever builds it.
+const CODED: u64 = 1 << 20;
 const SEND_IDLE: Duration = Duration::from_secs(60);
 
 /// The route a request was matched to.
@@ -35,6 +37,8 @@ struct Reply {
     status: u16,
     choice: Rc<Choice>,
     part: Part,
+    /// The coding that makes it smaller on its way.
+    coded: Option<&'static str>,
 }
 
 /// The request's headers that matter here.
@@ -60,12 +64,12 @@ pub(crate) async fn serve(client: &mut Client, request: &Request, head: &[u8], p
     };
     let asked = Asked::of(head);
     if let Some(choice) = kept::get(&place.files.root, &path, asked.encodings) {
-        return send(client, request, &decide(choice, &asked, 200)).await;
+        return send(client, request, decide(choice, &asked, 200)).await;
     }
     match look(place.files, &path, &asked) {
         Ok(Looked::AddSlash) => redirect(client, request, target).await,
         Ok(Looked::Nothing) | Err(Errno::NOENT) => client.own(page::NOT_FOUND, request, head).await,
-        Ok(Looked::Choice(choice, status)) => send(client, request, &decide(choice, &asked, status)).await,
+        Ok(Looked::Choice(choice, status)) => send(client, request, decide(choice, &asked, status)).await,
         Err(error) => {
             tracing::warn!(%error, path = %path.as_path().display(), "a static file cannot be read");
             client.own(page::UNREADABLE, request, head).await
@@ -82,8 +86,14 @@ enum Looked {
 /// Looks into the directory. A file asked for by its own name, or as the index of
 /// its directory, is kept for the next request.
 fn look(files: &StaticFiles, path: &FilePath, asked: &Asked) -> Result<Looked, Errno> {
-    let root = Root::open(files)?;
-    let (found, status) = match root.answer(path, files.spa)? {
+    let mut root = Root::open(files)?;
+    let mut answer = root.answer(path, files.spa)?;
+    if let Answer::Missing(_) = &answer
+        && let Some(former) = bridged(files, path)
+    {
+        (root, answer) = former;
+    }
+    let (found, status) = match answer {
         Answer::AddSlash => return Ok(Looked::AddSlash),
         Answer::Missing(None) => return Ok(Looked::Nothing),
         Answer::Missing(Some(found)) => (found, 404),
@@ -95,6 +105,19 @@ fn look(files: &StaticFiles, path: &FilePath, asked: &Asked) -> Result<Looked, E
         kept::put((&files.root, path, asked.encodings), root, &choice);
     }
     Ok(Looked::Choice(choice, status))
+}
+
+/// The same file in a release before: pages that were loaded from it still ask for what it had. Pages themselves are
+/// not bridged, only files with a name of their own.
+fn bridged(files: &StaticFiles, wanted: &FilePath) -> Option<(Root, Answer)> {
+    if !wanted.has_extension() || wanted.name().ends_with(b".html") {
+        return None;
+    }
+    files.former.iter().find_map(|root| {
+        let root = Root::open(&StaticFiles { root: root.clone(), ..StaticFiles::default() }).ok()?;
+        let found = root.file(wanted).ok()??;
+        Some((root, Answer::File(found)))
+    })
 }
 
 /// The path with a slash after it. Leading slashes are made one, so that it cannot name another host.
@@ -153,7 +176,7 @@ fn decide(choice: Rc<Choice>, asked: &Asked, status: u16) -> Reply {
         Part::NotModified => 304,
         Part::Unsatisfiable => 416,
     };
-    Reply { status, choice, part }
+    Reply { status, choice, part, coded: None }
 }
 
 /// Takes the compressed sibling where the client takes one, and reads what is small.
@@ -194,17 +217,46 @@ fn accepts(header: &str, encoding: &str) -> bool {
     })
 }
 
-async fn send(client: &mut Client, request: &Request, reply: &Reply) -> Ended {
+async fn send(client: &mut Client, request: &Request, mut reply: Reply) -> Ended {
     let size = reply.choice.found.stat.st_size as u64;
+    if let Some((coding, bytes)) = smaller(client, request, &reply) {
+        reply.coded = Some(coding);
+        let mut out = Buffer::default();
+        write_head(&reply, (0, bytes.len() as u64, size), out.open());
+        return finish(client, request, out, reply.status, Some(Content::Bytes(bytes))).await;
+    }
     let (start, length) = match reply.part {
         Part::Whole => (0, size),
         Part::Range(start, length) => (start, length),
         Part::NotModified | Part::Unsatisfiable => (0, 0),
     };
     let mut out = Buffer::default();
-    write_head(reply, (start, length, size), out.open());
-    let body = (!request.is_head && length > 0).then_some((&*reply.choice, start, length));
+    write_head(&reply, (start, length, size), out.open());
+    let body = (!request.is_head && length > 0).then_some(Content::File(&reply.choice, start, length));
     finish(client, request, out, reply.status, body).await
+}
+
+/// What is sent.
+enum Content<'a> {
+    /// From a place on, so many bytes.
+    File(&'a Choice, u64, u64),
+    Bytes(Vec<u8>),
+}
+
+/// A file made smaller, with the name of the coding: where the service wants it, nothing smaller lies beside it, and it
+/// is not large.
+fn smaller(client: &Client, request: &Request, reply: &Reply) -> Option<(&'static str, Vec<u8>)> {
+    let size = reply.choice.found.stat.st_size as u64;
+    let is_fit =
+        reply.status == 200 && reply.choice.varies && reply.choice.encoding.is_none() && !request.is_head;
+    let plan = client.plan.as_ref().filter(|_| is_fit && size <= CODED)?;
+    plan.code(size, || {
+        if let Some(body) = &reply.choice.body {
+            return Some(body.clone());
+        }
+        let mut bytes = vec![0; size as usize];
+        reply.choice.found.file.read_exact_at(&mut bytes, 0).ok().map(|()| bytes)
+    })
 }
 
 fn write_head(reply: &Reply, (start, length, size): (u64, u64, u64), out: &mut Vec<u8>) {
@@ -224,13 +276,19 @@ fn write_head(reply: &Reply, (start, length, size): (u64, u64, u64), out: &mut V
         push_line(out, "Content-Range", range.as_bytes());
     }
     if reply.status != 404 {
-        push_line(out, "ETag", reply.choice.version.etag.as_bytes());
+        let etag = &reply.choice.version.etag;
+        match reply.coded {
+            Some(_) => push_line(out, "ETag", format!("W/{etag}").as_bytes()),
+            None => push_line(out, "ETag", etag.as_bytes()),
+        }
         if let Some(date) = &reply.choice.last_modified {
             push_line(out, "Last-Modified", date.as_bytes());
         }
-        push_line(out, "Accept-Ranges", b"bytes");
+        if reply.coded.is_none() {
+            push_line(out, "Accept-Ranges", b"bytes");
+        }
     }
-    if let Some(encoding) = reply.choice.encoding.filter(|_| reply.status != 304) {
+    if let Some(encoding) = reply.coded.or(reply.choice.encoding).filter(|_| reply.status != 304) {
         push_line(out, "Content-Encoding", encoding.as_bytes());
     }
     if reply.choice.varies {
@@ -244,16 +302,23 @@ async fn finish(
     request: &Request,
     mut out: Buffer,
     status: u16,
-    body: Option<(&Choice, u64, u64)>,
+    body: Option<Content<'_>>,
 ) -> Ended {
     let is_read = request.has_no_body();
     let stays = is_read && request.keep_alive && client.worker.may_stay();
     push_date(out.open());
     push_connection(out.open(), stays, request.is_http10);
     out.open().extend_from_slice(b"\r\n");
+    if let Some(plan) = &client.plan {
+        plan.own(out.open(), 0);
+    }
     let sent = match body {
         None => client.send(&out).await,
-        Some((choice, start, length)) => match &choice.body {
+        Some(Content::Bytes(bytes)) => {
+            out.open().extend_from_slice(&bytes);
+            client.send(&out).await
+        }
+        Some(Content::File(choice, start, length)) => match &choice.body {
             Some(body) => {
                 out.open().extend_from_slice(&body[start as usize..(start + length) as usize]);
                 client.send(&out).await

@@ -37,6 +37,15 @@ pub(crate) struct Request {
     pub(crate) is_idempotent: bool,
     pub(crate) upgrade: bool,
     pub(crate) keep_alive: bool,
+    /// What the client says of where the request came from, if anything: believed of nobody but trusted proxies.
+    pub(crate) forwarded: Option<Box<Forwarded>>,
+}
+
+/// A client's own `X-Forwarded-For` and `X-Forwarded-Proto`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forwarded {
+    pub(crate) addresses: String,
+    pub(crate) scheme: String,
 }
 
 impl Request {
@@ -57,7 +66,7 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
     let host = out.len()..out.len() + head.host.len();
     out.extend_from_slice(head.host);
     out.extend_from_slice(b"\r\n");
-    let (mut request_id, mut trace) = (None, None);
+    let (mut request_id, mut trace, mut forwarded) = (None, None, None);
     let (mut referer, mut agent) = (0..0, 0..0);
     for header in head.headers {
         if is(header, "x-request-id") {
@@ -72,6 +81,8 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
                 10 if is(header, "user-agent") => agent = value,
                 _ => {}
             }
+        } else {
+            keep_forwarded(header, &mut forwarded);
         }
     }
     if head.length == Length::Chunked {
@@ -101,6 +112,21 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
         is_idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE") && !head.upgrade,
         upgrade: head.upgrade,
         keep_alive: !head.connection.close && (!head.is_http10 || head.connection.keep_alive),
+        forwarded,
+    }
+}
+
+fn keep_forwarded(header: &Header, kept: &mut Option<Box<Forwarded>>) {
+    let is_address = is(header, "x-forwarded-for");
+    if !is_address && !is(header, "x-forwarded-proto") {
+        return;
+    }
+    let value = String::from_utf8_lossy(header.value);
+    let kept = kept.get_or_insert_default();
+    match is_address {
+        true if kept.addresses.is_empty() => kept.addresses = value.into_owned(),
+        true => kept.addresses = format!("{}, {value}", kept.addresses),
+        false => kept.scheme = value.into_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs;
 
 fn service(name: &str, routes: u32) -> Service {
     let observe = Observe { log_every: routes, ..Observe::default() };
-    Service { name: name.into(), hosts: Vec::new(), routes: Vec::new(), observe }
+    Service { name: name.into(), observe, ..Service::default() }
 }
 
 fn put(journal: &mut Journal, name: &str, version: u32) {

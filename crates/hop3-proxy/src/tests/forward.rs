@@ -4,8 +4,8 @@
 use super::harness::*;
 use crate::Limits;
 use crate::control::{Answer, Request};
-use hop3_core::observe::Observe;
-use hop3_core::route::{Address, Host, Page, Pool, Route, Service, Target, Upstream};
+use hop3_core::policy::{Policy, Rewrite};
+use hop3_core::route::{Address, Host, Mount, Page, Pool, Route, Service, Target, Upstream};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::Ordering::SeqCst;
@@ -83,7 +83,7 @@ fn hosts_and_paths_are_routed() {
             Route { prefix: "/".into(), target: target(&front) },
             Route { prefix: "/api/".into(), target: target(&api) },
         ],
-        observe: Observe::default(),
+        ..Service::default()
     });
     proxy.put(service("*.example.org", &[&wild]));
     let ask = |host: &str, path: &str| {
@@ -218,4 +218,37 @@ fn a_second_proxy_for_the_same_root_is_told_so() {
     let proxy = Proxy::start();
     let error = crate::run(options(proxy.root.path())).unwrap_err();
     assert!(error.is::<crate::AlreadyRunning>(), "{error}");
+}
+
+#[test]
+fn a_path_of_a_host_goes_to_a_service_of_its_own() {
+    let proxy = Proxy::start();
+    let (web, api, deep) = (Server::named("web"), Server::named("api"), Server::named("deep"));
+    let mount = |host: &str, prefix: &str| Mount { host: Host(host.into()), prefix: prefix.into() };
+    proxy.put(service("a", &[&web]));
+    let api_mounts = vec![mount("A", "/api"), mount("*.example.org", "/api")];
+    let rewrites = vec![Rewrite { from: "/api/*".parse().unwrap(), to: "/*".parse().unwrap() }];
+    let policy = Policy { rewrites, ..Policy::default() };
+    let of_api =
+        Service { mounts: api_mounts, policy: Some(policy.into()), ..service("api.internal", &[&api]) };
+    proxy.put(of_api.clone());
+    proxy.put(Service { mounts: vec![mount("a", "/api/deep/")], ..service("deep.internal", &[&deep]) });
+    let ask = |host: &str, path: &str| {
+        let mut client = proxy.connect();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let reply = client.reply();
+        format!("{} {}", reply.status, reply.text().lines().next().unwrap())
+    };
+    assert_eq!(ask("a", "/"), "200 web / 0");
+    assert_eq!(ask("a", "/apix"), "200 web /apix 0");
+    assert_eq!(ask("a:80", "/api?x"), "200 api /?x 0");
+    assert_eq!(ask("a", "/api/x"), "200 api /x 0");
+    assert_eq!(ask("a", "/api/deep/x"), "200 deep /api/deep/x 0");
+    assert_eq!(ask("x.example.org", "/api/x"), "200 api /x 0");
+    assert_eq!(ask("x.example.org", "/"), "404 404 There is nothing at this address");
+    proxy.put(Service { mounts: Vec::new(), ..of_api });
+    assert_eq!(ask("a", "/api/x"), "200 web /api/x 0");
+    assert_eq!(ask("a", "/api/deep"), "200 deep /api/deep 0");
+    assert!(matches!(proxy.ask(&Request::Remove { name: "deep.internal".into() }), Answer::Done));
+    assert_eq!(ask("a", "/api/deep"), "200 web /api/deep 0");
 }

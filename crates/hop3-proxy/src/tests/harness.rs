@@ -4,7 +4,6 @@
 use crate::control::{Answer, Request};
 use crate::{Limits, Options, Running};
 use hop3_core::layout::Layout;
-use hop3_core::observe::Observe;
 use hop3_core::route::{
     Address, Host, Pool, Route, RouteTable, Service, StaticFiles, Target, Timeouts, Upstream,
 };
@@ -105,12 +104,12 @@ pub(crate) fn pool(host: &str, pool: Pool) -> Service {
 }
 
 pub(crate) fn site(root: &Path, spa: bool) -> Service {
-    one_route("a", Target::Static(StaticFiles { root: root.to_owned(), spa }))
+    one_route("a", Target::Static(StaticFiles { root: root.to_owned(), spa, ..StaticFiles::default() }))
 }
 
 pub(crate) fn one_route(host: &str, target: Target) -> Service {
     let routes = vec![Route { prefix: "/".into(), target }];
-    Service { name: host.into(), hosts: vec![Host(host.into())], routes, observe: Observe::default() }
+    Service { name: host.into(), hosts: vec![Host(host.into())], routes, ..Service::default() }
 }
 
 pub(crate) fn table(services: Vec<Service>) -> Request<'static> {

@@ -2,7 +2,6 @@
 //! Static files over real connections: what is served, what is refused, what is saved by conditions and ranges.
 
 use super::harness::*;
-use hop3_core::observe::Observe;
 use hop3_core::route::{Host, Route, Service, StaticFiles, Target};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -85,10 +84,9 @@ fn what_is_missing_is_answered_by_the_sites_own_pages() {
 #[test]
 fn a_prefix_is_not_part_of_the_path_in_the_root() {
     let site = Site::new(false).file("app.css", "css");
-    let target = Target::Static(StaticFiles { root: site.root.clone(), spa: false });
+    let target = Target::Static(StaticFiles { root: site.root.clone(), ..StaticFiles::default() });
     let routes = vec![Route { prefix: "/static".into(), target }];
-    let observe = Observe::default();
-    site.proxy.put(Service { name: "b".into(), hosts: vec![Host("a".into())], routes, observe });
+    site.proxy.put(Service { name: "b".into(), hosts: vec![Host("a".into())], routes, ..Service::default() });
     assert_eq!(site.get("/static/app.css"), "200 css");
     assert_eq!(site.get("/app.css"), "404 404 There is nothing at this path");
 }

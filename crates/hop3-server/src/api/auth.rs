@@ -97,6 +97,6 @@ fn permit(grant: Grant, method: &Method, path: &str) -> Result<Grant, Problem> {
     if allowed { Ok(grant) } else { Err(denied("this token is for one app and may not do this")) }
 }
 
-fn denied(title: &str) -> Problem {
+pub(super) fn denied(title: &str) -> Problem {
     Problem::new(Kind::Denied, "auth.denied", title)
 }

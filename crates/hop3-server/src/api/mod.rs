@@ -13,6 +13,7 @@ mod domain;
 mod endpoint;
 mod log;
 mod process;
+mod proxy;
 mod release;
 mod reply;
 mod run;
@@ -43,6 +44,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = config::endpoints(endpoints);
     let endpoints = release::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
+    let endpoints = proxy::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);
     let endpoints = traffic::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);

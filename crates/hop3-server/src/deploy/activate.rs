@@ -77,8 +77,9 @@ pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Resul
     let wanted = wanted(&cx.app, release);
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
+    let alone = cx.server.routing();
     let domains = store.domains(&cx.app).map_err(internal)?;
-    let service = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &kept);
+    let service = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
     left.extend(others.into_iter().filter(|i| i.release != release.number));
     let (server, app) = (cx.server.clone(), cx.app.clone());
@@ -87,6 +88,7 @@ pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Resul
     cx.server.drivers.proxy.put(&service)?;
     store.activate_release(&cx.app, release.number).map_err(internal)?;
     store.set_stopped(&cx.app, false).map_err(internal)?;
+    drop(alone);
     cx.commit();
     cx.say(&format!("{} serves {}", release.number, cx.server.site.app_url(&cx.app.name)));
     Ok(Switched { left })
@@ -144,7 +146,7 @@ pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) ->
         .hint(format!("see them with: hop3 ps -a {}", cx.app.name)));
     }
     let domains = cx.server.store.domains(&cx.app).map_err(internal)?;
-    let without = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &others);
+    let without = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &others)?;
     cx.server.drivers.proxy.put(&without)?;
     drain(cx.server, &one);
     cx.server.drivers.runtime.restart(&cx.app.name, id)?;

@@ -9,6 +9,7 @@ use hop3_core::settings::Settings;
 
 pub(super) fn run(cx: &Context<'_>, source: &Source) -> Result<Settings, Problem> {
     let settings = hop3_core::config::load(&source.tree)?;
+    crate::verb::proxy::check(cx.server, &cx.app, &settings.proxy)?;
     let names: Vec<&str> = settings.run.processes.keys().map(ProcessName::as_str).collect();
     if !names.is_empty() {
         cx.say(&format!("processes: {}", names.join(", ")));

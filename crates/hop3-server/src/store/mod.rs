@@ -10,6 +10,8 @@ mod config;
 mod deployment;
 mod domain;
 mod event;
+mod mount;
+mod proxy;
 mod release;
 
 pub(crate) use access::Grant;
@@ -25,7 +27,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Forward only; the index of an entry plus one is the `user_version` it leads to.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_proxy.sql")];
 
 pub struct Store {
     connection: Mutex<Connection>,

@@ -6,6 +6,7 @@ use super::{Store, now_ms};
 use anyhow::Result;
 use hop3_core::name::{EnvKey, ProcessName};
 use hop3_core::plan::StaticSite;
+use hop3_core::policy::Policy;
 use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::secret::Secret;
 use rusqlite::{OptionalExtension, Row, params};
@@ -59,6 +60,8 @@ struct OutlineTable {
     statics: Vec<StaticSite>,
     #[serde(default)]
     health: OutlineHealth,
+    #[serde(default)]
+    proxy: Policy,
 }
 
 #[derive(Default, Deserialize)]
@@ -73,6 +76,10 @@ impl Outline {
 
     pub(crate) fn statics(&self) -> &[StaticSite] {
         &self.processes.statics
+    }
+
+    pub(crate) fn proxy(&self) -> &Policy {
+        &self.processes.proxy
     }
 
     pub(crate) fn health_path(&self) -> Option<&str> {
@@ -158,6 +165,17 @@ impl Store {
         let db = self.db();
         let mut statement = db.prepare_cached(&sql)?;
         let rows = statement.query_map([app.id], |row| self.release_from_row(row))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Artifacts that served before the one named, newest first, each once.
+    pub fn former_artifacts(&self, app: &App, artifact: &str, count: u32) -> Result<Vec<String>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "SELECT json_extract(artifact, '$.id') AS id FROM release WHERE app = ?1 AND state = 'active'
+             AND id <> ?2 GROUP BY id ORDER BY MAX(number) DESC LIMIT ?3",
+        )?;
+        let rows = statement.query_map(params![app.id, artifact, count], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

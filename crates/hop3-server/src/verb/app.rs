@@ -72,7 +72,7 @@ pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> 
         url: server.site.app_url(name),
         git_url: server.site.git_url(name),
         deploy_branch: app.branch.clone(),
-        domains: server.store.domains(&app).map_err(internal)?,
+        domains: super::domain::list(server, name)?,
         scale: release.map(|r| deploy::wanted(&app, &r)).unwrap_or_default(),
         instances,
         created_ms: app.created_ms,

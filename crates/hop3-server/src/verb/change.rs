@@ -160,9 +160,11 @@ pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> R
 }
 
 fn stop(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+    let alone = server.routing();
     let domains = server.store.domains(app).map_err(internal)?;
     server.store.set_stopped(app, true).map_err(internal)?;
-    server.drivers.proxy.put(&routes::stopped(server, app, &domains))?;
+    server.drivers.proxy.put(&routes::stopped(server, app, &domains)?)?;
+    drop(alone);
     let instances = server.drivers.runtime.status(Some(&app.name))?;
     deploy::retire_releases(server, app, &instances);
     server.record(Some(app), None, Event::AppStopped);

@@ -83,6 +83,7 @@ fn text(event: &Event) -> Option<String> {
         Event::RolledBack { to, release } => format!("rolled back to {to} as {release}"),
         Event::Scaled { process, from, to } => format!("scaled {process} from {from} to {to}"),
         Event::ConfigChanged { keys } => format!("config changed: {}", keys.join(", ")),
+        Event::ProxyChanged { keys } => format!("proxy changed: {}", keys.join(", ")),
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => {

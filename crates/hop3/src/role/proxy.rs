@@ -2,7 +2,7 @@
 //! `hop3 proxy`: the proxy role.
 
 use super::{keep, layout, log, upgrade};
-use crate::command::{ProxyArgs, ProxyCommand};
+use crate::command::{ProxyArgs, ProxyVerb};
 use crate::wire;
 use anyhow::Result;
 use hop3_cli::{ClientCommand, GlobalArgs};
@@ -11,8 +11,8 @@ use std::process::ExitCode;
 pub(crate) fn run(args: ProxyArgs, options: GlobalArgs) -> ExitCode {
     match args.command {
         None => {}
-        Some(ProxyCommand::Upgrade) => return upgrade::run(&layout(&options)),
-        Some(ProxyCommand::Client(command)) => {
+        Some(ProxyVerb::Upgrade) => return upgrade::run(&layout(&options)),
+        Some(ProxyVerb::Client(command)) => {
             return hop3_cli::run(ClientCommand::Proxy(command), options, wire::program());
         }
     }

@@ -19,6 +19,7 @@ mod hostile;
 mod isolation;
 mod kill;
 mod load;
+mod policy;
 mod probe;
 mod push;
 mod reference;

@@ -4,7 +4,6 @@
 use super::Builtin;
 use hop3_core::driver::Proxy;
 use hop3_core::layout::Layout;
-use hop3_core::observe::Observe;
 use hop3_core::route::{Address, Host, Page, Pool, Route, RouteTable, Service, Target, Upstream};
 use hop3_proxy::{Limits, Options, Running};
 use std::io::{Read, Write};
@@ -18,7 +17,7 @@ fn start(layout: &Layout) -> Running {
 
 fn service(name: &str, target: Target) -> Service {
     let routes = vec![Route { prefix: "/".into(), target }];
-    Service { name: name.into(), hosts: vec![Host(name.into())], routes, observe: Observe::default() }
+    Service { name: name.into(), hosts: vec![Host(name.into())], routes, ..Service::default() }
 }
 
 fn status(http: SocketAddr, host: &str) -> String {

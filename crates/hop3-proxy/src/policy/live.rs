@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Live`: a service's policy with the state its features keep: counters, verified passwords. State outlives a change
+//! of the service as long as the feature it belongs to stays the same.
+
+use super::auth::Verified;
+use super::cache::Store;
+use super::compress::Coding;
+use super::key::Key;
+use super::pause::Held;
+use super::rate::Limiter;
+use hop3_core::policy::Policy;
+use hop3_core::route::{Canary, Service};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+pub(crate) struct Live {
+    pub(super) source: Policy,
+    pub(super) key: Key,
+    pub(super) canaries: Vec<Canary>,
+    /// Where maintenance and error pages lie.
+    pub(super) pages: Option<PathBuf>,
+    /// One for each of `source.rate_limits`.
+    pub(super) limiters: Arc<[Limiter]>,
+    pub(super) verified: Arc<Verified>,
+    /// Kept answers: of this release under this policy, no other.
+    pub(super) store: Option<Arc<Store>>,
+    pub(super) held: Arc<Held>,
+    /// Woken when another policy has taken this one's place.
+    pub(super) replaced: Notify,
+}
+
+impl Live {
+    /// `None` where nothing is asked for, which is what makes such a service cost nothing.
+    pub(crate) fn new(service: &Service, old: Option<&Arc<Live>>, key: &Key) -> Option<Arc<Live>> {
+        let canaries = service.canaries.clone();
+        let source = service.policy.as_deref().cloned().unwrap_or_default();
+        if source.is_none() && canaries.is_empty() {
+            return None;
+        }
+        let limiters = match old {
+            Some(old) if old.source.rate_limits == source.rate_limits => old.limiters.clone(),
+            _ => source.rate_limits.iter().map(Limiter::new).collect(),
+        };
+        let verified = match old {
+            Some(old) if old.source.basic_auth == source.basic_auth => old.verified.clone(),
+            _ => Arc::default(),
+        };
+        let held = old.map(|old| old.held.clone()).unwrap_or_default();
+        let pages = service.pages.clone();
+        let store = match old {
+            Some(old) if old.source == source && old.pages == pages && old.canaries == canaries => {
+                old.store.clone()
+            }
+            _ => Live::new_store(source.cache.as_ref()),
+        };
+        let (key, replaced) = (key.clone(), Notify::new());
+        Some(Arc::new(Live { source, key, canaries, pages, limiters, verified, store, held, replaced }))
+    }
+
+    /// How an answer leaves for a client that takes these codings.
+    pub(super) fn coding(&self, accepts: &str) -> Option<Coding> {
+        self.source.compression.as_ref().filter(|c| c.on).and_then(|_| Coding::best(accepts))
+    }
+
+    /// Lets go of requests that are held for this one.
+    pub(crate) fn retire(&self) {
+        self.replaced.notify_waiters();
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Table `proxy_setting`: what was set of `[proxy]` by hand.
+
+use super::Store;
+use super::app::{App, foreign};
+use anyhow::Result;
+use hop3_core::config::Assignments;
+use rusqlite::params;
+
+impl Store {
+    pub fn proxy_settings(&self, app: &App) -> Result<Assignments> {
+        let db = self.db();
+        let mut statement = db.prepare_cached("SELECT key, value FROM proxy_setting WHERE app = ?1")?;
+        let rows = statement.query_map([app.id], |row| {
+            let value = row.get_ref(1)?.as_str().map_err(|e| foreign(1, e))?;
+            Ok((row.get(0)?, serde_json::from_str(value).map_err(|e| foreign(1, e))?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Makes the settings exactly these, in one transaction.
+    pub fn replace_proxy_settings(&self, app: &App, settings: &Assignments) -> Result<()> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        tx.execute("DELETE FROM proxy_setting WHERE app = ?1", [app.id])?;
+        for (key, value) in settings {
+            tx.execute(
+                "INSERT INTO proxy_setting (app, key, value) VALUES (?1, ?2, ?3)",
+                params![app.id, key, serde_json::to_string(value)?],
+            )?;
+        }
+        Ok(tx.commit()?)
+    }
+}
