@@ -2,7 +2,7 @@
 //! Every command of the client on one page, and the one way to run them.
 
 use crate::commands::{
-    app, build, completion, config, deploy, doctor, domain, exec, login, logout, logs, open, proxy, ps,
+    app, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs, open, proxy, ps,
     release, restart, rollback, run as run_command, scale, server, status, token, user, version,
 };
 use crate::context::Context;
@@ -68,6 +68,8 @@ pub enum ClientCommand {
     Release(release::ReleaseCommand),
     #[command(subcommand, alias = "domains")]
     Domain(domain::DomainCommand),
+    #[command(subcommand, alias = "certs")]
+    Cert(cert::CertCommand),
     #[command(subcommand)]
     Build(build::BuildCommand),
     #[command(subcommand, alias = "tokens")]
@@ -124,6 +126,7 @@ fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {
         ClientCommand::Config(command) => config::run(command, cx),
         ClientCommand::Release(command) => release::run(command, cx),
         ClientCommand::Domain(command) => domain::run(command, cx),
+        ClientCommand::Cert(command) => cert::run(command, cx),
         ClientCommand::Build(command) => build::run(command, cx),
         ClientCommand::Token(command) => token::run(command, cx),
         ClientCommand::User(command) => user::run(command, cx),

@@ -112,8 +112,10 @@ pub struct ConfigList {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicySource {
-    /// `[proxy]` of the release's `hop3.toml`, or a default of it.
+    /// `[proxy]` of the release's `hop3.toml`, with the defaults of the tables it has.
     File,
+    /// Nobody: it comes with a table that was set.
+    Default,
     /// `hop3 proxy set`.
     Set,
 }

@@ -132,6 +132,12 @@ pub enum Event {
         instance: String,
         how: String,
     },
+    /// The end of a certificate is near, and nobody has replaced it.
+    CertificateExpiryWarned {
+        name: String,
+        days: u64,
+        not_after_ms: u64,
+    },
     CronStarted {
         command: String,
     },

@@ -81,6 +81,22 @@ impl Layout {
         self.root.join("toolchains")
     }
 
+    /// Certificates with their keys; the proxy's alone.
+    pub fn certificates(&self) -> PathBuf {
+        self.root.join("certs")
+    }
+
+    /// Chain, key and origin of the certificate kept for a host name.
+    pub fn certificate(&self, name: &str) -> PathBuf {
+        // `*` in a file name is a trap for whoever looks after the machine.
+        self.certificates().join(name.replacen('*', "_", 1))
+    }
+
+    /// The authority that signs what no public one does.
+    pub fn internal_ca(&self) -> PathBuf {
+        self.certificates().join("internal")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }

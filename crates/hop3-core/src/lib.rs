@@ -12,6 +12,7 @@
 //! Reading order: `name`, `problem`, `plan`, `policy`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
 
 pub mod api;
+pub mod certificate;
 pub mod config;
 pub mod cron;
 pub mod driver;

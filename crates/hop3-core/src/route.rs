@@ -38,6 +38,8 @@ pub struct Service {
     /// Where the files lie that the policy names: maintenance and error pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pages: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Tls::is_usual")]
+    pub tls: Tls,
 }
 
 /// Everything beneath a path of a host. The longest path wins, and every mount wins over the host's own service.
@@ -46,6 +48,49 @@ pub struct Mount {
     pub host: Host,
     /// Begins with `/` and matches as a route's prefix does.
     pub prefix: String,
+}
+
+/// What a service wants of TLS. Nothing of it acts on a proxy that does not listen for HTTPS, but for `client_ca`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Tls {
+    pub https: Https,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<Hsts>,
+    /// PEM of the authorities whose certificates clients must show. Without one of those nobody gets in, by plain
+    /// HTTP neither.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<String>,
+    /// The certificate of its first host answers connections that name no host.
+    pub for_unnamed: bool,
+}
+
+impl Tls {
+    fn is_usual(&self) -> bool {
+        *self == Tls::default()
+    }
+}
+
+/// What plain HTTP gets while the proxy listens for HTTPS too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Https {
+    /// The address of the same thing at HTTPS.
+    #[default]
+    Redirect,
+    /// The same as HTTPS.
+    Both,
+}
+
+/// `Strict-Transport-Security` (RFC 6797): browsers come by HTTPS alone from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Hsts {
+    pub max_age_secs: u64,
+    #[serde(default)]
+    pub subdomains: bool,
+    #[serde(default)]
+    pub preload: bool,
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.

@@ -18,8 +18,10 @@ use crate::http1::header::{may_be_complete, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
+use crate::redirect;
 use crate::stream::{Stream, Traffic};
 use crate::table::{LiveService, LiveTarget};
+use crate::tls::Secure;
 use crate::tunnel::pump;
 use crate::worker::Worker;
 use std::cell::Cell;
@@ -52,6 +54,8 @@ pub(crate) struct Client {
     /// What the service's policy wants done with the answer to the request at hand.
     pub(crate) plan: Option<Rc<Plan>>,
     peer: String,
+    /// What the handshake established; `None` on a plain connection.
+    pub(crate) secure: Option<Rc<Secure>>,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
 }
@@ -69,10 +73,15 @@ impl From<Refusal> for NoHead {
 }
 
 impl Client {
-    pub(crate) fn new(worker: Rc<Worker>, stream: Stream, peer: IpAddr) -> Client {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        stream: Stream,
+        peer: IpAddr,
+        secure: Option<Rc<Secure>>,
+    ) -> Client {
         let watch = worker.deadlines.watch();
-        let peer = peer.to_canonical().to_string();
-        Client { worker, stream, watch, plan: None, peer, pending: Buffer::default() }
+        let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
+        Client { worker, stream, watch, plan: None, peer, secure, pending }
     }
 
     /// The address at the other end of the connection.
@@ -91,7 +100,7 @@ impl Client {
             };
             match after {
                 After::Stay => {}
-                After::Close => return,
+                After::Close => return self.stream.farewell(),
                 After::Linger => return self.linger().await,
             }
         }
@@ -173,13 +182,17 @@ impl Client {
         };
         let id = self.worker.request_id();
         let id = std::str::from_utf8(&id).unwrap_or_default();
-        let origin = Origin { peer: &self.peer, scheme: "http", request_id: id };
+        let secure = self.secure.as_ref();
+        let scheme = if secure.is_some() { "https" } else { "http" };
+        let subject = secure.and_then(|secure| secure.subject.as_deref());
+        let origin = Origin { peer: &self.peer, scheme, subject, request_id: id };
         let request = forward::write(&head, &origin, out.open());
         Ok(Some((request, head.bytes)))
     }
 
     fn arrival(&self) -> Arrival<'_> {
-        Arrival { peer: &self.peer, protocol: "HTTP/1.1", tls: None }
+        let tls = self.secure.as_ref().map(|secure| secure.version);
+        Arrival { peer: &self.peer, protocol: "HTTP/1.1", tls }
     }
 
     /// What has gone over the connection; bytes that nothing has used yet have not come.
@@ -211,6 +224,9 @@ impl Client {
             let Some(service) = found else {
                 return self.own(page::UNKNOWN_HOST, &request, &head).await;
             };
+            if !was_held && let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
+                return ended;
+            }
             if let Some(policy) = &service.policy {
                 match policy::admit(self, &mut request, &mut head, policy, was_held).await {
                     Judged::Pass => {}

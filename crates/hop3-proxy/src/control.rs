@@ -7,6 +7,8 @@
 
 use crate::journal::Line;
 use crate::{Shared, handover};
+use hop3_core::Problem;
+use hop3_core::certificate::CertificateInfo;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::observe::RouteFigures;
 use hop3_core::route::{RouteTable, Service};
@@ -53,6 +55,7 @@ pub enum Request<'a> {
         upstreams: Cow<'a, [String]>,
         cut: bool,
     },
+    Certificates(crate::cert::Ask),
 }
 
 /// What it answers.
@@ -68,6 +71,10 @@ pub enum Answer {
         in_flight: u64,
         is_over: bool,
     },
+    Certificates(Vec<CertificateInfo>),
+    /// PEM of the internal authority's certificate.
+    Authority(String),
+    Problem(Problem),
     /// In words, for the operator.
     Refused(String),
 }
@@ -133,6 +140,7 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Ok(Request::Serving | Request::Finish | Request::Leaving { .. }) => {
                 Some(Answer::Refused("there was no hand-over".into()))
             }
+            Ok(Request::Certificates(ask)) => Some(crate::cert::answer(&shared.certificates, ask)),
             Ok(Request::Replace { table }) => change(shared, Change::Replace(table.into_owned())),
             Ok(Request::Put { service }) => change(shared, Change::Put(service.into_owned())),
             Ok(Request::Remove { name }) => change(shared, Change::Remove(name)),

@@ -40,14 +40,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Holdings {
     pub(crate) lock: Option<RoleLock>,
-    /// One for each thread, as the threads have them too.
-    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) listeners: Listeners,
+}
+
+/// Where connections come in: one for each thread, as the threads have them too.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    pub(crate) http: Vec<TcpListener>,
+    /// As many, or none.
+    pub(crate) https: Vec<TcpListener>,
+}
+
+impl Listeners {
+    pub(crate) fn copy(&self) -> io::Result<Listeners> {
+        let copies = |of: &[TcpListener]| of.iter().map(TcpListener::try_clone).collect::<io::Result<_>>();
+        Ok(Listeners { http: copies(&self.http)?, https: copies(&self.https)? })
+    }
 }
 
 /// The first line of a hand-over; the descriptors come with it, the lock first.
 #[derive(Serialize, Deserialize)]
 struct Handed {
-    listeners: usize,
+    http: usize,
+    https: usize,
 }
 
 /// The old proxy's side of one hand-over. `reader` is at the line after the request.
@@ -72,9 +87,10 @@ fn send_holdings(shared: &Shared, connection: &UnixStream) -> io::Result<()> {
     connection.set_read_timeout(Some(PATIENCE))?;
     let holdings = shared.holdings();
     let lock = holdings.lock.as_ref().ok_or(io::ErrorKind::NotFound)?;
-    let listeners = holdings.listeners.iter().map(AsFd::as_fd);
-    let descriptors: Vec<_> = std::iter::once(lock.as_fd()).chain(listeners).collect();
-    let line = serde_json::to_string(&Handed { listeners: holdings.listeners.len() })? + "\n";
+    let Listeners { http, https } = &holdings.listeners;
+    let sockets = http.iter().chain(https).map(AsFd::as_fd);
+    let descriptors: Vec<_> = std::iter::once(lock.as_fd()).chain(sockets).collect();
+    let line = serde_json::to_string(&Handed { http: http.len(), https: https.len() })? + "\n";
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
@@ -113,7 +129,7 @@ fn follow(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> io::Resul
 /// What a new proxy got.
 pub(crate) struct Estate {
     pub(crate) lock: RoleLock,
-    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) listeners: Listeners,
     pub(crate) predecessor: Predecessor,
 }
 
@@ -129,13 +145,15 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     let handed: Handed =
         serde_json::from_str(&line).with_context(|| format!("the living proxy said: {}", line.trim()))?;
     ensure!(
-        descriptors.len() == 1 + handed.listeners && handed.listeners > 0,
-        "the living proxy handed over {} descriptors for {} listeners",
+        descriptors.len() == 1 + handed.http + handed.https && handed.http > 0,
+        "the living proxy handed over {} descriptors, not those of {} and {} listeners and a lock",
         descriptors.len(),
-        handed.listeners
+        handed.http,
+        handed.https
     );
     let lock = RoleLock::handed(descriptors.remove(0));
-    let listeners = descriptors.into_iter().map(TcpListener::from).collect();
+    let https = descriptors.split_off(handed.http).into_iter().map(TcpListener::from).collect();
+    let listeners = Listeners { http: descriptors.into_iter().map(TcpListener::from).collect(), https };
     Ok(Estate { lock, listeners, predecessor: Predecessor(Mutex::new(Some(connection))) })
 }
 

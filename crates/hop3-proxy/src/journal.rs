@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// Changes are made part of the table when they take more than this, and more than twice the table.
@@ -157,7 +158,9 @@ impl Journal {
         let mut bytes =
             serde_json::to_vec(&Saved { generation, services: services.map(Cow::Borrowed).collect() })?;
         bytes.push(b'\n');
-        let mut file = File::create(&beside)?;
+        // It holds what visitors' passwords are checked by.
+        let mut options = File::options();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&beside, &self.table)?;
@@ -168,7 +171,7 @@ impl Journal {
 
 /// Opens the changes to be appended to. `length` is what is good of them; 0 begins them anew.
 fn begin(path: &PathBuf, generation: u64, length: u64) -> io::Result<(File, u64)> {
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     file.set_len(length)?;
     if length > 0 {
         return Ok((file, length));

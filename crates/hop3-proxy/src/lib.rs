@@ -15,6 +15,7 @@
 
 mod access;
 mod buffer;
+pub mod cert;
 mod client;
 pub mod control;
 mod deadline;
@@ -32,10 +33,12 @@ mod page;
 mod policy;
 mod pool;
 mod probe;
+mod redirect;
 mod registry;
 mod splice;
 mod stream;
 mod table;
+mod tls;
 mod tunnel;
 mod upload;
 mod upstream;
@@ -48,7 +51,8 @@ pub use disk::AlreadyRunning;
 pub use limit::{Limits, MAX_HEADERS};
 
 use anyhow::Context;
-use handover::{Estate, Holdings, Predecessor};
+use cert::{CertStore, Challenges, Resolver};
+use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
 use journal::Journal;
@@ -59,8 +63,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tls::Terminator;
 use tokio::sync::{Notify, watch};
-use worker::{Gate, Order};
+use worker::{Gate, Https, Order};
 
 /// How a proxy is started.
 #[derive(Clone, Debug)]
@@ -68,6 +73,8 @@ pub struct Options {
     pub layout: Layout,
     /// Where plain HTTP is served. Port 0 takes a free one.
     pub http: SocketAddr,
+    /// Where HTTPS is served, if it is. Port 0 takes a free one.
+    pub https: Option<SocketAddr>,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -82,6 +89,7 @@ impl Options {
         Options {
             layout,
             http,
+            https: None,
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
@@ -121,6 +129,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 pub struct Running {
     shared: Arc<Shared>,
     http: SocketAddr,
+    https: Option<SocketAddr>,
     stop_grace: Duration,
     handover_grace: Duration,
     workers: Vec<JoinHandle<std::io::Result<()>>>,
@@ -133,6 +142,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
+    certificates: Arc<Resolver>,
     allowed_uid: u32,
     journal: Mutex<Journal>,
     /// Held by each change from its saving to its effect; true once no change is taken any more.
@@ -177,24 +187,35 @@ impl Running {
         } else {
             let lock = disk::lock(&options)?;
             let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
-            let listeners = listener::bind(options.http, threads.map_or(1, NonZeroUsize::get))
-                .with_context(|| format!("listening on {}", options.http))?;
-            Estate { lock, listeners, predecessor: Predecessor::default() }
+            let threads = threads.map_or(1, NonZeroUsize::get);
+            let bind =
+                |address| listener::bind(address, threads).with_context(|| format!("listening on {address}"));
+            let http = bind(options.http)?;
+            let https = options.https.map(bind).transpose()?.unwrap_or_default();
+            Estate { lock, listeners: Listeners { http, https }, predecessor: Predecessor::default() }
         };
         Running::serve(options, limits, estate)
     }
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
         let Estate { lock, listeners, predecessor } = estate;
-        let http = listeners[0].local_addr()?;
+        let http = listeners.http[0].local_addr()?;
+        let https = listeners.https.first().map(TcpListener::local_addr).transpose()?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
+        let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
+        let challenges = Arc::new(Challenges::default());
+        let certificates = Resolver::new(&options.layout, registry.clone(), store, limits.certificates);
+        let certificates = Arc::new(certificates);
+        let terminator = Terminator::new(registry.clone(), certificates.clone(), challenges, &limits)?;
+        let terminator = Arc::new(terminator);
         let (orders, received) = watch::channel(Order::Serve);
-        let kept = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>()?;
+        let kept = listeners.copy()?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
+            certificates,
             allowed_uid: options.allowed_uid,
             journal: Mutex::new(journal),
             is_stopping: Mutex::default(),
@@ -206,8 +227,12 @@ impl Running {
         });
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
-        let workers = listeners.into_iter().map(|listener| {
-            let gate = Gate { listener, is_open: gates.clone(), log: outlet.clone() };
+        let mut tls_listeners = listeners.https.into_iter();
+        let workers = listeners.http.into_iter().map(|listener| {
+            let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
+                (listener, Https { port: address.port(), terminator: terminator.clone() })
+            });
+            let gate = Gate { listener, https: secure, is_open: gates.clone(), log: outlet.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let work = move || worker::run(registry, limits, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
@@ -221,7 +246,7 @@ impl Running {
             shared.predecessor.relieve();
         }
         let (stop_grace, handover_grace) = (limits.stop_grace, limits.handover_grace);
-        Ok(Running { shared, http, stop_grace, handover_grace, workers, gates, log })
+        Ok(Running { shared, http, https, stop_grace, handover_grace, workers, gates, log })
     }
 
     /// Waits until a successor has taken this proxy's place.
@@ -248,6 +273,11 @@ impl Running {
         self.http
     }
 
+    /// The address that was bound for HTTPS.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https
+    }
+
     /// Closes the listeners, finishes requests under way and ends. Another proxy need not wait for
     /// the last request here: the lock is given back when requests take longer than a moment.
     ///
@@ -258,7 +288,7 @@ impl Running {
         let deadline = Instant::now() + self.stop_grace;
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         // A listener that is open and that nobody accepts from would keep connections waiting.
-        self.shared.holdings().listeners.clear();
+        self.shared.holdings().listeners = Listeners::default();
         self.shared.orders.send_replace(Order::Drain);
         self.shared.predecessor.finish();
         wait_until(deadline, || Arc::strong_count(&self.gates) == 1);

@@ -45,6 +45,14 @@ pub struct Limits {
     pub log_old_files: u32,
     /// After a hand-over to a new proxy: how long the old one finishes requests and upgraded connections.
     pub handover_grace: Duration,
+    /// A TLS handshake, from accept to its end.
+    pub handshake_timeout: Duration,
+    /// Handshakes under way on one thread; one more ends the oldest.
+    pub handshakes: usize,
+    /// Sessions of TLS 1.2 clients without tickets that are remembered.
+    pub tls_sessions: usize,
+    /// Certificates in memory; others are read or signed again when they are asked for.
+    pub certificates: usize,
     /// Between two active health checks of a pool that has a health path.
     pub probe_interval: Duration,
 }
@@ -66,6 +74,10 @@ impl Default for Limits {
             log_file_bytes: 64 << 20,
             log_old_files: 4,
             handover_grace: Duration::from_secs(300),
+            handshake_timeout: Duration::from_secs(10),
+            handshakes: 1024,
+            tls_sessions: 1024,
+            certificates: 1024,
             probe_interval: Duration::from_secs(5),
         }
     }

@@ -35,6 +35,20 @@ pub(crate) const UNKNOWN_HOST: Page = page(
     "No application answers for this host name. Check the address; if it is yours, add the domain to the application.",
     0,
 );
+pub(crate) const MISDIRECTED: Page = page(
+    421,
+    "proxy.misdirected",
+    "This connection is for another host name",
+    "It was opened for a host name with another certificate. A new connection to this address works.",
+    0,
+);
+pub(crate) const CERTIFICATE_WANTED: Page = page(
+    403,
+    "proxy.certificate-wanted",
+    "A certificate is needed here",
+    "This address answers over HTTPS alone, to clients that show a certificate.",
+    0,
+);
 pub(crate) const NO_ROUTE: Page = page(
     404,
     "proxy.no-route",
@@ -247,6 +261,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

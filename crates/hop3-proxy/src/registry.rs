@@ -160,7 +160,8 @@ impl Writer {
         let metrics = old.as_ref().map(|old| old.metrics.clone()).unwrap_or_default();
         let routes = self.routes(&service, old.as_deref());
         let policy = Live::new(&service, old.as_ref().and_then(|old| old.policy.as_ref()), &self.key);
-        let live = Arc::new(LiveService { routes, metrics, policy, source: service });
+        let mutual = crate::tls::Mutual::default();
+        let live = Arc::new(LiveService { routes, metrics, policy, source: service, mutual });
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
             next.remove(&old);

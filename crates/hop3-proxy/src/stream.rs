@@ -4,12 +4,16 @@
 //! A request and its response move at the same time, so both directions must be pollable at once; a `RefCell` held
 //! for one poll gives that for every transport, also for those (TLS) whose halves share state.
 
+use crate::buffer::with_scratch;
+use crate::tls::Session;
 use hop3_core::route::Address;
 use rustix::net::RecvFlags;
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +23,8 @@ use tokio::net::{TcpStream, UnixStream};
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Boxed, so that a plain connection does not own the room of a session.
+    Tls(Box<Session>),
 }
 
 pub(crate) struct Stream(RefCell<Transport>, Cell<Traffic>);
@@ -36,6 +42,7 @@ macro_rules! each {
         match &mut *$self.0.borrow_mut() {
             Transport::Tcp($stream) => $body,
             Transport::Unix($stream) => $body,
+            Transport::Tls($stream) => $body,
         }
     };
 }
@@ -63,6 +70,10 @@ impl Stream {
     fn sent(&self, count: usize) {
         let traffic = self.1.get();
         self.1.set(Traffic { sent: traffic.sent + count as u64, ..traffic });
+    }
+
+    pub(crate) fn tls(session: Session) -> Stream {
+        Stream::over(Transport::Tls(Box::new(session)))
     }
 
     pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
@@ -105,24 +116,60 @@ impl Stream {
         poll_fn(|cx| each!(self, stream => Pin::new(stream).poll_shutdown(cx))).await
     }
 
+    /// Right before a drop: what was sent is whole. A socket's own end says that already.
+    pub(crate) fn farewell(&self) {
+        if let Transport::Tls(session) = &mut *self.0.borrow_mut() {
+            session.farewell();
+        }
+    }
+
     /// Asks the kernel whether an idle connection is still good: open, and silent.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut byte = [0_u8; 1];
         let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let seen = self.with_fd(|fd| rustix::net::recv(fd, &mut byte[..], look).map(|_| ()));
-        seen == Err(rustix::io::Errno::WOULDBLOCK)
+        let is_drained = match &*self.0.borrow() {
+            Transport::Tls(session) => session.is_drained(),
+            Transport::Tcp(_) | Transport::Unix(_) => true,
+        };
+        is_drained && seen == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
     /// What the last wait for events told, without asking the kernel.
     pub(crate) fn may_be_readable(&self) -> bool {
-        self.poll_read_ready(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => stream.poll_read_ready(&mut cx).is_ready(),
+            Transport::Unix(stream) => stream.poll_read_ready(&mut cx).is_ready(),
+            Transport::Tls(session) => {
+                !session.is_drained() || session.tcp().poll_read_ready(&mut cx).is_ready()
+            }
+        }
     }
 
     /// Makes the coming drop a reset, so that the other side cannot take what it got for everything.
     pub(crate) fn abort(&self) {
-        if let Transport::Tcp(stream) = &*self.0.borrow() {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+        match &mut *self.0.borrow_mut() {
+            Transport::Tcp(stream) => reset_at_close(stream),
+            Transport::Tls(session) => {
+                session.abort();
+                reset_at_close(session.tcp());
+            }
+            Transport::Unix(_) => {}
         }
+    }
+
+    /// Sends some of a file, at most `count` bytes from `offset` on; 0 when there are no more. The kernel sends it
+    /// where nothing has to be done with the bytes on the way.
+    pub(crate) async fn send_file(&self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+        if matches!(&*self.0.borrow(), Transport::Tls(_)) {
+            return poll_fn(|cx| self.poll_copy(cx, file, offset, count)).await;
+        }
+        self.write_with(|socket| {
+            let mut from = offset;
+            Ok(rustix::fs::sendfile(socket, file, Some(&mut from), count)?)
+        })
+        .await
     }
 
     /// Repeats a non-blocking system call that fills the socket until the socket takes something.
@@ -169,6 +216,7 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_read_ready(cx),
             Transport::Unix(stream) => stream.poll_read_ready(cx),
+            Transport::Tls(session) => session.tcp().poll_read_ready(cx),
         }
     }
 
@@ -177,6 +225,8 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
+            // Bytes past the session would break it.
+            Transport::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -185,10 +235,20 @@ impl Stream {
         matches!(&*self.0.borrow(), Transport::Tcp(_) | Transport::Unix(_))
     }
 
+    /// Reads the same bytes anew at each poll rather than keep them for a reader that is slow.
+    fn poll_copy(&self, cx: &mut Context, file: &File, offset: u64, count: usize) -> Poll<io::Result<usize>> {
+        with_scratch(|scratch| {
+            let room = scratch.len().min(count);
+            let read = file.read_at(&mut scratch[..room], offset)?;
+            if read == 0 { Poll::Ready(Ok(0)) } else { self.poll_write(cx, &scratch[..read]) }
+        })
+    }
+
     fn poll_write_ready(&self, cx: &mut Context) -> Poll<io::Result<()>> {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_write_ready(cx),
             Transport::Unix(stream) => stream.poll_write_ready(cx),
+            Transport::Tls(session) => session.tcp().poll_write_ready(cx),
         }
     }
 
@@ -200,6 +260,8 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
+            // Bytes past the session would break it.
+            Transport::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -207,6 +269,11 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => work(std::os::fd::AsFd::as_fd(stream)),
             Transport::Unix(stream) => work(std::os::fd::AsFd::as_fd(stream)),
+            Transport::Tls(session) => work(std::os::fd::AsFd::as_fd(session.tcp())),
         }
     }
+}
+
+fn reset_at_close(stream: &TcpStream) {
+    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
 }

@@ -21,6 +21,8 @@ pub(crate) struct Table {
     shards: Box<[Arc<Shard>]>,
     /// By host, the longest path first. Few have any.
     mounts: Arc<HashMap<String, Vec<Mounted>>>,
+    /// Answers TLS clients that name no host.
+    unnamed: Option<Arc<LiveService>>,
 }
 
 /// A path of a host that goes to a service of its own.
@@ -34,6 +36,8 @@ struct Mounted {
 pub(crate) struct LiveService {
     /// As it was put, to be saved and compared.
     pub(crate) source: Service,
+    /// Made at the first handshake when clients must show certificates.
+    pub(crate) mutual: crate::tls::Mutual,
     /// The longest prefix first.
     pub(crate) routes: Vec<LiveRoute>,
     /// Of requests that no route answers for. Kept over changes of the service, as are the routes'.
@@ -73,7 +77,8 @@ pub(crate) struct LiveCanary {
 
 impl Default for Table {
     fn default() -> Table {
-        Table { shards: (0..SHARDS).map(|_| Arc::default()).collect(), mounts: Arc::default() }
+        let shards = (0..SHARDS).map(|_| Arc::default()).collect();
+        Table { shards, mounts: Arc::default(), unnamed: None }
     }
 }
 
@@ -95,6 +100,26 @@ impl Table {
         self.get(host).or_else(|| self.get(&host[host.find('.')?..]))
     }
 
+    /// Whose host it is: who answers for it beside paths that have gone elsewhere, or else who has one of those.
+    pub(crate) fn owner(&self, host: &str) -> Option<&Arc<LiveService>> {
+        let mut buffer = [0_u8; 255];
+        let host = normal_host(host.as_bytes(), &mut buffer)?;
+        let wild = || &host[host.find('.').unwrap_or(host.len())..];
+        let whole = self.get(host).or_else(|| self.get(wild()));
+        let mounted = |host: &str| self.mounts.get(host)?.first().map(|mounted| &mounted.service);
+        whole.or_else(|| mounted(host)).or_else(|| mounted(wild()))
+    }
+
+    /// Who answers TLS clients that name no host.
+    pub(crate) fn unnamed(&self) -> Option<&Arc<LiveService>> {
+        self.unnamed.as_ref()
+    }
+
+    /// Somebody answers for a wildcard, written `*.` and a name.
+    pub(crate) fn serves_beneath(&self, wildcard: &str) -> bool {
+        wildcard.starts_with("*.") && self.get(&wildcard[1..]).is_some()
+    }
+
     fn get(&self, key: &str) -> Option<&Arc<LiveService>> {
         self.shards[shard_of(key)].get(key)
     }
@@ -106,6 +131,9 @@ impl Table {
     }
 
     pub(crate) fn insert(&mut self, service: &Arc<LiveService>) {
+        if service.source.tls.for_unnamed {
+            self.unnamed = Some(service.clone());
+        }
         for host in &service.source.hosts {
             let key = key_of(&host.0);
             Arc::make_mut(&mut self.shards[shard_of(&key)]).insert(key.into_boxed_str(), service.clone());
@@ -121,6 +149,7 @@ impl Table {
 
     /// Takes a service's hosts away, except those that another service has taken over.
     pub(crate) fn remove(&mut self, service: &Arc<LiveService>) {
+        self.unnamed = self.unnamed.take().filter(|unnamed| !Arc::ptr_eq(unnamed, service));
         for host in &service.source.hosts {
             let key = key_of(&host.0);
             if self.get(&key).is_some_and(|owner| Arc::ptr_eq(owner, service)) {
@@ -187,7 +216,7 @@ fn key_of(host: &str) -> String {
 }
 
 /// Lower case, without port and trailing dot.
-fn normal_host<'a>(host: &[u8], buffer: &'a mut [u8; 255]) -> Option<&'a str> {
+pub(crate) fn normal_host<'a>(host: &[u8], buffer: &'a mut [u8; 255]) -> Option<&'a str> {
     let name = match host.iter().rposition(|b| *b == b':') {
         Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) => &host[..colon],
         _ => host,

@@ -9,6 +9,7 @@ use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::registry::Registry;
 use crate::stream::Stream;
+use crate::tls::{self, Handshakes, Terminator};
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -39,6 +40,9 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
+    pub(crate) handshakes: Handshakes,
+    /// There when the proxy listens for HTTPS.
+    pub(crate) https: Option<Https>,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -75,9 +79,17 @@ impl Worker {
     }
 }
 
+/// How HTTPS is served.
+#[derive(Clone)]
+pub(crate) struct Https {
+    pub(crate) port: u16,
+    pub(crate) terminator: Arc<Terminator>,
+}
+
 /// Where connections come in.
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
+    pub(crate) https: Option<(TcpListener, Https)>,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
@@ -88,7 +100,7 @@ pub(crate) struct Gate {
 pub(crate) fn run(
     registry: Arc<Registry>,
     limits: Limits,
-    gate: Gate,
+    mut gate: Gate,
     orders: watch::Receiver<Order>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,21 +108,30 @@ pub(crate) fn run(
         .build_local(tokio::runtime::LocalOptions::default())?;
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+    let (tls, https) = gate.https.take().unzip();
     let worker = Rc::new(Worker {
         registry,
         limits,
         pool: Pool::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
+        handshakes: Handshakes::default(),
+        https,
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
-    runtime.block_on(serve(worker, gate, orders))
+    runtime.block_on(serve(worker, gate, tls, orders))
 }
 
-async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order>) -> io::Result<()> {
+async fn serve(
+    worker: Rc<Worker>,
+    gate: Gate,
+    tls: Option<TcpListener>,
+    mut orders: watch::Receiver<Order>,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(gate.listener)?;
+    let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
     let logger = worker.clone();
@@ -119,6 +140,7 @@ async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order
     loop {
         tokio::select! {
             accepted = listener.accept() => accept(&worker, accepted).await,
+            accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
@@ -134,8 +156,11 @@ async fn serve(worker: Rc<Worker>, gate: Gate, mut orders: watch::Receiver<Order
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             accept(&worker, accepted).await;
         }
+        while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await {
+            accept_tls(&worker, accepted).await;
+        }
     }
-    drop(listener);
+    drop((listener, tls));
     drop(gate.is_open);
     worker.is_stopping.set(true);
     finish(&worker, orders).await;
@@ -162,16 +187,36 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
     }
 }
 
-async fn accept(worker: &Rc<Worker>, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {
+type Accepted = io::Result<(tokio::net::TcpStream, SocketAddr)>;
+
+/// The next connection; never one where nobody listens.
+async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
         Ok((stream, peer)) => {
-            let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip());
+            let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip(), None);
             tokio::task::spawn_local(client.serve());
         }
-        Err(error) => {
-            // No descriptors left, as a rule: the connection waits in the kernel until some are free.
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        Err(error) => not_accepted(error).await,
     }
+}
+
+async fn accept_tls(worker: &Rc<Worker>, accepted: Accepted) {
+    match (accepted, &worker.https) {
+        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer.ip()),
+        (Err(error), _) => not_accepted(error).await,
+        (Ok(_), None) => {}
+    }
+}
+
+async fn not_accepted(error: io::Error) {
+    // No descriptors left, as a rule: the connection waits in the kernel until some are free.
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }

@@ -10,7 +10,7 @@ use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Mount, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Upstream,
+    Address, Host, Https, Mount, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Tls, Upstream,
 };
 use hop3_core::workload::Instance;
 use std::path::PathBuf;
@@ -102,14 +102,17 @@ pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Result<
 
 /// The control plane itself: API and git at the server's own host.
 pub(crate) fn control_plane(server: &Server) -> Service {
-    let address = Address::Unix(server.layout.http_socket());
-    let upstream = Upstream { id: "hop3".into(), address };
-    let hosts = vec![Host(server.site.domain.clone()), Host(server.site.http.ip().to_string())];
+    let upstream = Upstream { id: "hop3".into(), address: Address::Unix(server.layout.http_socket()) };
+    let site = &server.site;
+    let mut hosts = vec![Host(site.domain.clone()), Host(site.http.ip().to_string())];
+    hosts.extend(site.https.map(|https| Host(https.ip().to_string())).filter(|host| !hosts.contains(host)));
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
     let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
-    Service { name: "hop3".into(), hosts, routes: vec![route], ..Service::default() }
+    // Clients with a token do not follow a redirect; what they speak is theirs to choose.
+    let tls = Tls { https: Https::Both, for_unnamed: true, ..Tls::default() };
+    Service { name: "hop3".into(), hosts, routes: vec![route], tls, ..Service::default() }
 }
 
 /// Unique among all upstreams alive: an instance's id is unique within its app.

@@ -21,13 +21,19 @@ pub struct Site {
     /// Apps answer at `<app>.<domain>`, the control plane at the domain itself.
     pub domain: String,
     pub http: SocketAddr,
+    /// Addresses are told with `https` when there is one.
+    pub https: Option<SocketAddr>,
 }
 
 impl Site {
     pub fn url_of(&self, host: &str) -> String {
-        match self.http.port() {
-            80 => format!("http://{host}"),
-            port => format!("http://{host}:{port}"),
+        let (scheme, usual, address) = match self.https {
+            Some(https) => ("https", 443, https),
+            None => ("http", 80, self.http),
+        };
+        match address.port() {
+            port if port == usual => format!("{scheme}://{host}"),
+            port => format!("{scheme}://{host}:{port}"),
         }
     }
 

@@ -49,6 +49,9 @@ pub(crate) struct ServerArgs {
     /// The address the proxy listens on for HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
+    /// The address the proxy listens on for HTTPS; without it there is plain HTTP alone
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) https: Option<SocketAddr>,
     /// Apps answer at NAME.DOMAIN, the control plane at DOMAIN
     #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
     pub(crate) domain: String,
@@ -68,6 +71,9 @@ pub(crate) struct ProxyArgs {
     /// Take the place of the proxy that runs, with its sockets
     #[arg(long, hide = true)]
     pub(crate) takes_over: bool,
+    /// The address to listen on for HTTPS
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) https: Option<SocketAddr>,
     /// End at once when the role is not wanted any more
     #[arg(long, hide = true)]
     pub(crate) kept: bool,

@@ -20,11 +20,13 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
     let environment = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    let proxy = Arc::new(proxies::Builtin::new(layout));
     Registry {
         plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
         runner: runner.clone(),
         runtime: Arc::new(runtimes::Native::new(supervisor)),
-        proxy: Arc::new(proxies::Builtin::new(layout)),
+        proxy: proxy.clone(),
+        certificates: proxy,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
     }
 }

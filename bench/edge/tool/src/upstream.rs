@@ -154,7 +154,8 @@ impl Connection {
             }
             b"/echo" => {
                 self.is_echo = true;
-                let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+                let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
                 self.output.extend_from_slice(answer);
             }
             _ => self.output.extend_from_slice(&answers.small),

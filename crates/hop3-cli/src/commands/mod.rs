@@ -3,6 +3,7 @@
 
 pub(crate) mod app;
 pub(crate) mod build;
+pub(crate) mod cert;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod deploy;

@@ -125,6 +125,7 @@ fn show(app: &AppArg, cx: &mut Context) -> Result<(), Problem> {
             };
             let from = match entry.from {
                 PolicySource::File => "hop3.toml",
+                PolicySource::Default => "default",
                 PolicySource::Set => "set",
             };
             table.row([clean(&entry.key), clean(&value), from.to_owned()]);

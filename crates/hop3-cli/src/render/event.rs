@@ -71,6 +71,10 @@ fn sentence(event: &Event) -> Option<String> {
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => format!("{instance} crashes again and again: {how}"),
+        Event::CertificateExpiryWarned { name, days, .. } => match days {
+            1 => format!("warning: the certificate of {name} expires within a day"),
+            days => format!("warning: the certificate of {name} expires within {days} days"),
+        },
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
         _ => return None,

@@ -62,6 +62,7 @@ fn what_counts_is_a_table() {
     let entries = json!([
         {"key": "basic-auth.users.ada", "value": "(set)", "from": "set"},
         {"key": "maintenance.retry-after", "value": 300, "from": "file"},
+        {"key": "pause.max-wait", "value": 30, "from": "default"},
         {"key": "redirects", "value": [{"from": "/a", "to": "/b"}], "from": "file"}
     ]);
     check(
@@ -69,14 +70,15 @@ fn what_counts_is_a_table() {
         &entries,
         &["proxy", "show", "-a", "shop"],
         expect![[r#"
-        GET /api/apps/shop/proxy
-        --
-        KEY                      VALUE                      FROM
-        basic-auth.users.ada     (set)                      set
-        maintenance.retry-after  300                        hop3.toml
-        redirects                [{"from":"/a","to":"/b"}]  hop3.toml
-        exit status 0
-    "#]],
+            GET /api/apps/shop/proxy
+            --
+            KEY                      VALUE                      FROM
+            basic-auth.users.ada     (set)                      set
+            maintenance.retry-after  300                        hop3.toml
+            pause.max-wait           30                         default
+            redirects                [{"from":"/a","to":"/b"}]  hop3.toml
+            exit status 0
+        "#]],
     );
     check(
         "GET /api/apps/shop/proxy",

@@ -6,12 +6,14 @@
 //! bad luck is a `Problem` with facts and a hint, never a panic.
 
 mod builder;
+mod certificates;
 mod proxy;
 mod runner;
 mod runtime;
 mod toolchains;
 
 pub use builder::{Builder, Detected};
+pub use certificates::Certificates;
 pub use proxy::{Drained, Proxy, ProxyStatus};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
 pub use runtime::{LogLine, LogQuery, Runtime, Session};
@@ -34,5 +36,6 @@ pub struct Registry {
     pub runner: Arc<dyn Runner>,
     pub runtime: Arc<dyn Runtime>,
     pub proxy: Arc<dyn Proxy>,
+    pub certificates: Arc<dyn Certificates>,
     pub toolchains: Arc<dyn Toolchains>,
 }

@@ -4,6 +4,8 @@
 //! Invariant: a call that returns well was answered by the proxy. While the proxy is being restarted, calls wait for
 //! it; every call may be repeated, so one that broke off half-way is simply made again.
 
+mod certificates;
+
 use hop3_core::driver::{Drained, Proxy, ProxyStatus};
 use hop3_core::layout::Layout;
 use hop3_core::observe::RouteFigures;
@@ -99,6 +101,7 @@ fn malformed(detail: &str) -> Problem {
 
 fn unexpected(answer: Answer) -> Problem {
     match answer {
+        Answer::Problem(problem) => problem,
         Answer::Refused(why) => {
             Problem::new(Kind::Conflict, "proxy.refused", "the proxy refuses the change").detail(why)
         }

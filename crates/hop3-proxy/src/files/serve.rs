@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Answers a request with a file: headers and a small body in one write, a large body by `sendfile`.
+//! Answers a request with a file: headers and a small body in one write, a large body by `sendfile` where the
+//! transport has it.
 
 use super::condition::{Part, Version, Wanted, part};
 use super::find::{Answer, Found, Root};
@@ -344,10 +345,7 @@ async fn stream(client: &Client, found: &Found, start: u64, length: u64) -> bool
     while offset < end {
         client.worker.deadlines.set(&client.watch, SEND_IDLE);
         let count = (end - offset).min(STRIDE) as usize;
-        let sending = client.stream.write_with(|socket| {
-            let mut from = offset;
-            Ok(rustix::fs::sendfile(socket, &found.file, Some(&mut from), count)?)
-        });
+        let sending = client.stream.send_file(&found.file, offset, count);
         match client.in_time(sending).await {
             // Zero: the file has become shorter.
             Some(Ok(sent)) if sent > 0 => offset += sent as u64,

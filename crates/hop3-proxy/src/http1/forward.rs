@@ -14,6 +14,8 @@ use std::ops::Range;
 pub(crate) struct Origin<'a> {
     pub(crate) peer: &'a str,
     pub(crate) scheme: &'static str,
+    /// Whose certificate the client had to show, and showed.
+    pub(crate) subject: Option<&'a str>,
     /// Used when the client sent none.
     pub(crate) request_id: &'a str,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) length: Length,
     pub(crate) is_http10: bool,
     pub(crate) is_head: bool,
+    /// It asks for something and changes nothing.
+    pub(crate) is_safe: bool,
     /// Doing it twice is the same as doing it once (RFC 9110, 9.2.2).
     pub(crate) is_idempotent: bool,
     pub(crate) upgrade: bool,
@@ -94,6 +98,10 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
     push_line(out, "X-Forwarded-For", origin.peer.as_bytes());
     push_line(out, "X-Forwarded-Proto", origin.scheme.as_bytes());
     push_line(out, "X-Forwarded-Host", head.host);
+    push_line(out, "X-Forwarded-Port", port(head.host, origin.scheme));
+    if let Some(subject) = origin.subject {
+        push_line(out, "X-Forwarded-Client-Subject", subject.as_bytes());
+    }
     push_trace(out, trace, origin.request_id);
     let request_id = request_id.unwrap_or(origin.request_id.as_bytes());
     push_line(out, "X-Request-Id", request_id);
@@ -109,6 +117,7 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
         length: head.length,
         is_http10: head.is_http10,
         is_head: head.method == "HEAD",
+        is_safe: matches!(head.method, "GET" | "HEAD"),
         is_idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE") && !head.upgrade,
         upgrade: head.upgrade,
         keep_alive: !head.connection.close && (!head.is_http10 || head.connection.keep_alive),
@@ -130,6 +139,13 @@ fn keep_forwarded(header: &Header, kept: &mut Option<Box<Forwarded>>) {
     }
 }
 
+/// The port as the client wrote it, which another device may have mapped to ours.
+fn port<'a>(host: &'a [u8], scheme: &str) -> &'a [u8] {
+    let written = host.iter().rposition(|b| *b == b':').map(|colon| &host[colon + 1..]);
+    let usual: &[u8] = if scheme == "https" { b"443" } else { b"80" };
+    written.filter(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit)).unwrap_or(usual)
+}
+
 fn is_dropped(header: &Header, head: &Head) -> bool {
     let name = header.name;
     is(header, "host")
@@ -145,7 +161,9 @@ fn is_forged(name: &str) -> bool {
     const PREFIX: &[u8] = b"x-forwarded-";
     let starts = name.len() > PREFIX.len() && name.as_bytes()[..PREFIX.len()].eq_ignore_ascii_case(PREFIX);
     starts
-        || ["forwarded", "x-real-ip", "proxy", "http2-settings"].iter().any(|n| name.eq_ignore_ascii_case(n))
+        || ["forwarded", "x-real-ip", "proxy", "http2-settings", "client-cert", "client-cert-chain"]
+            .iter()
+            .any(|n| name.eq_ignore_ascii_case(n))
 }
 
 fn push_upgrade(out: &mut Vec<u8>, headers: &[Header]) {

@@ -73,7 +73,8 @@ fn forwarded(head: &str) -> (String, Request) {
     let parsed = request::parse(head.as_bytes(), &mut slots, &Limits::default());
     let parsed = parsed.unwrap_or_else(|refusal| panic!("{refusal:?}")).unwrap();
     let mut out = Vec::new();
-    let origin = Origin { peer: "192.0.2.7", scheme: "http", request_id: "00112233445566778899aabbccddeeff" };
+    let request_id = "00112233445566778899aabbccddeeff";
+    let origin = Origin { peer: "192.0.2.7", scheme: "http", subject: None, request_id };
     let request = forward::write(&parsed, &origin, &mut out);
     assert_eq!(&out[request.host.clone()], parsed.host);
     assert_eq!(&out[request.path.clone()], parsed.path.as_bytes());
@@ -99,6 +100,7 @@ fn a_request_is_rewritten_for_its_upstream() {
             X-Forwarded-For: 192.0.2.7
             X-Forwarded-Proto: http
             X-Forwarded-Host: Shop.example.org:8080
+            X-Forwarded-Port: 8080
             traceparent: 00-00112233445566778899aabbccddeeff-8899aabbccddeeff-00
             X-Request-Id: mine-1
 
@@ -113,6 +115,7 @@ fn a_request_is_rewritten_for_its_upstream() {
             X-Forwarded-For: 192.0.2.7
             X-Forwarded-Proto: http
             X-Forwarded-Host: a
+            X-Forwarded-Port: 80
             traceparent: 00-00112233445566778899aabbccddeeff-8899aabbccddeeff-00
             X-Request-Id: 00112233445566778899aabbccddeeff
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 pub(crate) struct Proxy {
     pub(crate) root: tempfile::TempDir,
     pub(crate) http: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
     running: Option<Running>,
 }
 
@@ -32,7 +33,20 @@ impl Proxy {
     pub(crate) fn with(limits: Limits) -> Proxy {
         let root = tempfile::tempdir().unwrap();
         let running = Running::start(options(root.path()), limits).unwrap();
-        Proxy { http: running.http(), running: Some(running), root }
+        Proxy::resume(root, running)
+    }
+
+    /// One that listens for HTTPS too.
+    pub(crate) fn secure(limits: Limits) -> Proxy {
+        let root = tempfile::tempdir().unwrap();
+        let options = Options { https: Some("127.0.0.1:0".parse().unwrap()), ..options(root.path()) };
+        let running = Running::start(options, limits).unwrap();
+        Proxy::resume(root, running)
+    }
+
+    /// One that was started by the test itself.
+    pub(crate) fn resume(root: tempfile::TempDir, running: Running) -> Proxy {
+        Proxy { http: running.http(), https: running.https(), running: Some(running), root }
     }
 
     pub(crate) fn ask(&self, request: &Request<'_>) -> Answer {
@@ -195,7 +209,7 @@ impl Server {
 }
 
 /// One end of a connection that speaks HTTP.
-pub(crate) struct Http(BufReader<TcpStream>);
+pub(crate) struct Http<S = TcpStream>(BufReader<S>);
 
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -229,8 +243,15 @@ impl Http {
         stream.set_nodelay(true).unwrap();
         Http(BufReader::new(stream))
     }
+}
 
-    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+impl<S: Read + Write> Http<S> {
+    /// Over whatever carries bytes.
+    pub(crate) fn over(stream: S) -> Http<S> {
+        Http(BufReader::new(stream))
+    }
+
+    pub(crate) fn stream(&mut self) -> &mut S {
         self.0.get_mut()
     }
 

@@ -17,3 +17,6 @@ mod site;
 mod smuggle;
 mod stream;
 mod swap;
+mod tls;
+mod tls_certificates;
+mod tls_clients;

@@ -8,6 +8,7 @@ use hop3_core::policy::{
 use hop3_core::policy::{Redirect, Rewrite};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 
@@ -49,6 +50,11 @@ fn ada() -> Policy {
 #[test]
 fn a_password_is_wanted_and_not_passed_on() {
     let (proxy, server) = behind(ada());
+    for file in ["table.changes", "cookie.key"] {
+        let mode =
+            std::fs::metadata(proxy.root.path().join("run/proxy").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
     let refused = ask(&proxy, "/", "");
     assert_eq!((refused.status, server.requests.load(SeqCst)), (401, 0));
     assert_eq!(refused.header("www-authenticate"), Some("Basic realm=\"Staging\", charset=\"UTF-8\""));

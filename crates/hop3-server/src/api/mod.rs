@@ -7,6 +7,7 @@
 mod access;
 mod app;
 mod auth;
+mod certificate;
 mod config;
 mod deployment;
 mod domain;
@@ -45,6 +46,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = release::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
     let endpoints = proxy::endpoints(endpoints);
+    let endpoints = certificate::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);
     let endpoints = traffic::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the server does by itself: `cron` lines on their schedule, and a `watch` over instances.
+//! What the server does by itself: `cron` lines on their schedule, a `watch` over instances, and warnings before a
+//! certificate's `expiry`.
 
 mod cron;
+mod expiry;
 mod watch;
+
+pub(crate) use expiry::warn_of_expiry;
 
 use crate::server::Server;
 use std::sync::Arc;
 
 /// Starts the jobs, each on a thread of its own that ends with the process.
 pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<()> {
-    for (name, job) in [("cron", cron::run as fn(&Arc<Server>)), ("watch", watch::run)] {
+    let jobs = [("cron", cron::run as fn(&Arc<Server>)), ("watch", watch::run), ("expiry", expiry::run)];
+    for (name, job) in jobs {
         let server = Arc::clone(server);
         std::thread::Builder::new().name(name.into()).spawn(move || job(&server))?;
     }

@@ -2,10 +2,10 @@
 //! Table `domain`: one owner per name.
 
 use super::Store;
-use super::app::{App, foreign};
+use super::app::{App, COLUMNS, foreign, from_row};
 use anyhow::Result;
 use hop3_core::name::Domain;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 impl Store {
     /// Adds a domain to an app; the name of the other app when it is taken. Adding it twice is one.
@@ -37,6 +37,13 @@ impl Store {
             name.parse().map_err(|p: hop3_core::Problem| foreign(0, p))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Who answers a domain.
+    pub fn app_of_domain(&self, domain: &str) -> Result<Option<App>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM app JOIN domain ON domain.app = app.id WHERE domain.name = ?1");
+        Ok(self.db().prepare_cached(&sql)?.query_row([domain], from_row).optional()?)
     }
 
     /// Every domain with the row id of its app.

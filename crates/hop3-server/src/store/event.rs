@@ -45,6 +45,13 @@ impl Store {
         )
     }
 
+    /// Tells whether this was recorded before, to the letter.
+    pub fn has_event(&self, app: Option<&App>, event: &Event) -> Result<bool> {
+        let body = serde_json::to_string(event)?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE app IS ?1 AND body = ?2)";
+        Ok(self.db().query_row(sql, params![app.map(|a| a.id), body], |row| row.get(0))?)
+    }
+
     /// All events of the app's newest deployment, oldest first.
     pub fn last_deployment_events(&self, app: &App) -> Result<Vec<EventRow>> {
         self.query_events(

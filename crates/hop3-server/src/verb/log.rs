@@ -89,6 +89,9 @@ fn text(event: &Event) -> Option<String> {
         Event::InstanceCrashed { instance, how } => {
             format!("{instance} crashed too often, not started again: {how}")
         }
+        Event::CertificateExpiryWarned { name, days, .. } => {
+            format!("warning: the certificate of {name} expires in {days} days or less")
+        }
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
     })

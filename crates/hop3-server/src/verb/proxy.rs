@@ -24,10 +24,15 @@ static CHANGES: Mutex<()> = Mutex::new(());
 pub(crate) fn show(server: &Server, name: &AppName) -> Result<Vec<PolicyEntry>, Problem> {
     let app = server.app(name)?;
     let set = server.store.proxy_settings(&app).map_err(internal)?;
-    let policy = config::overlay(&of_release(server, &app)?, &set)?;
+    let file = of_release(server, &app)?;
+    let (policy, told) = (config::overlay(&file, &set)?, config::entries(&file));
     let source = |key: &str| {
         let is_set = set.keys().any(|set| key == set || key.starts_with(&format!("{set}.")));
-        if is_set { PolicySource::Set } else { PolicySource::File }
+        match (is_set, told.contains_key(key)) {
+            (true, _) => PolicySource::Set,
+            (false, true) => PolicySource::File,
+            (false, false) => PolicySource::Default,
+        }
     };
     let entries = config::entries(&policy).into_iter();
     Ok(entries

@@ -33,5 +33,6 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     keep::keep_others(&layout, "proxy")?;
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
     let options = hop3_proxy::Options::new(layout, args.http);
-    hop3_proxy::run(hop3_proxy::Options { wanted, takes_over: args.takes_over, ..options })
+    let takes_over = args.takes_over;
+    hop3_proxy::run(hop3_proxy::Options { https: args.https, wanted, takes_over, ..options })
 }

@@ -67,8 +67,8 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
 
 /// Serves, with the lock of the role held.
 fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
-    let http = address(&layout, args.http)?;
-    want_all(&layout, http, &args.domain)?;
+    let site = site(args, &layout)?;
+    want_all(&layout, &site)?;
     for role in ["supervisor", "proxy"] {
         keep::ensure(&layout, role)?;
     }
@@ -77,13 +77,13 @@ fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
     let server = Arc::new(Server::new(Parts {
         store: Store::open(&layout)?,
         drivers: wire::registry(&layout),
-        site: Site { domain: args.domain.clone(), http },
+        site,
         program: super::program().context("finding the program")?,
         build_environment: environment::for_builds(),
         stop: stopper(&layout, &ended),
         layout: layout.clone(),
     }));
-    let url = server.site.url_of(&args.domain);
+    let url = server.site.url_of(&server.site.domain);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(32)
@@ -116,37 +116,74 @@ fn prepare(layout: &Layout) -> Result<Layout> {
     Ok(layout)
 }
 
-/// Port 0 means a free one, or the one the living proxy of this root has.
-fn address(layout: &Layout, wished: SocketAddr) -> Result<SocketAddr> {
-    let file = layout.run_of("proxy").join("http");
-    let before: Option<SocketAddr> = std::fs::read_to_string(&file).ok().and_then(|text| text.parse().ok());
-    let living = before.filter(|_| keep::lives(layout, "proxy"));
-    let address = match (living, wished.port()) {
-        (Some(living), port) if port == 0 || living == wished => living,
-        (Some(living), _) => {
-            let title = format!("the proxy of this root listens on {living}, not on {wished}");
-            let hint =
-                format!("end it first with: hop3 server stop --all --root {}", layout.root().display());
-            return Err(Problem::new(Kind::Conflict, "server.other-address", title).hint(hint).into());
+/// Where the proxy listens, or will.
+fn site(args: &ServerArgs, layout: &Layout) -> Result<Site> {
+    let http = address(layout, Listener::Http, Some(args.http))?.unwrap_or(args.http);
+    let https = address(layout, Listener::Https, args.https)?;
+    Ok(Site { domain: args.domain.clone(), http, https })
+}
+
+/// One of the proxy's listeners: the option that asks for it, and the file with the address it has.
+#[derive(Clone, Copy)]
+enum Listener {
+    Http,
+    Https,
+}
+
+impl Listener {
+    fn word(self) -> &'static str {
+        match self {
+            Listener::Http => "http",
+            Listener::Https => "https",
         }
-        (None, _) => free(wished)?,
+    }
+}
+
+/// Port 0 means a free one, or the one the living proxy of this root has.
+fn address(layout: &Layout, listener: Listener, wished: Option<SocketAddr>) -> Result<Option<SocketAddr>> {
+    let file = layout.run_of("proxy").join(listener.word());
+    let before: Option<SocketAddr> = std::fs::read_to_string(&file).ok().and_then(|text| text.parse().ok());
+    let address = match (keep::lives(layout, "proxy"), before, wished) {
+        (true, Some(living), Some(wished)) if wished.port() == 0 || living == wished => Some(living),
+        (true, None, None) => None,
+        (true, living, wished) => return Err(other_address(layout, listener, (living, wished)).into()),
+        (false, _, wished) => wished.map(|wished| free(listener, wished)).transpose()?,
     };
-    std::fs::write(file, address.to_string())?;
+    match address {
+        Some(address) => std::fs::write(file, address.to_string())?,
+        // What a proxy had that is gone.
+        None if before.is_some() => std::fs::remove_file(file)?,
+        None => {}
+    }
     Ok(address)
 }
 
+fn other_address(
+    layout: &Layout,
+    listener: Listener,
+    (living, wished): (Option<SocketAddr>, Option<SocketAddr>),
+) -> Problem {
+    let (word, shown) = (listener.word(), |address: Option<SocketAddr>| {
+        address.map_or_else(|| "nowhere".to_owned(), |address| format!("on {address}"))
+    });
+    let title = format!("the proxy of this root listens for {word} {}, not {}", shown(living), shown(wished));
+    Problem::new(Kind::Conflict, "server.other-address", title)
+        .hint(format!("end it first with: hop3 server stop --all --root {}", layout.root().display()))
+}
+
 /// Checks that the proxy will be able to listen there, since here is somebody who can be told; port 0 is replaced.
-fn free(wished: SocketAddr) -> Result<SocketAddr, Problem> {
-    let listener = TcpListener::bind(wished).and_then(|listener| listener.local_addr());
-    listener.map_err(|error| {
+fn free(listener: Listener, wished: SocketAddr) -> Result<SocketAddr, Problem> {
+    let bound = TcpListener::bind(wished).and_then(|bound| bound.local_addr());
+    let word = listener.word();
+    bound.map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::AddrInUse => {
-                "another program listens there; end it or choose another address with --http"
+                format!("another program listens there; end it or choose another address with --{word}")
             }
             ErrorKind::PermissionDenied => {
-                "ports below 1024 are root's; choose another with --http 127.0.0.1:8080"
+                format!("ports below 1024 are root's; choose another with --{word} 127.0.0.1:8080")
             }
-            _ => "choose an address of this machine with --http",
+            _ => format!("choose an address of this machine with --{word}"),
         };
         Problem::new(Kind::Conflict, "server.address", format!("the proxy cannot listen on {wished}"))
             .detail(error.to_string())
@@ -154,18 +191,22 @@ fn free(wished: SocketAddr) -> Result<SocketAddr, Problem> {
     })
 }
 
-fn want_all(layout: &Layout, http: SocketAddr, domain: &str) -> Result<()> {
-    let root = layout.root().as_os_str().to_owned();
+fn want_all(layout: &Layout, site: &Site) -> Result<()> {
     let arguments = |words: &[&str]| -> Vec<OsString> {
         let mut all: Vec<OsString> = words[..1].iter().map(Into::into).collect();
-        all.extend(["--root".into(), root.clone()]);
+        all.extend(["--root".into(), layout.root().as_os_str().to_owned()]);
         all.extend(words[1..].iter().map(Into::into));
         all
     };
-    let http = http.to_string();
+    let http = site.http.to_string();
+    let https = site.https.map(|https| https.to_string());
+    let mut proxy = vec!["proxy", "--http", &http];
+    proxy.extend(https.iter().flat_map(|https| ["--https", https]));
+    let server = [&["server"], &proxy[1..], &["--domain", &site.domain, "--kept"]].concat();
+    proxy.push("--kept");
     keep::want(layout, "supervisor", &arguments(&["supervise", "--kept"]))?;
-    keep::want(layout, "proxy", &arguments(&["proxy", "--http", &http, "--kept"]))?;
-    keep::want(layout, "server", &arguments(&["server", "--http", &http, "--domain", domain, "--kept"]))
+    keep::want(layout, "proxy", &arguments(&proxy))?;
+    keep::want(layout, "server", &arguments(&server))
 }
 
 fn stopper(layout: &Layout, ended: &Arc<Notify>) -> Box<dyn Fn(StopScope) + Send + Sync> {

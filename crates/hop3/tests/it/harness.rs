@@ -36,6 +36,8 @@ pub(crate) struct Hop {
     variables: Vec<(&'static str, &'static str)>,
     server: Option<Child>,
     pub(crate) port: u16,
+    /// Where HTTPS is served, when it is.
+    pub(crate) https: Option<u16>,
     pub(crate) token: String,
     since: Instant,
 }
@@ -73,11 +75,25 @@ impl Hop {
         Hop::start_as(directory, env!("CARGO_BIN_EXE_hop3").into(), Vec::new())
     }
 
+    /// Boots a server that listens for HTTPS too.
+    pub(crate) fn start_secure() -> Hop {
+        Hop::with(tempfile::tempdir().unwrap(), env!("CARGO_BIN_EXE_hop3").into(), Vec::new(), Some(0))
+    }
+
     /// Boots that program with these variables in its environment.
     pub(crate) fn start_as(
         directory: TempDir,
         program: PathBuf,
         variables: Vec<(&'static str, &'static str)>,
+    ) -> Hop {
+        Hop::with(directory, program, variables, None)
+    }
+
+    fn with(
+        directory: TempDir,
+        program: PathBuf,
+        variables: Vec<(&'static str, &'static str)>,
+        https: Option<u16>,
     ) -> Hop {
         std::fs::create_dir(directory.path().join("home")).unwrap();
         let mut hop = Hop {
@@ -86,6 +102,7 @@ impl Hop {
             variables,
             server: None,
             port: 0,
+            https,
             token: String::new(),
             since: Instant::now(),
         };
@@ -99,18 +116,32 @@ impl Hop {
     /// Starts the server role and waits for its `ready` line. The address stays the same from boot to boot.
     pub(crate) fn boot(&mut self) {
         let http = format!("127.0.0.1:{}", self.port);
+        let https = self.https.map(|port| format!("127.0.0.1:{port}"));
+        let secure = https.iter().flat_map(|address| ["--https", address]);
         let mut server = self
-            .command(["server", "--http", &http])
+            .command(["server", "--http", &http].into_iter().chain(secure))
             .stdout(Stdio::piped())
             .stderr(std::fs::File::options().create(true).append(true).open(self.log()).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
         let ready = lines.next().transpose().unwrap().unwrap_or_default();
-        let port = ready.strip_prefix("ready http://localhost:").and_then(|port| port.parse().ok());
-        self.port =
-            port.unwrap_or_else(|| panic!("the server is not ready: {ready:?}\n{}", self.operator_log()));
+        let port = ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let scheme = if self.https.is_some() { "https" } else { "http" };
+        assert!(
+            port.is_some() && ready.starts_with(&format!("ready {scheme}://localhost:")),
+            "the server is not ready: {ready:?}\n{}",
+            self.operator_log()
+        );
+        self.port = self.port_of("http");
+        self.https = self.https.map(|_| self.port_of("https"));
+        assert_eq!(port, Some(self.https.unwrap_or(self.port)));
         self.server = Some(server);
+    }
+
+    fn port_of(&self, listener: &str) -> u16 {
+        let address = std::fs::read_to_string(self.root().join("run/proxy").join(listener)).unwrap();
+        address.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
     pub(crate) fn root(&self) -> PathBuf {

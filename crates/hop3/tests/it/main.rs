@@ -28,5 +28,6 @@ mod restart;
 mod ssh;
 mod step_failure;
 mod tidy;
+mod tls;
 mod upgrade;
 mod zero_drop;

@@ -62,7 +62,11 @@ fn what_is_forwarded_has_the_reading_that_was_accepted() {
         }
         accepted += 1;
         let mut out = Vec::new();
-        forward::write(&head, &Origin { peer: "192.0.2.7", scheme: "http", request_id: "i" }, &mut out);
+        forward::write(
+            &head,
+            &Origin { peer: "192.0.2.7", scheme: "http", subject: None, request_id: "i" },
+            &mut out,
+        );
         let mut slots = header::slots();
         let again = request::parse(&out, &mut slots, &Limits::default());
         let again = again.unwrap_or_else(|refusal| panic!("{refusal:?}")).expect("a whole head");

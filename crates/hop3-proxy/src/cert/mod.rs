@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Certificates: which one answers for a host, where it lies, who made it.
+//!
+//! Reading order: `store` (files), `internal` (the authority of our own), `resolver` (host to certificate), `own`
+//! (what people bring), `desk` (what the control socket can ask), `challenge` (what an issuer asks).
+
+mod challenge;
+mod desk;
+mod facts;
+mod internal;
+mod own;
+mod resolver;
+mod store;
+
+pub use challenge::Challenges;
+pub use desk::Ask;
+pub(crate) use desk::answer;
+pub(crate) use resolver::Resolver;
+pub use store::{Bundle, CertStore, Origin};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the scheme and the connection of a request decide before its path does: plain HTTP is sent to HTTPS, and a
+//! request that came over a connection opened for another host is sent to a connection of its own.
+
+use crate::buffer::Buffer;
+use crate::client::{After, Client};
+use crate::exchange::Ended;
+use crate::http1::forward::Request;
+use crate::http1::header::push_line;
+use crate::http1::response::{push_connection, push_date, push_status};
+use crate::page::{self, reason};
+use crate::table::{LiveService, normal_host};
+use hop3_core::route::Https;
+
+/// Issuers of certificates ask by plain HTTP (RFC 8555, 8.3).
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+
+/// `None` when the request may be answered here.
+pub(crate) async fn by_scheme(
+    client: &mut Client,
+    service: &LiveService,
+    request: &Request,
+    head: &[u8],
+) -> Option<Ended> {
+    let mut buffer = [0; 255];
+    let host = normal_host(&head[request.host.clone()], &mut buffer)?;
+    let tls = &service.source.tls;
+    let https = client.worker.https.clone();
+    if let Some(secure) = client.secure.clone() {
+        let is_for_it = https.is_none_or(|https| https.terminator.suits(&secure, host, service));
+        return if is_for_it { None } else { Some(client.own(page::MISDIRECTED, request, head).await) };
+    }
+    let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+    match https {
+        _ if path.starts_with(CHALLENGES) && tls.client_ca.is_none() => None,
+        Some(https) if tls.https == Https::Redirect || tls.client_ca.is_some() => {
+            let port = if https.port == 443 { String::new() } else { format!(":{}", https.port) };
+            Some(redirect(client, request, &format!("https://{host}{port}{path}")).await)
+        }
+        // Nobody can show a certificate on a plain connection.
+        None if tls.client_ca.is_some() => Some(client.own(page::CERTIFICATE_WANTED, request, head).await),
+        _ => None,
+    }
+}
+
+async fn redirect(client: &mut Client, request: &Request, location: &str) -> Ended {
+    // 301 lets clients turn a POST into a GET, which 308 forbids.
+    let status = if request.is_safe { 301 } else { 308 };
+    let is_read = request.has_no_body();
+    let stays = is_read && request.keep_alive && client.worker.may_stay();
+    let mut out = Buffer::default();
+    push_status(out.open(), status, reason(status));
+    push_line(out.open(), "Location", location.as_bytes());
+    push_line(out.open(), "Content-Length", b"0");
+    push_date(out.open());
+    push_connection(out.open(), stays, request.is_http10);
+    out.open().extend_from_slice(b"\r\n");
+    let after = match client.send(&out).await {
+        true if stays => After::Stay,
+        true if !is_read => After::Linger,
+        _ => After::Close,
+    };
+    Ended { status, after }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A TLS connection from accept to its first request: hello, choice, handshake, and who speaks the protocol that was
+//! agreed on. All of it has one time limit, and a thread has a bounded number of it under way.
+
+use super::configuration::{Choice, Terminator};
+use super::hello;
+use super::secure::Secure;
+use super::session::Session;
+use super::subject;
+use crate::client::Client;
+use crate::stream::Stream;
+use crate::worker::Worker;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+/// Handshakes under way on one thread, the oldest first.
+#[derive(Default)]
+pub(crate) struct Handshakes {
+    begun: Cell<u64>,
+    tasks: RefCell<BTreeMap<u64, AbortHandle>>,
+}
+
+impl Handshakes {
+    /// Makes room for one more: whoever has taken longest is the least likely to mean it.
+    fn enter(&self, bound: usize) -> u64 {
+        let mut tasks = self.tasks.borrow_mut();
+        while tasks.len() >= bound.max(1) {
+            if let Some((_, oldest)) = tasks.pop_first() {
+                oldest.abort();
+            }
+        }
+        self.begun.set(self.begun.get() + 1);
+        self.begun.get()
+    }
+}
+
+/// Ends the count of a handshake, however it ends.
+struct Place(Rc<Worker>, u64);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.handshakes.tasks.borrow_mut().remove(&self.1);
+    }
+}
+
+/// Serves an accepted connection on tasks of its own.
+pub(crate) fn serve(worker: &Rc<Worker>, terminator: &Arc<Terminator>, tcp: TcpStream, peer: IpAddr) {
+    let number = worker.handshakes.enter(worker.limits.handshakes);
+    let task = begin(Place(worker.clone(), number), terminator.clone(), tcp, peer);
+    let task = tokio::task::spawn_local(task).abort_handle();
+    worker.handshakes.tasks.borrow_mut().insert(number, task);
+}
+
+async fn begin(place: Place, terminator: Arc<Terminator>, tcp: TcpStream, peer: IpAddr) {
+    let worker = place.0.clone();
+    let watch = worker.deadlines.watch();
+    worker.deadlines.set(&watch, worker.limits.handshake_timeout);
+    let mut shaking = pin!(shake(&terminator, tcp));
+    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => watch.poll(cx).map(|_| None),
+    })
+    .await;
+    drop(place);
+    match shaken {
+        Some(Ok(Some((session, secure)))) => dispatch(worker, session, secure, peer),
+        // Scanners and clients that do not trust the certificate: many, and nobody's fault here.
+        Some(Err(error)) => tracing::debug!(%error, %peer, "handshake"),
+        Some(Ok(None)) | None => {}
+    }
+}
+
+/// `None` for an issuer, who has seen what it wanted.
+async fn shake(terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Option<(Session, Secure)>> {
+    tcp.set_nodelay(true)?;
+    let hello = hello::read(&mut tcp).await?;
+    let Choice { config, mut secure, is_challenge } = match terminator.choose(&hello) {
+        Ok(choice) => choice,
+        Err(alert) => {
+            alert.send(&tcp);
+            return Err(alert.into());
+        }
+    };
+    let mut session = Session::new(tcp, config, hello.raw)?;
+    poll_fn(|cx| session.poll_handshake(cx)).await?;
+    if is_challenge {
+        session.farewell();
+        return Ok(None);
+    }
+    secure.subject = session.state().peer_certificates().and_then(|chain| Some(subject::of(chain.first()?)));
+    secure.version = match session.state().protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    };
+    Ok(Some((session, secure)))
+}
+
+/// Hands a connection to whoever speaks its protocol. A task of its own, since this one has the size of a handshake.
+fn dispatch(worker: Rc<Worker>, session: Session, secure: Secure, peer: IpAddr) {
+    // HTTP/2 branches off here, by `session.state().alpn_protocol()`.
+    let client = Client::new(worker, Stream::tls(session), peer, Some(Rc::new(secure)));
+    tokio::task::spawn_local(client.serve());
+}

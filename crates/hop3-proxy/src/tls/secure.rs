@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Secure`: what the handshake of a connection established, for the requests that come over it.
+
+/// Shared by all requests of a connection, whatever protocol brings them.
+#[derive(Debug, Default)]
+pub(crate) struct Secure {
+    /// The host the client asked for, in lower case. A client that connects to an address names none.
+    pub(crate) host: Option<String>,
+    /// The authorities the client's certificate was held against, when it had to show one.
+    pub(crate) client_ca: Option<String>,
+    /// Whose certificate it showed (RFC 4514).
+    pub(crate) subject: Option<String>,
+    /// `TLSv1.3`, for the access log.
+    pub(crate) version: &'static str,
+}
