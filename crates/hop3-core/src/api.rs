@@ -6,6 +6,7 @@
 
 use crate::event::EventRow;
 use crate::name::{AppName, DomainPath, EnvKey, ProcessName};
+use crate::observe::RouteFigures;
 use crate::release::ReleaseNumber;
 use crate::workload::Instance;
 use schemars::JsonSchema;
@@ -256,8 +257,24 @@ pub struct LogsQuery {
     /// Only the output of the last build.
     #[serde(default)]
     pub build: bool,
+    /// Only requests that the proxy noted.
+    #[serde(default)]
+    pub requests: bool,
     #[serde(default)]
     pub follow: bool,
+}
+
+/// `GET /api/proxy`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ProxyReport {
+    /// Which proxy it is.
+    pub driver: String,
+    pub services: u64,
+    pub requests: u64,
+    pub in_flight: u64,
+    /// Upstreams left out now, by id.
+    pub unhealthy: Vec<String>,
+    pub routes: Vec<RouteFigures>,
 }
 
 /// One line of the merged log.

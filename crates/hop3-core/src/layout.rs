@@ -117,6 +117,11 @@ impl Layout {
         self.root.join("logs")
     }
 
+    /// The proxy's record of requests: one JSON object a line. No app's log has a name that begins so.
+    pub fn request_log(&self) -> PathBuf {
+        self.logs().join("@proxy").join("requests.jsonl")
+    }
+
     /// Sockets, locks and what a role needs to find its predecessor's work.
     pub fn run(&self) -> PathBuf {
         self.root.join("run")

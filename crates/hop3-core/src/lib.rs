@@ -21,6 +21,7 @@ pub mod event;
 pub mod layout;
 pub mod lock;
 pub mod name;
+pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod problem;

@@ -3,6 +3,7 @@
 //! proxy driver turns it into its product's terms, the built-in proxy keeps its last one on disk.
 
 use crate::name::Domain;
+use crate::observe::Observe;
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ pub struct Service {
     pub hosts: Vec<Host>,
     /// The longest matching prefix wins; `/api` matches `/api` and `/api/x`, never `/apix`.
     pub routes: Vec<Route>,
+    #[serde(default, skip_serializing_if = "Observe::is_default")]
+    pub observe: Observe,
     /// Parts of hosts, which go here whoever else answers for the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,

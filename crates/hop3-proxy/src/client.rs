@@ -8,6 +8,7 @@
 //!  closed               refused ─▶ linger ─▶ closed
 //! ```
 
+use crate::access::{self, Arrival, Visit};
 use crate::buffer::{Buffer, with_scratch};
 use crate::cert::acme;
 use crate::deadline::{Verdict, Watch};
@@ -19,7 +20,7 @@ use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
 use crate::redirect;
-use crate::stream::Stream;
+use crate::stream::{Stream, Traffic};
 use crate::table::{LiveService, LiveTarget};
 use crate::tls::Secure;
 use crate::tunnel::pump;
@@ -29,7 +30,6 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -191,49 +191,72 @@ impl Client {
         Ok(Some((request, head.bytes)))
     }
 
-    async fn answer(&mut self, mut request: Request, mut head: Buffer) -> After {
+    fn arrival(&self) -> Arrival<'_> {
+        let tls = self.secure.as_ref().map(|secure| secure.version);
+        Arrival { peer: &self.peer, protocol: "HTTP/1.1", tls }
+    }
+
+    /// What has gone over the connection; bytes that nothing has used yet have not come.
+    fn traffic(&self) -> Traffic {
+        let traffic = self.stream.traffic();
+        Traffic { received: traffic.received.saturating_sub(self.pending.len() as u64), ..traffic }
+    }
+
+    async fn answer(&mut self, request: Request, head: Buffer) -> After {
+        let mut before = self.traffic();
+        before.received = before.received.saturating_sub(request.head_bytes as u64);
+        let mut visit = Visit::begin(before);
+        let ended = self.answer_visit(request, head, &mut visit).await;
+        self.plan = None;
+        visit.end(ended.status, self.traffic(), &self.worker.log);
+        ended.after
+    }
+
+    async fn answer_visit(&mut self, mut request: Request, mut head: Buffer, visit: &mut Visit) -> Ended {
         let mut was_held = false;
         loop {
             let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
             let found = self.worker.registry.table().service(&head[request.host.clone()], path).cloned();
+            if !was_held {
+                let service = found.as_deref();
+                visit.belongs(service.map(|service| (service, path)), self.worker.requests());
+                visit.draft(self.arrival(), service, &request, &head);
+            }
             let Some(service) = found else {
-                return self.page(page::UNKNOWN_HOST, &request, &head, request.has_no_body()).await;
+                return self.own(page::UNKNOWN_HOST, &request, &head).await;
             };
             // Before the scheme and the policy: an authority comes by plain HTTP and has no password.
             if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
-                return if self.send(&response).await { After::Linger } else { After::Close };
+                let after = if self.send(&response).await { After::Linger } else { After::Close };
+                return Ended { status: 200, after };
             }
             if let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
-                service.counters.begun.fetch_add(1, Relaxed);
-                service.counters.end(ended.status);
-                return ended.after;
+                return ended;
             }
-            let ended = match &service.policy {
-                None => None,
-                Some(policy) => match policy::admit(self, &mut request, &mut head, policy, was_held).await {
-                    Judged::Pass => None,
-                    Judged::Answered(ended) => Some(ended),
+            if let Some(policy) = &service.policy {
+                match policy::admit(self, &mut request, &mut head, policy, was_held).await {
+                    Judged::Pass => {}
+                    Judged::Answered(ended) => return ended,
                     Judged::Again => {
                         was_held = true;
                         continue;
                     }
-                },
-            };
-            service.counters.begun.fetch_add(1, Relaxed);
-            let ended = match ended {
-                Some(ended) => ended,
-                None => self.route(&service, &request, head).await,
-            };
-            self.plan = None;
-            service.counters.end(ended.status);
-            return ended.after;
+                }
+            }
+            return self.route(&service, &request, head, visit).await;
         }
     }
 
-    async fn route(&mut self, service: &LiveService, request: &Request, head: Buffer) -> Ended {
+    async fn route(
+        &mut self,
+        service: &LiveService,
+        request: &Request,
+        head: Buffer,
+        visit: &mut Visit,
+    ) -> Ended {
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
         match service.route(path).map(|route| (route, &route.target)) {
-            Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head).await,
+            Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head, visit).await,
             Some((route, LiveTarget::Static(files))) => {
                 let place = files::Place { files, prefix: &route.prefix };
                 files::serve(self, request, &head, place).await
@@ -268,6 +291,7 @@ impl Client {
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> After {
+        access::refused(refusal, self.arrival(), &self.worker.log);
         let manner = Manner { accept: "", is_head: false, is_http10: false, stays: false };
         let mut out = Buffer::default();
         Page::from(refusal).write(manner, out.open());

@@ -6,11 +6,13 @@
 //! listened to.
 
 use crate::cert::acme;
+use crate::journal::Line;
 use crate::{Shared, handover};
 use hop3_core::Problem;
 use hop3_core::acme::AcmeShown;
 use hop3_core::certificate::CertificateInfo;
 use hop3_core::driver::{Drained, ProxyStatus};
+use hop3_core::observe::RouteFigures;
 use hop3_core::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -44,6 +46,7 @@ pub enum Request<'a> {
     },
     Status,
     Acme(acme::Ask),
+    Figures,
     /// Another process asks for this one's place; see `handover`.
     HandOver,
     /// It has it.
@@ -66,6 +69,7 @@ pub enum Answer {
     Drained(Drained),
     Status(ProxyStatus),
     Acme(AcmeShown),
+    Figures(Vec<RouteFigures>),
     /// Requests on those upstreams, and whether any connection to them is left.
     Leaving {
         in_flight: u64,
@@ -135,6 +139,7 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             // Whoever asks shall ask the next one.
             Ok(_) if shared.is_relieved() => None,
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
+            Ok(Request::Figures) => Some(Answer::Figures(shared.registry.figures())),
             Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
             Ok(Request::Acme(ask)) => {
                 Some(acme::answer(&shared.keeper, ask).map_or_else(Answer::Problem, Answer::Acme))
@@ -205,7 +210,9 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
             return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
         }
     }
-    Some(effect(shared, change))
+    let answer = effect(shared, change);
+    condense(shared);
+    Some(answer)
 }
 
 /// The older proxy first: it must not send requests where this one will not.
@@ -222,19 +229,38 @@ fn effect(shared: &Shared, change: Change) -> Answer {
 
 /// Tells whether there was anything to change.
 fn save(shared: &Shared, change: &Change) -> io::Result<bool> {
-    let current = shared.registry.services();
-    let before: BTreeMap<&str, &Service> =
-        current.iter().map(|live| (live.source.name.as_str(), &live.source)).collect();
-    let mut after = before.clone();
+    let registry = &shared.registry;
+    let mut journal = shared.journal.lock().map_err(|_| io::Error::other("a control thread panicked"))?;
     match change {
-        Change::Replace(table) => after = table.services.iter().map(|s| (s.name.as_str(), s)).collect(),
-        Change::Put(service) => drop(after.insert(&service.name, service)),
-        Change::Remove(name) => drop(after.remove(name.as_str())),
+        Change::Replace(table) => {
+            let current = registry.services();
+            let before: BTreeMap<&str, &Service> =
+                current.iter().map(|live| (live.source.name.as_str(), &live.source)).collect();
+            let after = table.services.iter().map(|service| (service.name.as_str(), service)).collect();
+            if before == after {
+                return Ok(false);
+            }
+            journal.replace(table.services.iter())?;
+        }
+        Change::Put(service) if registry.has(service) => return Ok(false),
+        Change::Put(service) => journal.append(&Line::Put(Cow::Borrowed(service)))?,
+        Change::Remove(name) if !registry.knows(name) => return Ok(false),
+        Change::Remove(name) => journal.append(&Line::Remove(Cow::Borrowed(name)))?,
     }
-    if after == before {
-        return Ok(false);
+    Ok(true)
+}
+
+/// Makes many changes part of the saved table.
+fn condense(shared: &Shared) {
+    let Ok(mut journal) = shared.journal.lock() else { return };
+    if !journal.is_long() {
+        return;
     }
-    crate::disk::save(&shared.layout, after.into_values().collect()).map(|()| true)
+    let services = shared.registry.services();
+    if let Err(error) = journal.replace(services.iter().map(|live| &live.source)) {
+        // The changes are saved all the same.
+        tracing::warn!(%error, "the route table cannot be saved as a whole");
+    }
 }
 
 /// Waits until these upstreams are left alone, then cuts what remains.

@@ -7,14 +7,16 @@
 use crate::buffer::{Buffer, with_scratch};
 use crate::http1::body::{Body, Framing};
 use crate::http1::forward::Request;
-use crate::http1::header::may_be_complete;
+use crate::http1::header::{may_be_complete, push_line};
 use crate::http1::response::{self, Response};
 use crate::policy::{Coder, Plan, Recorder, Replaced, Way};
+use crate::splice::{self, Broken};
 use crate::stream::Stream;
 use crate::upload::write_now;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 /// How a response failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ pub(crate) struct Download<'a> {
     pub(crate) head_bytes: usize,
     /// The status, once a final head is on its way to the client.
     pub(crate) answered: &'a Cell<u16>,
+    pub(crate) timing: Timing,
     /// False when the upstream sent more than its response.
     pub(crate) is_clean: Cell<bool>,
     pub(crate) plan: Option<&'a Plan>,
@@ -47,6 +50,38 @@ pub(crate) struct Download<'a> {
     pub(crate) coder: RefCell<Option<Coder>>,
     /// Keeps a copy of what leaves. A body that is not seen here, because the kernel moves it, cannot have one.
     pub(crate) recorder: RefCell<Option<Recorder>>,
+}
+
+/// How long the upstream took to the head of its response, and whether the client is told.
+pub(crate) struct Timing {
+    asked: Instant,
+    took: Cell<Option<Duration>>,
+    /// When the client's request began, if it is.
+    told_since: Option<Instant>,
+}
+
+impl Timing {
+    pub(crate) fn begin(told_since: Option<Instant>) -> Timing {
+        Timing { asked: Instant::now(), took: Cell::new(None), told_since }
+    }
+
+    pub(crate) fn took(&self) -> Option<Duration> {
+        self.took.get()
+    }
+
+    /// The head is there: `out` ends with it.
+    fn heard(&self, out: &mut Vec<u8>) {
+        let took = self.asked.elapsed();
+        self.took.set(Some(took));
+        if let Some(begun) = self.told_since {
+            let before = self.asked.duration_since(begun);
+            let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+            let value = format!("proxy;dur={:.2}, upstream;dur={:.2}", ms(before), ms(took));
+            out.truncate(out.len() - 2);
+            push_line(out, "Server-Timing", value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 impl Download<'_> {
@@ -67,6 +102,7 @@ impl Download<'_> {
                 continue;
             }
             self.answered.set(response.status);
+            self.timing.heard(out.open());
             moved();
             let mut body = Body::new(response.length);
             if response.status != 101 {
@@ -74,6 +110,13 @@ impl Download<'_> {
             }
             self.keep(&body);
             self.flush(&mut out, &moved).await?;
+            if response.framing == Framing::Raw
+                && let Some(left) = body.rest(splice::WORTH)
+                && self.may_splice()
+            {
+                self.splice(left, &moved).await?;
+                body = Body::Done;
+            }
             while !body.is_done() {
                 poll_fn(|cx| self.poll_body(cx, &mut body, response.framing, &mut out)).await?;
                 self.keep(&body);
@@ -82,6 +125,22 @@ impl Download<'_> {
             }
             return Ok(response);
         }
+    }
+
+    /// Nothing has to be done with the body here.
+    fn may_splice(&self) -> bool {
+        splice::is_possible(self.upstream, self.client)
+            && self.coder.borrow().is_none()
+            && self.recorder.borrow().is_none()
+    }
+
+    async fn splice(&self, left: u64, moved: &impl Fn()) -> Result<(), DownloadError> {
+        splice::carry(self.upstream, self.client, left, &Cell::new(0), moved).await.map_err(|broken| {
+            match broken {
+                Broken::From => DownloadError::Truncated,
+                Broken::To => DownloadError::Client,
+            }
+        })
     }
 
     async fn flush(&self, out: &mut Buffer, moved: &impl Fn()) -> Result<(), DownloadError> {

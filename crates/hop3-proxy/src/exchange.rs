@@ -13,10 +13,11 @@
 //! idempotent cannot know whether it was carried out: it uses fresh connections and kept ones that were found open
 //! right before (`pool`), and is never repeated once bytes were taken.
 
+use crate::access::Visit;
 use crate::buffer::Buffer;
 use crate::client::{After, Client};
 use crate::deadline::Verdict;
-use crate::download::{Download, DownloadError};
+use crate::download::{Download, DownloadError, Timing};
 use crate::http1::forward::Request;
 use crate::http1::request::{BAD_CHUNK, BODY_TOO_SLOW};
 use crate::http1::response::Response;
@@ -47,7 +48,12 @@ enum Attempt {
 }
 
 /// Brings a request, whose rewritten head is `head`, to an upstream of its route.
-pub(crate) async fn forward(client: &mut Client, request: &Request, head: Buffer) -> Ended {
+pub(crate) async fn forward(
+    client: &mut Client,
+    request: &Request,
+    head: Buffer,
+    visit: &mut Visit,
+) -> Ended {
     let keep = if request.is_idempotent { client.worker.limits.replay_bytes } else { 0 };
     let plan = client.plan.clone();
     let mut upload = Upload::new(head, request.length, keep);
@@ -64,7 +70,7 @@ pub(crate) async fn forward(client: &mut Client, request: &Request, head: Buffer
         let upstream = in_flight.upstream().clone();
         client.watch.hold(Some(in_flight));
         let attempt = match connect(client, &pool, &upstream, &search, request.is_idempotent).await {
-            Some(connection) => attempt(client, request, &mut upload, &pool, connection).await,
+            Some(connection) => attempt(client, (request, visit), &mut upload, &pool, connection).await,
             None => Attempt::NotConnected,
         };
         match attempt {
@@ -186,7 +192,7 @@ enum Outcome {
 
 async fn attempt(
     client: &mut Client,
-    request: &Request,
+    (request, visit): (&Request, &mut Visit),
     upload: &mut Upload,
     pool: &LivePool,
     connection: Connection,
@@ -206,6 +212,7 @@ async fn attempt(
         head_bytes: worker.limits.head_bytes,
         answered: &answered,
         is_clean: Cell::new(true),
+        timing: Timing::begin(visit.server_timing().then(|| visit.begun())),
         plan: client.plan.as_deref(),
         coder: Default::default(),
         recorder: Default::default(),
@@ -235,6 +242,9 @@ async fn attempt(
         })
         .await
     };
+    if let Some(took) = download.timing.took() {
+        visit.upstream = Some((connection.open.upstream().clone(), took));
+    }
     let is_clean = download.is_clean.get();
     let seen = Seen { is_uploaded: is_uploaded.get(), answered: answered.get(), is_clean };
     match outcome {

@@ -13,6 +13,7 @@
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
 
+mod access;
 mod buffer;
 pub mod cert;
 mod client;
@@ -24,14 +25,17 @@ mod exchange;
 mod files;
 mod handover;
 mod http1;
+mod journal;
 mod limit;
 mod listener;
+mod metric;
 mod page;
 mod policy;
 mod pool;
 mod probe;
 mod redirect;
 mod registry;
+mod splice;
 mod stream;
 mod table;
 mod tls;
@@ -52,6 +56,7 @@ use cert::{CertStore, Challenges, Resolver};
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use journal::Journal;
 use registry::Registry;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -131,6 +136,7 @@ pub struct Running {
     workers: Vec<JoinHandle<std::io::Result<()>>>,
     /// As many references as threads that still listen, and this one.
     gates: Arc<()>,
+    log: JoinHandle<()>,
 }
 
 /// What the control socket works on.
@@ -140,6 +146,7 @@ pub(crate) struct Shared {
     certificates: Arc<Resolver>,
     keeper: Keeper,
     allowed_uid: u32,
+    journal: Mutex<Journal>,
     /// Held by each change from its saving to its effect; true once no change is taken any more.
     is_stopping: Mutex<bool>,
     orders: watch::Sender<Order>,
@@ -198,7 +205,8 @@ impl Running {
         let http = listeners.http[0].local_addr()?;
         let https = listeners.https.first().map(TcpListener::local_addr).transpose()?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
-        registry.replace(disk::load(&options.layout));
+        let (journal, table) = Journal::load(&options.layout);
+        registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
         let challenges = Arc::new(Challenges::default());
         let certificates =
@@ -222,6 +230,7 @@ impl Running {
             certificates,
             keeper,
             allowed_uid: options.allowed_uid,
+            journal: Mutex::new(journal),
             is_stopping: Mutex::default(),
             orders,
             holdings: Mutex::new(Holdings { lock: Some(lock), listeners: kept }),
@@ -229,19 +238,21 @@ impl Running {
             finish: Notify::new(),
             predecessor,
         });
+        let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
         let workers = listeners.http.into_iter().map(|listener| {
             let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
                 (listener, Https { port: address.port(), terminator: terminator.clone() })
             });
-            let gate = Gate { listener, https: secure, is_open: gates.clone() };
+            let gate = Gate { listener, https: secure, is_open: gates.clone(), log: outlet.clone() };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let challenges = challenges.clone();
             let work = move || worker::run(registry, limits, challenges, gate, orders);
             thread::Builder::new().name("proxy".into()).spawn(work)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
+        drop(outlet);
         probe::start(Arc::downgrade(&shared), &limits)?;
         control::listen(&shared).context("opening the control socket")?;
         if options.takes_over {
@@ -250,7 +261,7 @@ impl Running {
         }
         shared.keeper.start()?;
         let (stop_grace, handover_grace) = (limits.stop_grace, limits.handover_grace);
-        Ok(Running { shared, http, https, stop_grace, handover_grace, workers, gates })
+        Ok(Running { shared, http, https, stop_grace, handover_grace, workers, gates, log })
     }
 
     /// Waits until a successor has taken this proxy's place.
@@ -306,6 +317,7 @@ impl Running {
         for worker in self.workers {
             worker.join().map_err(|_| anyhow::anyhow!("a proxy thread panicked"))??;
         }
+        self.log.join().map_err(|_| anyhow::anyhow!("the access log's thread panicked"))?;
         Ok(())
     }
 }

@@ -39,6 +39,10 @@ pub struct Limits {
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
     pub stop_grace: Duration,
+    /// The access log goes on in a new file when it is this large.
+    pub log_file_bytes: u64,
+    /// So many earlier files of it are kept.
+    pub log_old_files: u32,
     /// After a hand-over to a new proxy: how long the old one finishes requests and upgraded connections.
     pub handover_grace: Duration,
     /// A TLS handshake, from accept to its end.
@@ -112,6 +116,8 @@ impl Default for Limits {
             pool_size: 256,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
+            log_file_bytes: 64 << 20,
+            log_old_files: 4,
             handover_grace: Duration::from_secs(300),
             handshake_timeout: Duration::from_secs(10),
             handshakes: 1024,

@@ -9,11 +9,11 @@ use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Tab
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use hop3_core::driver::ProxyStatus;
+use hop3_core::observe::RouteFigures;
 use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering::Relaxed;
 
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -103,6 +103,20 @@ impl Registry {
         pools.collect()
     }
 
+    /// The service is there, just like this.
+    pub(crate) fn has(&self, service: &Service) -> bool {
+        let writer = self.lock();
+        // Its hosts may have been taken over by another; putting it again takes them back.
+        writer
+            .services
+            .get(&service.name)
+            .is_some_and(|live| live.source == *service && self.table().owns(live))
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.lock().services.contains_key(name)
+    }
+
     /// What to save, by name.
     pub(crate) fn services(&self) -> Vec<Arc<LiveService>> {
         let mut services: Vec<_> = self.lock().services.values().cloned().collect();
@@ -112,14 +126,23 @@ impl Registry {
 
     pub(crate) fn status(&self) -> ProxyStatus {
         let writer = self.lock();
-        let counters = writer.services.values().map(|service| &service.counters);
+        let metrics = writer.services.values().flat_map(|service| service.all_metrics());
         let (requests, in_flight) =
-            counters.fold((0, 0), |(begun, now), c| (begun + c.begun.load(Relaxed), now + c.in_flight()));
+            metrics.fold((0, 0), |(begun, now), (_, m)| (begun + m.begun(), now + m.in_flight()));
         let upstreams = writer.upstreams.values().map(|(upstream, _)| upstream);
         let mut unhealthy: Vec<String> =
             upstreams.filter(|upstream| !upstream.is_healthy()).map(|upstream| upstream.id.clone()).collect();
         unhealthy.sort();
         ProxyStatus { services: writer.services.len() as u64, requests, in_flight, unhealthy }
+    }
+
+    /// What each route has served, in the order of names and prefixes.
+    pub(crate) fn figures(&self) -> Vec<RouteFigures> {
+        let services = self.services();
+        let routes = services.iter().flat_map(|service| {
+            service.all_metrics().map(|(prefix, metrics)| metrics.figures(&service.source.name, prefix))
+        });
+        routes.filter(|figures| !figures.prefix.is_empty() || figures.requests > 0).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Writer> {
@@ -134,11 +157,11 @@ impl Writer {
             // Its hosts may have been taken over by a service that no longer has them.
             return old.iter().for_each(|old| next.insert(old));
         }
-        let counters = old.as_ref().map(|old| old.counters.clone()).unwrap_or_default();
-        let routes = self.routes(&service);
+        let metrics = old.as_ref().map(|old| old.metrics.clone()).unwrap_or_default();
+        let routes = self.routes(&service, old.as_deref());
         let policy = Live::new(&service, old.as_ref().and_then(|old| old.policy.as_ref()), &self.key);
         let mutual = crate::tls::Mutual::default();
-        let live = Arc::new(LiveService { routes, counters, policy, source: service, mutual });
+        let live = Arc::new(LiveService { routes, metrics, policy, source: service, mutual });
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
             next.remove(&old);
@@ -155,12 +178,15 @@ impl Writer {
         }
     }
 
-    fn routes(&mut self, service: &Service) -> Vec<LiveRoute> {
+    /// Routes keep the figures of those they replace.
+    fn routes(&mut self, service: &Service, old: Option<&LiveService>) -> Vec<LiveRoute> {
+        let known = |prefix: &str| Some(old?.routes.iter().find(|r| r.prefix == prefix)?.metrics.clone());
         let mut routes: Vec<LiveRoute> = service
             .routes
             .iter()
             .map(|route| LiveRoute {
                 prefix: route.prefix.trim_end_matches('/').to_owned(),
+                metrics: known(route.prefix.trim_end_matches('/')).unwrap_or_default(),
                 target: match &route.target {
                     Target::Static(files) => LiveTarget::Static(files.clone()),
                     Target::Page(page) => LiveTarget::Page(*page),

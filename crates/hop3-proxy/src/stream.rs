@@ -8,7 +8,7 @@ use crate::buffer::with_scratch;
 use crate::tls::Session;
 use hop3_core::route::Address;
 use rustix::net::RecvFlags;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::future::poll_fn;
 use std::io;
@@ -27,7 +27,14 @@ pub(crate) enum Transport {
     Tls(Box<Session>),
 }
 
-pub(crate) struct Stream(RefCell<Transport>);
+pub(crate) struct Stream(RefCell<Transport>, Cell<Traffic>);
+
+/// Bytes that have gone over a stream since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+}
 
 /// Runs the same expression for every transport.
 macro_rules! each {
@@ -44,19 +51,35 @@ impl Stream {
     pub(crate) fn tcp(stream: TcpStream) -> Stream {
         // Without it small responses wait for the reader's delayed acknowledgement. Failure only costs time.
         stream.set_nodelay(true).ok();
-        Stream(RefCell::new(Transport::Tcp(stream)))
+        Stream::over(Transport::Tcp(stream))
+    }
+
+    fn over(transport: Transport) -> Stream {
+        Stream(RefCell::new(transport), Cell::default())
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.1.get()
+    }
+
+    fn received(&self, count: usize) {
+        let traffic = self.1.get();
+        self.1.set(Traffic { received: traffic.received + count as u64, ..traffic });
+    }
+
+    fn sent(&self, count: usize) {
+        let traffic = self.1.get();
+        self.1.set(Traffic { sent: traffic.sent + count as u64, ..traffic });
     }
 
     pub(crate) fn tls(session: Session) -> Stream {
-        Stream(RefCell::new(Transport::Tls(Box::new(session))))
+        Stream::over(Transport::Tls(Box::new(session)))
     }
 
     pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
         match address {
             Address::Tcp(address) => TcpStream::connect(address).await.map(Stream::tcp),
-            Address::Unix(path) => {
-                UnixStream::connect(path).await.map(|s| Stream(RefCell::new(Transport::Unix(s))))
-            }
+            Address::Unix(path) => UnixStream::connect(path).await.map(|s| Stream::over(Transport::Unix(s))),
         }
     }
 
@@ -64,6 +87,7 @@ impl Stream {
     pub(crate) fn poll_read(&self, cx: &mut Context, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(each!(self, stream => Pin::new(stream).poll_read(cx, &mut buffer)))?;
+        self.received(buffer.filled().len());
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
@@ -71,7 +95,11 @@ impl Stream {
     pub(crate) fn poll_write(&self, cx: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match ready!(each!(self, stream => Pin::new(stream).poll_write(cx, bytes))) {
             Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            other => Poll::Ready(other),
+            Ok(count) => {
+                self.sent(count);
+                Poll::Ready(Ok(count))
+            }
+            error => Poll::Ready(error),
         }
     }
 
@@ -137,20 +165,74 @@ impl Stream {
         if matches!(&*self.0.borrow(), Transport::Tls(_)) {
             return poll_fn(|cx| self.poll_copy(cx, file, offset, count)).await;
         }
-        let mut call = |socket: BorrowedFd<'_>| {
+        self.write_with(|socket| {
             let mut from = offset;
             Ok(rustix::fs::sendfile(socket, file, Some(&mut from), count)?)
-        };
+        })
+        .await
+    }
+
+    /// Repeats a non-blocking system call that fills the socket until the socket takes something.
+    pub(crate) async fn write_with(
+        &self,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         poll_fn(|cx| {
             loop {
                 ready!(self.poll_write_ready(cx))?;
                 match self.try_write_with(&mut call) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return Poll::Ready(done),
+                    done => {
+                        self.sent(*done.as_ref().unwrap_or(&0));
+                        return Poll::Ready(done);
+                    }
                 }
             }
         })
         .await
+    }
+
+    /// Repeats a non-blocking system call that takes from the socket until there was something to take.
+    pub(crate) async fn read_with(
+        &self,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        poll_fn(|cx| {
+            loop {
+                ready!(self.poll_read_ready(cx))?;
+                match self.try_read_with(&mut call) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => {
+                        self.received(*done.as_ref().unwrap_or(&0));
+                        return Poll::Ready(done);
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    fn poll_read_ready(&self, cx: &mut Context) -> Poll<io::Result<()>> {
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => stream.poll_read_ready(cx),
+            Transport::Unix(stream) => stream.poll_read_ready(cx),
+            Transport::Tls(session) => session.tcp().poll_read_ready(cx),
+        }
+    }
+
+    fn try_read_with(&self, call: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
+        let readable = tokio::io::Interest::READABLE;
+        match &*self.0.borrow() {
+            Transport::Tcp(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
+            Transport::Unix(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
+            // Bytes past the session would break it.
+            Transport::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The bytes of the socket are the bytes of the stream, so that the kernel may carry them by itself.
+    pub(crate) fn is_socket(&self) -> bool {
+        matches!(&*self.0.borrow(), Transport::Tcp(_) | Transport::Unix(_))
     }
 
     /// Reads the same bytes anew at each poll rather than keep them for a reader that is slow.

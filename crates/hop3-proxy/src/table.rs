@@ -4,13 +4,13 @@
 //! Hosts lie in shards that are shared between versions, so changing one service among 10,000 hosts copies a list of
 //! pointers and the one shard that holds its host, and parses nothing anew.
 
+use crate::metric::Metrics;
 use crate::policy::Live;
 use crate::upstream::Upstream;
 use hop3_core::route::{Page, Service, StaticFiles, Timeouts};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SHARDS: usize = 256;
 
@@ -40,7 +40,8 @@ pub(crate) struct LiveService {
     pub(crate) mutual: crate::tls::Mutual,
     /// The longest prefix first.
     pub(crate) routes: Vec<LiveRoute>,
-    pub(crate) counters: Arc<Counters>,
+    /// Of requests that no route answers for. Kept over changes of the service, as are the routes'.
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) policy: Option<Arc<Live>>,
 }
 
@@ -48,6 +49,7 @@ pub(crate) struct LiveRoute {
     /// Without a trailing slash, so that the root is empty.
     pub(crate) prefix: String,
     pub(crate) target: LiveTarget,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 pub(crate) enum LiveTarget {
@@ -71,26 +73,6 @@ pub(crate) struct LiveCanary {
     pub(crate) index: usize,
     /// The first of its upstreams in the pool.
     pub(crate) first: usize,
-}
-
-/// Figures of one service, kept over changes of it.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) begun: AtomicU64,
-    /// By first digit of the status; 0 is a request that ended without one.
-    pub(crate) ended: [AtomicU64; 6],
-}
-
-impl Counters {
-    pub(crate) fn end(&self, status: u16) {
-        let class = usize::from(status / 100);
-        self.ended[if class < 6 { class } else { 0 }].fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn in_flight(&self) -> u64 {
-        let ended: u64 = self.ended.iter().map(|count| count.load(Relaxed)).sum();
-        self.begun.load(Relaxed).saturating_sub(ended)
-    }
 }
 
 impl Default for Table {
@@ -142,6 +124,12 @@ impl Table {
         self.shards[shard_of(key)].get(key)
     }
 
+    /// All hosts of the service lead to it.
+    pub(crate) fn owns(&self, service: &Arc<LiveService>) -> bool {
+        let mut keys = service.source.hosts.iter().map(|host| key_of(&host.0));
+        keys.all(|key| self.get(&key).is_some_and(|owner| Arc::ptr_eq(owner, service)))
+    }
+
     pub(crate) fn insert(&mut self, service: &Arc<LiveService>) {
         if service.source.tls.for_unnamed {
             self.unnamed = Some(service.clone());
@@ -177,6 +165,15 @@ impl Table {
 }
 
 impl LiveService {
+    /// The figures of its routes with their prefixes, and those of no route under an empty one.
+    pub(crate) fn all_metrics(&self) -> impl Iterator<Item = (&str, &Metrics)> {
+        let routes = self.routes.iter().map(|route| match route.prefix.as_str() {
+            "" => ("/", &*route.metrics),
+            prefix => (prefix, &*route.metrics),
+        });
+        routes.chain([("", &*self.metrics)])
+    }
+
     /// The route whose prefix covers the path on a segment boundary; the longest.
     pub(crate) fn route(&self, path: &str) -> Option<&LiveRoute> {
         let path = without_query(path);
@@ -209,8 +206,8 @@ fn without_query(target: &str) -> &str {
 
 /// On a segment boundary.
 fn covers(prefix: &str, path: &str) -> bool {
-    let rest = path.strip_prefix(prefix);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.is_empty())
+    let is_whole = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    prefix.is_empty() || path.strip_prefix(prefix).is_some_and(is_whole)
 }
 
 /// The key of a host as a service names it. A wildcard's is its part from the dot on, which no host name equals.

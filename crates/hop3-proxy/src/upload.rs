@@ -6,7 +6,9 @@
 
 use crate::buffer::{Buffer, with_scratch};
 use crate::http1::body::{Body, Framing, Length};
+use crate::splice::{self, Broken};
 use crate::stream::Stream;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -23,6 +25,8 @@ pub(crate) struct Upload {
     is_whole: bool,
     /// Something has reached an upstream in this attempt.
     has_sent: bool,
+    /// What has left the client and has not reached the upstream.
+    held: Cell<usize>,
     /// Bytes of body that may still come.
     left: u64,
 }
@@ -49,6 +53,7 @@ impl Upload {
             keep,
             is_whole: true,
             has_sent: false,
+            held: Cell::new(0),
             left: u64::MAX,
         }
     }
@@ -72,7 +77,7 @@ impl Upload {
 
     /// The upstream has not taken what was there for it.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.sent < self.out.len()
+        self.sent < self.out.len() || self.held.get() > 0
     }
 
     pub(crate) fn is_whole(&self) -> bool {
@@ -100,6 +105,9 @@ impl Upload {
                 return Ok(());
             }
             self.make_room();
+            if pending.is_empty() && self.may_splice(client, upstream) {
+                return self.splice(client, upstream, &moved).await;
+            }
             if pending.is_empty() {
                 poll_fn(|cx| self.poll_body(cx, client, pending, upstream)).await?;
             } else {
@@ -107,6 +115,30 @@ impl Upload {
             }
             moved();
         }
+    }
+
+    /// Nothing has to be kept, and what is left of the body is large and passes as it is.
+    fn may_splice(&self, client: &Stream, upstream: &Stream) -> bool {
+        !self.is_whole
+            && self.framing == Framing::Raw
+            && self.body.rest(splice::WORTH).is_some_and(|rest| rest <= self.left)
+            && splice::is_possible(client, upstream)
+    }
+
+    async fn splice(
+        &mut self,
+        client: &Stream,
+        upstream: &Stream,
+        moved: &impl Fn(),
+    ) -> Result<(), UploadError> {
+        let left = self.body.rest(0).unwrap_or(0);
+        let carried = splice::carry(client, upstream, left, &self.held, moved).await;
+        carried.map_err(|broken| match broken {
+            Broken::From => UploadError::Client,
+            Broken::To => UploadError::Upstream,
+        })?;
+        self.body = Body::Done;
+        Ok(())
     }
 
     /// Forgets what has been sent, unless it is to be kept and small enough.

@@ -2,6 +2,7 @@
 //! `Worker`: one thread with its own listener, runtime, connections and upstream pools. Threads share the route
 //! table, upstream counters and nothing else.
 
+use crate::access::{Outlet, Sink};
 use crate::cert::Challenges;
 use crate::client::Client;
 use crate::deadline::{Deadlines, Stop};
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) deadlines: Deadlines,
+    pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
@@ -57,6 +59,11 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// How many requests had their heads read here.
+    pub(crate) fn requests(&self) -> u64 {
+        self.ids.get().1
     }
 
     /// 32 hexadecimal digits: 16 of this thread and start, 16 that never repeat here.
@@ -87,6 +94,8 @@ pub(crate) struct Gate {
     pub(crate) https: Option<(TcpListener, Https)>,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
+    /// Where lines of the access log go.
+    pub(crate) log: Outlet,
 }
 
 /// Serves until it is ordered to end.
@@ -108,6 +117,7 @@ pub(crate) fn run(
         limits,
         pool: Pool::default(),
         deadlines: Deadlines::default(),
+        log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
         https,
         challenges,
@@ -128,6 +138,8 @@ async fn serve(
     let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
+    let logger = worker.clone();
+    tokio::task::spawn_local(async move { logger.log.run().await });
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
     loop {
         tokio::select! {
@@ -158,6 +170,7 @@ async fn serve(
     finish(&worker, orders).await;
     worker.deadlines.stop(Stop::All);
     tokio::task::yield_now().await;
+    worker.log.flush();
     Ok(())
 }
 

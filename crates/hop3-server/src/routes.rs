@@ -80,7 +80,7 @@ pub(crate) fn service(
             ..Service::default()
         });
     };
-    let policy = verb::proxy::effective(server, app, serves.proxy).unwrap_or_else(|problem| {
+    let mut policy = verb::proxy::effective(server, app, serves.proxy).unwrap_or_else(|problem| {
         tracing::error!(app = %app.name, problem = problem.title, "what was set of [proxy] does not fit; closed");
         Policy::closed()
     });
@@ -89,9 +89,10 @@ pub(crate) fn service(
         false => Vec::new(),
     };
     let routes = routes_of(server, &serves, instances, (&policy, &former));
+    let observe = std::mem::take(&mut policy.log);
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service { name, hosts, mounts, routes, policy, pages, ..Service::default() })
+    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, ..Service::default() })
 }
 
 /// The service of an app that was stopped on purpose.

@@ -29,6 +29,9 @@ pub struct LogsArgs {
     /// Only the output of the last build
     #[arg(long)]
     build: bool,
+    /// Only the requests that the proxy noted
+    #[arg(long, conflicts_with_all = ["build", "process"])]
+    requests: bool,
     /// Only lines younger than this: 90s, 10m, 2h, 3d
     #[arg(long, value_name = "AGE")]
     since: Option<String>,
@@ -70,6 +73,9 @@ fn query(args: &LogsArgs, now: SystemTime) -> Result<String, Problem> {
     }
     if args.build {
         pairs.push("build=true".to_owned());
+    }
+    if args.requests {
+        pairs.push("requests=true".to_owned());
     }
     if args.follow {
         pairs.push("follow=true".to_owned());

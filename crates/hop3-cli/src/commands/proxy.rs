@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `proxy set|unset|show|pause|resume|password`: the verbs beside the `proxy` role, which the program itself owns.
+//! `proxy status|set|unset|show|pause|resume|purge|password`: the verbs beside the `proxy` role, which the program itself owns.
 
 use crate::context::{AppArg, Context};
 use crate::problem;
-use crate::render::{Table, clean};
+use crate::render::{Table, clean, proxy_report};
 use clap::Subcommand;
 use hop3_core::Problem;
-use hop3_core::api::{PolicyChangeRequest, PolicyEntry, PolicySource};
+use hop3_core::api::{PolicyChangeRequest, PolicyEntry, PolicySource, ProxyReport};
 use hop3_core::config::assignment;
 use hop3_core::name::AppName;
 use hop3_core::policy::PasswordHash;
@@ -18,6 +18,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Say what the proxy does for an app beside routing: passwords, limits, redirects, headers, maintenance
 #[derive(Subcommand, Debug)]
 pub enum ProxyCommand {
+    /// Show what each route has served
+    Status,
     /// Set keys of [proxy] at once, without a release; they win over hop3.toml
     Set {
         /// For example maintenance.on=true; a value is written as in hop3.toml, text needs no quotes
@@ -64,6 +66,11 @@ pub enum ProxyCommand {
 
 pub(crate) fn run(command: ProxyCommand, cx: &mut Context) -> Result<(), Problem> {
     match command {
+        ProxyCommand::Status => {
+            let report: ProxyReport = cx.client()?.get("/api/proxy")?;
+            cx.answer(&report, |cx| proxy_report(&report, cx.style()));
+            Ok(())
+        }
         ProxyCommand::Set { pairs, app } => {
             let set = pairs.iter().map(|pair| assignment(pair)).collect::<Result<_, _>>()?;
             let said =

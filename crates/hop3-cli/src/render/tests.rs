@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Text as people read it, with and without colour.
 
-use super::{Style, clean, clean_lines, plan, render_event, time};
+use super::{Style, clean, clean_lines, plan, proxy_report, render_event, time};
 use expect_test::{Expect, expect};
+use hop3_core::api::ProxyReport;
 use hop3_core::event::{DeployStep, Event, EventRow};
+use hop3_core::observe::RouteFigures;
 use hop3_core::plan::{BuildPlan, Layer, StaticSite, Step, Toolchain};
 use hop3_core::release::ReleaseNumber;
 use hop3_core::sandbox::Command;
@@ -159,4 +161,37 @@ fn a_plan_reads_from_top_to_bottom() {
         warning: there is no lock file
     "#]]
     .assert_eq(&shown);
+}
+
+#[test]
+fn a_report_of_the_proxy_has_a_row_for_each_route() {
+    let route = RouteFigures {
+        service: "shop".into(),
+        prefix: "/".into(),
+        requests: 101,
+        in_flight: 1,
+        statuses: [0, 0, 98, 0, 1, 1],
+        bytes_in: 40_400,
+        bytes_out: 12_345_678,
+        total_us: 150_000,
+        latency: vec![(1_280, 90), (10_240, 9), (1_048_576, 1)],
+    };
+    let quiet = RouteFigures { service: "blog".into(), prefix: "/static".into(), ..RouteFigures::default() };
+    let report = ProxyReport {
+        driver: "builtin".into(),
+        services: 2,
+        requests: 101,
+        in_flight: 1,
+        unhealthy: vec!["shop/web.v3.1".into()],
+        routes: vec![quiet, route],
+    };
+    expect![[r#"
+        builtin: 2 services, 101 requests, 1 under way
+        left out: shop/web.v3.1
+
+        SERVICE  ROUTE    REQUESTS  NOW  2XX  3XX  4XX  5XX  P50     P99    IN       OUT
+        blog     /static  0         0    0    0    0    0    -       -      0 B      0 B
+        shop     /        101       1    98   0    1    1    1.3 ms  10 ms  40.4 kB  12.3 MB
+    "#]]
+    .assert_eq(&proxy_report(&report, Style::PLAIN));
 }

@@ -5,8 +5,9 @@ use super::path;
 use super::raw::{
     BasicAuth, Compression, Cors, ForwardAuth, Headers, Lines, Maintenance, Proxy, RateLimit, Size, Text,
 };
-use super::raw::{Cache, Pause, Redirect, Rewrite};
+use super::raw::{Cache, Log, Pause, Redirect, Rewrite};
 use super::resolve::Place;
+use crate::observe::Observe;
 use crate::policy::{self, HeaderChange, PathPattern, Per, Policy, RateKey, is_token};
 use crate::problem::{Kind, Problem};
 use std::collections::BTreeMap;
@@ -47,7 +48,17 @@ pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> 
         error_pages: error_pages(raw.error_pages, place)?,
         compression: raw.compression.map(compression),
         cache: raw.cache.map(|c| cache(c, place)).transpose()?,
+        log: raw.log.map_or_else(Observe::default, log),
     })
+}
+
+fn log(raw: Log) -> Observe {
+    let usual = Observe::default();
+    Observe {
+        log_every: raw.every.unwrap_or(usual.log_every),
+        log_query: raw.query.unwrap_or(usual.log_query),
+        server_timing: raw.server_timing.unwrap_or(usual.server_timing),
+    }
 }
 
 impl Place<'_> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Proxy`: brings requests to instances.
 
+use crate::observe::RouteFigures;
 use crate::problem::Problem;
 use crate::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
@@ -40,4 +41,9 @@ pub trait Proxy: Send + Sync {
     fn drain(&self, upstreams: &[String], deadline: Duration) -> Result<Drained, Problem>;
 
     fn status(&self) -> Result<ProxyStatus, Problem>;
+
+    /// What each route has served. Empty from a product that does not tell.
+    fn figures(&self) -> Result<Vec<RouteFigures>, Problem> {
+        Ok(Vec::new())
+    }
 }

@@ -14,6 +14,7 @@ pub use password::PasswordHash;
 pub use pattern::{PathPattern, Place};
 
 use crate::name::Domain;
+use crate::observe::Observe;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,6 +74,9 @@ pub struct Policy {
     pub compression: Option<Compression>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// What is recorded of requests.
+    #[serde(skip_serializing_if = "Observe::is_default")]
+    pub log: Observe,
 }
 
 impl Policy {

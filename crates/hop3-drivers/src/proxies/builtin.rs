@@ -9,6 +9,7 @@ mod certificates;
 
 use hop3_core::driver::{Drained, Proxy, ProxyStatus};
 use hop3_core::layout::Layout;
+use hop3_core::observe::RouteFigures;
 use hop3_core::route::{RouteTable, Service};
 use hop3_core::{Kind, Problem};
 use hop3_proxy::control::{Answer, Request};
@@ -131,6 +132,13 @@ impl Proxy for Builtin {
         let request = Request::Drain { upstreams: upstreams.to_vec(), deadline_ms };
         match self.ask(&request, deadline + ANSWER_TIMEOUT)? {
             Answer::Drained(drained) => Ok(drained),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn figures(&self) -> Result<Vec<RouteFigures>, Problem> {
+        match self.ask(&Request::Figures, ANSWER_TIMEOUT)? {
+            Answer::Figures(figures) => Ok(figures),
             other => Err(unexpected(other)),
         }
     }

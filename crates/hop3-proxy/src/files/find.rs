@@ -9,7 +9,7 @@ use hop3_core::route::StaticFiles;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2};
 use rustix::io::Errno;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// An open regular file, with the name its media type comes from.
@@ -28,6 +28,12 @@ pub(crate) enum Answer {
 }
 
 pub(crate) struct Root(OwnedFd);
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// Pages are read whole; a larger one is none.
 const MAX_PAGE: u64 = 1 << 20;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Static files: a path beneath a root becomes a response. Reading order: `path`, `find`, `condition`, `serve`.
+//! Static files: a path beneath a root becomes a response. Reading order: `path`, `find`, `kept`,
+//! `condition`, `serve`.
 
 mod condition;
 mod find;
+mod kept;
 mod media;
 mod path;
 mod serve;

@@ -41,6 +41,14 @@ impl Body {
         }
     }
 
+    /// How much of a body of known length is still to come, when it is this much and more.
+    pub(crate) fn rest(&self, least: u64) -> Option<u64> {
+        match self {
+            Body::Exact(left) if *left >= least => Some(*left),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         matches!(self, Body::Done)
     }

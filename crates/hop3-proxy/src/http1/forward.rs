@@ -24,7 +24,14 @@ pub(crate) struct Origin<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) host: Range<usize>,
+    /// Between the method and a space.
     pub(crate) path: Range<usize>,
+    pub(crate) id: Range<usize>,
+    /// Empty when there is none, as is `agent`.
+    pub(crate) referer: Range<usize>,
+    pub(crate) agent: Range<usize>,
+    /// How long the head was, as the client sent it.
+    pub(crate) head_bytes: usize,
     pub(crate) length: Length,
     pub(crate) is_http10: bool,
     pub(crate) is_head: bool,
@@ -63,13 +70,21 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
     let host = out.len()..out.len() + head.host.len();
     out.extend_from_slice(head.host);
     out.extend_from_slice(b"\r\n");
-    let mut request_id = None;
-    let mut forwarded = None;
+    let (mut request_id, mut trace, mut forwarded) = (None, None, None);
+    let (mut referer, mut agent) = (0..0, 0..0);
     for header in head.headers {
         if is(header, "x-request-id") {
             request_id = request_id.or(Some(header.value).filter(|value| is_sane_id(value)));
+        } else if is(header, "traceparent") {
+            trace = trace.or(Some(header.value).filter(|value| is_trace(value)));
         } else if !is_dropped(header, head) {
             push_line(out, header.name, header.value);
+            let value = out.len() - 2 - header.value.len()..out.len() - 2;
+            match header.name.len() {
+                7 if is(header, "referer") => referer = value,
+                10 if is(header, "user-agent") => agent = value,
+                _ => {}
+            }
         } else {
             keep_forwarded(header, &mut forwarded);
         }
@@ -87,11 +102,18 @@ pub(crate) fn write(head: &Head, origin: &Origin, out: &mut Vec<u8>) -> Request 
     if let Some(subject) = origin.subject {
         push_line(out, "X-Forwarded-Client-Subject", subject.as_bytes());
     }
-    push_line(out, "X-Request-Id", request_id.unwrap_or(origin.request_id.as_bytes()));
+    push_trace(out, trace, origin.request_id);
+    let request_id = request_id.unwrap_or(origin.request_id.as_bytes());
+    push_line(out, "X-Request-Id", request_id);
+    let id = out.len() - 2 - request_id.len()..out.len() - 2;
     out.extend_from_slice(b"\r\n");
     Request {
         host,
         path,
+        id,
+        referer,
+        agent,
+        head_bytes: head.bytes,
         length: head.length,
         is_http10: head.is_http10,
         is_head: head.method == "HEAD",
@@ -149,6 +171,33 @@ fn push_upgrade(out: &mut Vec<u8>, headers: &[Header]) {
     for header in headers.iter().filter(|h| is(h, "upgrade")) {
         push_line(out, "Upgrade", header.value);
     }
+}
+
+/// W3C trace context: a trace that began before this hop is passed on; one that did not begins here, and whether it
+/// is recorded is left to whoever comes next.
+fn push_trace(out: &mut Vec<u8>, trace: Option<&[u8]>, request_id: &str) {
+    if let Some(trace) = trace {
+        return push_line(out, "traceparent", trace);
+    }
+    let span = request_id.get(16..).unwrap_or_default();
+    for part in ["traceparent: 00-", request_id, "-", span, "-00\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// `00-<32 digits>-<16 digits>-<2 digits>`, small hexadecimal ones, neither id all zeros; later versions may add more.
+fn is_trace(value: &[u8]) -> bool {
+    let is_hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_id = |part: &[u8]| is_hex(part) && part.iter().any(|b| *b != b'0');
+    let dashes = [2, 35, 52].iter().all(|place| value.get(*place) == Some(&b'-'));
+    let length = value.len() == 55 || (value.len() > 55 && &value[..2] != b"00" && value[55] == b'-');
+    dashes
+        && length
+        && &value[..2] != b"ff"
+        && is_hex(&value[..2])
+        && is_id(&value[3..35])
+        && is_id(&value[36..52])
+        && is_hex(&value[53..55])
 }
 
 fn is_sane_id(value: &[u8]) -> bool {

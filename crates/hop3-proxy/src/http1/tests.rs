@@ -73,7 +73,8 @@ fn forwarded(head: &str) -> (String, Request) {
     let parsed = request::parse(head.as_bytes(), &mut slots, &Limits::default());
     let parsed = parsed.unwrap_or_else(|refusal| panic!("{refusal:?}")).unwrap();
     let mut out = Vec::new();
-    let origin = Origin { peer: "192.0.2.7", scheme: "http", subject: None, request_id: "made-here" };
+    let request_id = "00112233445566778899aabbccddeeff";
+    let origin = Origin { peer: "192.0.2.7", scheme: "http", subject: None, request_id };
     let request = forward::write(&parsed, &origin, &mut out);
     assert_eq!(&out[request.host.clone()], parsed.host);
     assert_eq!(&out[request.path.clone()], parsed.path.as_bytes());
@@ -100,6 +101,7 @@ fn a_request_is_rewritten_for_its_upstream() {
             X-Forwarded-Proto: http
             X-Forwarded-Host: Shop.example.org:8080
             X-Forwarded-Port: 8080
+            traceparent: 00-00112233445566778899aabbccddeeff-8899aabbccddeeff-00
             X-Request-Id: mine-1
 
         "#]],
@@ -114,10 +116,37 @@ fn a_request_is_rewritten_for_its_upstream() {
             X-Forwarded-Proto: http
             X-Forwarded-Host: a
             X-Forwarded-Port: 80
-            X-Request-Id: made-here
+            traceparent: 00-00112233445566778899aabbccddeeff-8899aabbccddeeff-00
+            X-Request-Id: 00112233445566778899aabbccddeeff
 
         "#]],
     );
+}
+
+#[test]
+fn a_trace_is_passed_on_when_it_is_one() {
+    let seen = |trace: &str| {
+        let (text, request) = forwarded(&format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nReferer: /x\r\nUser-Agent: me\r\nTraceparent: {trace}\r\n\r\n"
+        ));
+        assert_eq!((&text[request.referer], &text[request.agent]), ("/x", "me"));
+        assert_eq!(&text[request.id], "00112233445566778899aabbccddeeff");
+        text.contains(&format!("traceparent: {trace}\r\n"))
+    };
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    assert!(seen(&format!("00-{trace}-{span}-01")));
+    assert!(seen(&format!("01-{trace}-{span}-01-more")));
+    for bad in [
+        format!("00-{trace}-{span}-01-more"),
+        format!("ff-{trace}-{span}-01"),
+        format!("00-{}-{span}-01", "0".repeat(32)),
+        format!("00-{trace}-{}-01", "0".repeat(16)),
+        format!("00-{}-{span}-01", trace.to_uppercase()),
+        format!("00-{trace}-{span}-1"),
+        String::new(),
+    ] {
+        assert!(!seen(&bad), "{bad}");
+    }
 }
 
 #[test]

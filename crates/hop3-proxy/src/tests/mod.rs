@@ -11,6 +11,7 @@ mod harness;
 mod policy;
 mod policy_answer;
 mod policy_cache;
+mod record;
 mod restart;
 mod retry;
 mod site;

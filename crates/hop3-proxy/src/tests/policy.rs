@@ -50,7 +50,7 @@ fn ada() -> Policy {
 #[test]
 fn a_password_is_wanted_and_not_passed_on() {
     let (proxy, server) = behind(ada());
-    for file in ["table.json", "cookie.key"] {
+    for file in ["table.changes", "cookie.key"] {
         let mode =
             std::fs::metadata(proxy.root.path().join("run/proxy").join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");

@@ -29,7 +29,14 @@ fn a_proxy_starts_with_the_table_it_had() {
 fn a_damaged_table_does_not_keep_it_from_starting() {
     let root = Proxy::start().stop();
     std::fs::write(Layout::new(root.path()).proxy_table(), "{").unwrap();
-    Running::start(options(root.path()), Limits::default()).unwrap().stop().unwrap();
+    let proxy = Running::start(options(root.path()), Limits::default()).unwrap();
+    let server = Server::named("one");
+    ask(root.path(), &Request::Put { service: Cow::Owned(service("a", &[&server])) });
+    proxy.stop().unwrap();
+    // What it was told since is known to the next one.
+    let next = Running::start(options(root.path()), Limits::default()).unwrap();
+    assert_eq!(Http::new(std::net::TcpStream::connect(next.http()).unwrap()).get("/").text(), "one / 0");
+    next.stop().unwrap();
 }
 
 #[test]
@@ -126,8 +133,8 @@ fn a_killed_proxy_is_replaced_and_knows_its_routes() {
 #[test]
 fn a_change_that_cannot_be_saved_is_not_made() {
     let (proxy, old, new) = (Proxy::start(), Server::named("old"), Server::named("new"));
-    proxy.route(&[&old]);
-    let in_the_way = Layout::new(proxy.root.path()).proxy_table().with_extension("new");
+    assert!(matches!(proxy.ask(&table(vec![service("a", &[&old])])), Answer::Done));
+    let in_the_way = Layout::new(proxy.root.path()).proxy_table().with_extension("changes");
     std::fs::create_dir(&in_the_way).unwrap();
     let refused = ask(proxy.root.path(), &Request::Put { service: Cow::Owned(service("a", &[&new])) });
     assert!(matches!(refused, Answer::Refused(_)), "{refused:?}");

@@ -217,3 +217,22 @@ fn large_files_are_streamed() {
     client.send("GET /large.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=1000000-4000000\r\n\r\n");
     assert!(client.reply().body == content[1_000_000..=4_000_000]);
 }
+
+#[test]
+fn a_file_that_changes_is_served_as_it_is_now() {
+    let site = Site::new(false).file("x.txt", "one").file("y.txt", "other");
+    assert_eq!(site.get("/x.txt"), "200 one");
+    assert_eq!(site.get("/x.txt"), "200 one");
+    let site = site.file("x.txt", "two");
+    assert_eq!(site.get("/x.txt"), "200 two");
+    fs::remove_file(site.root.join("x.txt")).unwrap();
+    assert_eq!(site.get("/x.txt"), "404 404 Page not found");
+    fs::write(site.proxy.root.path().join("outside.txt"), "SECRET").unwrap();
+    symlink("../outside.txt", site.root.join("x.txt")).unwrap();
+    assert_eq!(site.get("/x.txt"), "404 404 Page not found");
+    fs::rename(site.root.join("y.txt"), site.root.join("x.txt")).unwrap();
+    assert_eq!(site.get("/x.txt"), "200 other");
+    let large = vec![b'x'; 100_000];
+    let site = site.file("x.txt", &large);
+    assert!(site.ask("/x.txt", "").body == large && site.ask("/x.txt", "Range: bytes=-1\r\n").body == b"x");
+}

@@ -233,7 +233,10 @@ fn an_early_answer_reaches_a_client_that_is_still_sending() {
 
 #[test]
 fn a_truncated_response_never_looks_whole() {
-    for head in ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+    // The last is long enough to be carried by the kernel.
+    let large = format!("Content-Length: {}\r\n\r\n{}", 2 * MEGA, "x".repeat(MEGA));
+    let small = ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"];
+    for head in small.map(str::to_owned).into_iter().chain([large]) {
         let server = Server::raw(move |_, mut http| {
             http.read_head()?;
             http.send(format!("HTTP/1.1 200 OK\r\n{head}"));
@@ -271,6 +274,41 @@ fn slow_upstreams_and_stalled_bodies_are_given_up() {
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
     assert_eq!(client.reply().status, 408);
     assert!(client.is_closed());
+    let mut client = proxy.connect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 2 * MEGA));
+    client.send("x".repeat(MEGA));
+    assert_eq!(client.reply().status, 408);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn an_upstream_that_takes_no_more_of_a_large_body_is_given_up() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let server = Server::raw(move |_, mut http| {
+        http.read_head()?;
+        released.lock().unwrap().recv().ok();
+        Ok(())
+    });
+    let proxy = Proxy::start();
+    let mut pool_of_one = hop3_core::route::Pool {
+        upstreams: vec![server.upstream()],
+        timeouts: timeouts(),
+        health_path: None,
+    };
+    pool_of_one.timeouts.idle_ms = 300;
+    proxy.put(pool("a", pool_of_one));
+    let mut client = proxy.connect();
+    let mut stream = client.stream().try_clone().unwrap();
+    let sending = thread::spawn(move || {
+        write!(stream, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 64 * MEGA).unwrap();
+        // More than all buffers on the way; it ends when the proxy closes.
+        stream.write_all(&vec![b'x'; 64 * MEGA]).ok();
+    });
+    assert_eq!(client.reply().status, 504);
+    drop(client);
+    release.send(()).unwrap();
+    sending.join().unwrap();
 }
 
 impl Http {

@@ -97,6 +97,10 @@ async fn shake(terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Option
         return Ok(None);
     }
     secure.subject = session.state().peer_certificates().and_then(|chain| Some(subject::of(chain.first()?)));
+    secure.version = match session.state().protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    };
     Ok(Some((session, secure)))
 }
 

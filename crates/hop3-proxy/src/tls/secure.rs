@@ -10,4 +10,6 @@ pub(crate) struct Secure {
     pub(crate) client_ca: Option<String>,
     /// Whose certificate it showed (RFC 4514).
     pub(crate) subject: Option<String>,
+    /// `TLSv1.3`, for the access log.
+    pub(crate) version: &'static str,
 }

@@ -21,6 +21,7 @@ mod reply;
 mod run;
 mod server;
 mod spool;
+mod traffic;
 
 pub use auth::{Peer, admit, admit_local, token_grant};
 pub use deployment::deploy_in_background;
@@ -49,6 +50,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = proxy::endpoints(endpoints);
     let endpoints = certificate::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);
+    let endpoints = traffic::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);
     server::endpoints(endpoints)
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `logs`: what the app wrote, what its last build printed and what the platform did, in one order of time.
 
+mod request;
+
 use crate::server::{Server, internal};
 use hop3_core::api::{LogEntry, LogOrigin, LogsQuery};
 use hop3_core::driver::{LogLine, LogQuery};
 use hop3_core::event::{Event, EventRow};
 use hop3_core::name::AppName;
-use hop3_core::problem::Problem;
+use hop3_core::problem::{Kind, Problem};
 
 const LINES: usize = 100;
 /// Events looked at for one answer.
@@ -15,6 +17,9 @@ const EVENTS: usize = 5_000;
 pub(crate) fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<LogEntry>, Problem> {
     let app = server.app(name)?;
     let wanted = query.n.unwrap_or(LINES);
+    if query.requests {
+        return requests(server, name, query);
+    }
     let mut entries: Vec<LogEntry> = if query.build {
         let rows = server.store.last_deployment_events(&app).map_err(internal)?;
         rows.iter().filter_map(from_event).collect()
@@ -31,6 +36,20 @@ pub(crate) fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result
     entries.retain(|e| query.since_ms.is_none_or(|since| e.time_ms >= since));
     entries.sort_by_key(|e| e.time_ms);
     Ok(entries.split_off(entries.len().saturating_sub(wanted)))
+}
+
+/// What the proxy noted of requests to the app.
+fn requests(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<LogEntry>, Problem> {
+    if query.follow {
+        return Err(Problem::new(
+            Kind::User,
+            "logs.requests-followed",
+            "the log of requests cannot be followed",
+        )
+        .hint("ask without --follow, for example: hop3 logs --requests --since 1m"));
+    }
+    let wanted = query.n.unwrap_or(LINES);
+    request::newest(&server.layout, name.as_str(), wanted, query.since_ms).map_err(internal)
 }
 
 pub(crate) fn from_line(line: LogLine) -> LogEntry {

@@ -16,3 +16,4 @@ pub(crate) mod proxy;
 pub(crate) mod push;
 pub(crate) mod release;
 pub(crate) mod run;
+pub(crate) mod traffic;

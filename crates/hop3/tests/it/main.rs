@@ -24,6 +24,7 @@ mod policy;
 mod probe;
 mod push;
 mod reference;
+mod requests;
 mod restart;
 mod ssh;
 mod step_failure;

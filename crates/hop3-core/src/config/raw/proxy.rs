@@ -70,6 +70,21 @@ pub(crate) struct Proxy {
     pub(crate) compression: Option<Compression>,
     /// Answers that say how long they are good are kept in memory for so long (RFC 9111).
     pub(crate) cache: Option<Cache>,
+    /// What is noted of requests, and told of their time.
+    pub(crate) log: Option<Log>,
+}
+
+/// `[proxy.log]`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Log {
+    /// One request in so many is noted in the access log, and each that was answered with 500 and above. 1 unless set;
+    /// 0 notes none.
+    pub(crate) every: Option<u32>,
+    /// Note the query of an address too, and not only that there was one. true unless set.
+    pub(crate) query: Option<bool>,
+    /// Tell browsers in `Server-Timing` how long an answer took. false unless set.
+    pub(crate) server_timing: Option<bool>,
 }
 
 /// `[proxy.basic-auth]`.

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Lines of the proxy's access log, the newest first, read backwards so that a large log costs what is asked for.
+
+use hop3_core::api::{LogEntry, LogOrigin};
+use hop3_core::layout::Layout;
+use serde::Deserialize;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const BLOCK: u64 = 256 << 10;
+/// As many earlier files are looked at as the proxy keeps.
+const OLD_FILES: u32 = 4;
+
+/// What a line says, as far as it is shown.
+#[derive(Deserialize)]
+struct Line {
+    time: String,
+    service: String,
+    client: String,
+    method: String,
+    path: String,
+    status: u16,
+    bytes_out: u64,
+    ms: f64,
+    #[serde(default)]
+    upstream: Option<String>,
+}
+
+/// The last `wanted` requests to a service, in the order of time.
+pub(super) fn newest(
+    layout: &Layout,
+    service: &str,
+    wanted: usize,
+    since_ms: Option<u64>,
+) -> io::Result<Vec<LogEntry>> {
+    let current = layout.request_log();
+    let old = (1..=OLD_FILES).map(|age| current.with_extension(format!("jsonl.{age}")));
+    // The proxy writes a service's name the way JSON does, so that most other lines need not be parsed.
+    let mark = format!("\"service\":{},", serde_json::to_string(service)?);
+    let mut entries = Vec::new();
+    for path in std::iter::once(current.clone()).chain(old) {
+        let is_over = backwards(&path, |line| {
+            if let Some(entry) = entry(line, &mark, service) {
+                if since_ms.is_some_and(|since| entry.time_ms < since) {
+                    return true;
+                }
+                entries.push(entry);
+            }
+            entries.len() >= wanted
+        });
+        match is_over {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    entries.reverse();
+    Ok(entries)
+}
+
+fn entry(line: &[u8], mark: &str, service: &str) -> Option<LogEntry> {
+    let text = std::str::from_utf8(line).ok()?;
+    if !text.contains(mark) {
+        return None;
+    }
+    let line: Line = serde_json::from_str(text).ok().filter(|line: &Line| line.service == service)?;
+    let time: jiff::Timestamp = line.time.parse().ok()?;
+    let upstream = line.upstream.map_or_else(String::new, |upstream| format!(" {upstream}"));
+    let Line { method, path, status, ms, bytes_out, client, .. } = line;
+    Some(LogEntry {
+        time_ms: time.as_millisecond().max(0) as u64,
+        origin: LogOrigin::Platform,
+        source: "proxy".to_owned(),
+        text: format!("{status} {method} {path} {ms} ms {bytes_out} B {client}{upstream}"),
+    })
+}
+
+/// Gives each whole line, the last first, until `take` has enough; tells whether it had.
+fn backwards(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let mut end = file.metadata()?.len();
+    // The beginning of what was read before, whose own beginning lies further ahead in the file.
+    let mut rest = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        let mut block = vec![0; (end - start) as usize];
+        file.read_exact_at(&mut block, start)?;
+        block.extend_from_slice(&rest);
+        let whole = if start == 0 {
+            0
+        } else {
+            block.iter().position(|b| *b == b'\n').map_or(block.len(), |at| at + 1)
+        };
+        for line in block[whole..].split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
+            if take(line) {
+                return Ok(true);
+            }
+        }
+        block.truncate(whole);
+        rest = block;
+        end = start;
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_newest_lines_of_one_service_are_found_over_blocks_and_files() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        let path = layout.request_log();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let line = |number: u64, service: &str| {
+            let padding = "x".repeat(997);
+            format!(
+                "{{\"time\":\"2026-01-01T00:00:{:02}Z\",\"id\":\"i\",\"service\":\"{service}\",\"client\":\"::1\",\
+                 \"method\":\"GET\",\"path\":\"/{number}\",\"agent\":\"{padding}\",\"status\":200,\"bytes_out\":1,\"ms\":1.5}}\n",
+                number / 1000 % 60
+            )
+        };
+        let part = |range: std::ops::Range<u64>| {
+            range.map(|n| line(n, if n % 10 == 0 { "shop" } else { "other" })).collect::<String>()
+        };
+        fs::write(path.with_extension("jsonl.1"), part(0..1000)).unwrap();
+        fs::write(&path, part(1000..3000)).unwrap();
+        let paths = |wanted, since| {
+            let found = newest(&layout, "shop", wanted, since).unwrap();
+            found.iter().map(|entry| entry.text.split(' ').nth(2).unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(3, None), ["/2970", "/2980", "/2990"]);
+        let all: Vec<_> = (0..300).map(|n| format!("/{}", n * 10)).collect();
+        assert_eq!(paths(1_000_000, None), all);
+        let since: jiff::Timestamp = "2026-01-01T00:00:02Z".parse().unwrap();
+        assert_eq!(paths(1_000_000, Some(since.as_millisecond() as u64)), all[200..]);
+        assert!(newest(&layout, "nobody", 5, None).unwrap().is_empty());
+        assert!(newest(&Layout::new("/nowhere"), "shop", 5, None).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is told of requests: an app's lines of the access log, the proxy's report, the figures for Prometheus.
+
+use crate::harness::{Hop, until};
+use crate::probe;
+
+#[test]
+fn requests_are_noted_and_counted() {
+    let hop = Hop::start();
+    probe::push(&hop, "site");
+    for path in ["/one", "/two?x=1"] {
+        assert!(hop.get("site", path).status < 500);
+    }
+    hop.get_host("nobody.localhost", "/three");
+    let shown = || hop.hop3(["logs", "--requests", "-a", "site", "-n", "2"]).expect_ok().stdout;
+    until("the log has both lines", || shown().contains("/two"));
+    let text = shown();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].contains(" GET /one ") && lines[1].contains(" GET /two?x=1 "), "{lines:?}");
+    assert!(lines[1].contains("127.0.0.1") && lines[1].contains("site/"), "{lines:?}");
+    assert!(!text.contains("/three"), "{text}");
+    assert_eq!(hop.hop3(["logs", "--requests", "--follow", "-a", "site"]).code, Some(1));
+
+    let report = hop.json(["proxy", "status", "--json"]);
+    let routes = report["routes"].as_array().unwrap();
+    let route = routes.iter().find(|route| route["service"] == "site").unwrap();
+    assert!(route["requests"].as_u64() >= Some(2), "{route}");
+    assert!(hop.hop3(["proxy", "status"]).expect_ok().stdout.contains("site "));
+
+    let metrics = hop.api("GET", "/api/metrics", "");
+    assert_eq!(metrics.status, 200);
+    let text = metrics.text();
+    assert!(text.contains("# TYPE hop3_request_duration_seconds histogram\n"), "{text}");
+    assert!(text.contains("hop3_request_duration_seconds_bucket{service=\"site\",route=\"/\",le=\"+Inf\"} "));
+    assert!(text.contains("hop3_requests_total{service=\"site\",route=\"/\",status="), "{text}");
+}
