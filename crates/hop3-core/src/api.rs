@@ -8,6 +8,7 @@ use crate::event::EventRow;
 use crate::name::{AppName, DomainPath, EnvKey, ProcessName};
 use crate::observe::RouteFigures;
 use crate::release::ReleaseNumber;
+use crate::sleep::{Range, SleepTimes};
 use crate::workload::Instance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub enum AppState {
     Running,
     /// Stopped on purpose.
     Stopped,
+    /// Nobody asks; the first request wakes it.
+    Sleeping,
     /// Wanted running, but no instance serves.
     Down,
 }
@@ -62,6 +65,9 @@ pub struct AppInfo {
     pub domains: Vec<DomainPath>,
     /// Wanted instances per process.
     pub scale: BTreeMap<ProcessName, u32>,
+    /// The least and the most instances, where they differ; a least of 0 sleeps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranges: BTreeMap<ProcessName, Range>,
     pub instances: Vec<Instance>,
     pub created_ms: u64,
 }
@@ -78,7 +84,14 @@ pub struct DestroyAppRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleRequest {
+    #[serde(default)]
     pub processes: BTreeMap<ProcessName, u32>,
+    /// Only `web` may have a least and a most that differ.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranges: BTreeMap<ProcessName, Range>,
+    /// When it sleeps; what is absent stays as it is.
+    #[serde(default, skip_serializing_if = "SleepTimes::is_unsaid")]
+    pub sleep: SleepTimes,
 }
 
 /// `PUT /api/apps/{app}/branch`
@@ -193,8 +206,13 @@ pub struct PsRequest {
 #[serde(rename_all = "lowercase")]
 pub enum PsAction {
     Stop,
+    /// Starts what was stopped, wakes what sleeps.
     Start,
     Restart,
+    /// Stops the web process until the next request.
+    Sleep,
+    /// Freezes the web process until the next request.
+    Freeze,
 }
 
 /// Query of `POST /api/apps/{app}/deployments` (body: a tar of the tree). The answer is a stream of server-sent

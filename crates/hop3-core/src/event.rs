@@ -4,6 +4,7 @@
 
 use crate::problem::Problem;
 use crate::release::ReleaseNumber;
+use crate::sleep::Sleep;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,19 @@ pub enum Event {
         name: String,
         days: u64,
         not_after_ms: u64,
+    },
+    /// Nobody had asked for so long that it was frozen or stopped.
+    InstanceSlept {
+        instance: String,
+        level: Sleep,
+    },
+    /// A request came, or a person; `millis` until it could answer.
+    InstanceWoke {
+        instance: String,
+        millis: u64,
+    },
+    WakeFailed {
+        problem: Problem,
     },
     CronStarted {
         command: String,

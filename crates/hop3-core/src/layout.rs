@@ -151,6 +151,11 @@ impl Layout {
         self.run_of("server").join("http.sock")
     }
 
+    /// Where the proxy says which service it has requests for while its upstreams are away.
+    pub fn wake_socket(&self) -> PathBuf {
+        self.run_of("server").join("wake.sock")
+    }
+
     pub fn proxy_socket(&self) -> PathBuf {
         self.run_of("proxy").join("control.sock")
     }

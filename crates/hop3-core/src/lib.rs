@@ -30,6 +30,7 @@ pub mod route;
 pub mod sandbox;
 pub mod secret;
 pub mod settings;
+pub mod sleep;
 pub mod source;
 pub mod workload;
 

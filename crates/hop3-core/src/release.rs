@@ -6,6 +6,7 @@ use crate::plan::StaticSite;
 use crate::policy::Policy;
 use crate::sandbox::Command;
 use crate::settings::{Cron, HealthCheck};
+use crate::sleep::SleepTimes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,6 +65,9 @@ pub struct ProcessTable {
     pub cron: Vec<Cron>,
     #[serde(default)]
     pub health: HealthCheck,
+    /// The web process may sleep, after these times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<SleepTimes>,
     #[serde(default, skip_serializing_if = "Policy::is_none")]
     pub proxy: Policy,
     pub stop_grace_secs: u32,

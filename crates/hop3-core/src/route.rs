@@ -117,6 +117,58 @@ pub struct Pool {
     /// Path asked every few seconds; an upstream that fails is left out until it answers again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_path: Option<String>,
+    /// The upstreams may be away: somebody brings them up when a request comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_demand: Option<OnDemand>,
+}
+
+/// How requests are treated that come while a pool has no upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnDemand {
+    /// A Unix socket. It is told the service's name on a line and answers a line of JSON, a `Woken`.
+    pub socket: PathBuf,
+    /// So many requests of the service wait at most; more are answered 503.
+    #[serde(default = "OnDemand::queue")]
+    pub queue: u32,
+    /// A request waits so long at most, then it is answered 503. In milliseconds.
+    #[serde(default = "OnDemand::deadline_ms")]
+    pub deadline_ms: u64,
+    /// A person's browser gets a page that asks again by itself after so long. In milliseconds.
+    #[serde(default = "OnDemand::patience_ms")]
+    pub patience_ms: u64,
+}
+
+impl OnDemand {
+    pub fn new(socket: PathBuf) -> OnDemand {
+        OnDemand {
+            socket,
+            queue: OnDemand::queue(),
+            deadline_ms: OnDemand::deadline_ms(),
+            patience_ms: OnDemand::patience_ms(),
+        }
+    }
+
+    fn queue() -> u32 {
+        1_000
+    }
+
+    fn deadline_ms() -> u64 {
+        30_000
+    }
+
+    fn patience_ms() -> u64 {
+        5_000
+    }
+}
+
+/// What the one who wakes answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Woken {
+    /// The table has the upstreams now.
+    Done,
+    /// They could not be brought up.
+    Failed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 
 use crate::name::{Domain, EnvKey, ProcessName};
 use crate::policy::Policy;
+use crate::sleep::SleepTimes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Settings {
     pub domains: Vec<Domain>,
     #[serde(default)]
     pub health: HealthCheck,
+    /// `[sleep]`: the web process may sleep, after these times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<SleepTimes>,
     /// `[proxy]`: what the proxy does for the app.
     #[serde(default, skip_serializing_if = "Policy::is_none")]
     pub proxy: Policy,

@@ -36,6 +36,8 @@ pub struct WantedProcess {
 /// starting ──► running ──► stopping ──► (gone)
 ///     │           │
 ///     └─► backoff ◄┘──► crashed   (crash-loop verdict: no further start)
+///
+/// running ◄──► frozen             (nobody asks)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -49,6 +51,10 @@ pub enum InstanceState {
     Crashed,
     Stopping,
     Stopped,
+    /// In memory, without CPU.
+    Frozen,
+    /// Not there; the first request starts it.
+    Sleeping,
 }
 
 /// One running copy of a process.

@@ -140,7 +140,7 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Ok(_) if shared.is_relieved() => None,
             Ok(Request::Drain { upstreams, deadline_ms }) => Some(drain(shared, &upstreams, deadline_ms)),
             Ok(Request::Figures) => Some(Answer::Figures(shared.registry.figures())),
-            Ok(Request::Status) => Some(Answer::Status(shared.registry.status())),
+            Ok(Request::Status) => Some(Answer::Status(status(shared))),
             Ok(Request::Acme(ask)) => {
                 Some(acme::answer(&shared.keeper, ask).map_or_else(Answer::Problem, Answer::Acme))
             }
@@ -213,6 +213,16 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
     let answer = effect(shared, change);
     condense(shared);
     Some(answer)
+}
+
+fn status(shared: &Shared) -> ProxyStatus {
+    let mut status = shared.registry.status();
+    if shared.predecessor.lives() {
+        let is_busy =
+            |id: &String| shared.predecessor.leaving(std::slice::from_ref(id), false).is_some_and(|n| n > 0);
+        status.leaving.extend(shared.registry.retired().into_iter().filter(is_busy));
+    }
+    status
 }
 
 /// The older proxy first: it must not send requests where this one will not.

@@ -26,6 +26,7 @@ use crate::pool::Connection;
 use crate::table::{LivePool, LiveTarget};
 use crate::upload::{Upload, UploadError};
 use crate::upstream::{InFlight, Open};
+use crate::wake::{self, Asleep};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -64,7 +65,13 @@ pub(crate) async fn forward(
     let page = loop {
         let (pool, in_flight) = match pick(client, request, &upload.out) {
             Ok(picked) => picked,
-            Err(page) => break page,
+            Err(Miss::Page(page)) => break page,
+            Err(Miss::Asleep(asleep)) => {
+                match wake::hold(client, &asleep, &mut search.held_since, &upload.out).await {
+                    None => continue,
+                    Some(page) => break page,
+                }
+            }
         };
         search.picked(in_flight.upstream().is_healthy());
         let upstream = in_flight.upstream().clone();
@@ -92,8 +99,21 @@ pub(crate) async fn forward(
     Ended { status: page.status, after: client.page(page, request, head, is_read).await }
 }
 
+/// Why there is no upstream to be had.
+enum Miss {
+    Page(Page),
+    /// They are away until somebody brings them up.
+    Asleep(Asleep),
+}
+
+impl From<Page> for Miss {
+    fn from(page: Page) -> Miss {
+        Miss::Page(page)
+    }
+}
+
 /// Looks the route up in the table of this moment and takes the least busy upstream.
-fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool>, InFlight), Page> {
+fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool>, InFlight), Miss> {
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
     let asked = client.plan.as_ref().and_then(|plan| plan.asked()).unwrap_or(path);
     loop {
@@ -103,12 +123,17 @@ fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool
         let pool = match &route.target {
             LiveTarget::Upstreams(pool) => pool,
             // It became something else while this request was looking for an instance.
-            LiveTarget::Static(_) => return Err(page::STARTING),
-            LiveTarget::Page(page) => return Err((*page).into()),
+            LiveTarget::Static(_) => return Err(page::STARTING.into()),
+            LiveTarget::Page(page) => return Err(Page::from(*page).into()),
         };
         let turn = client.worker.turn();
         let picked = client.plan.as_ref().map_or_else(|| pool.pick(turn), |plan| plan.pick(pool, turn));
-        let upstream = picked.ok_or(page::STARTING)?;
+        let Some(upstream) = picked else {
+            return Err(match pool.on_demand {
+                Some(_) => Miss::Asleep(Asleep { service: service.clone(), pool: pool.clone() }),
+                None => page::STARTING.into(),
+            });
+        };
         // Refused when it has left the table since; the table of now is another one then.
         if let Some(in_flight) = upstream.enter() {
             return Ok((pool.clone(), in_flight));
@@ -125,6 +150,7 @@ struct Search {
     refused: usize,
     had_hope: bool,
     until: Option<Instant>,
+    held_since: Option<tokio::time::Instant>,
     pause: Duration,
 }
 

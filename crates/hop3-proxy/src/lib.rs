@@ -42,6 +42,7 @@ mod tls;
 mod tunnel;
 mod upload;
 mod upstream;
+mod wake;
 mod worker;
 
 #[cfg(test)]

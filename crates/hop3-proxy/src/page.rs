@@ -16,6 +16,8 @@ pub(crate) struct Page {
     detail: &'static str,
     /// Seconds for `Retry-After`; 0 for none.
     retry_secs: u8,
+    /// A browser asks again by itself after that time.
+    refreshes: bool,
 }
 
 const fn page(
@@ -25,7 +27,7 @@ const fn page(
     detail: &'static str,
     retry_secs: u8,
 ) -> Page {
-    Page { status, code, title, detail, retry_secs }
+    Page { status, code, title, detail, retry_secs, refreshes: false }
 }
 
 pub(crate) const UNKNOWN_HOST: Page = page(
@@ -74,6 +76,21 @@ pub(crate) const STOPPED: Page = page(
 );
 pub(crate) const STARTING: Page =
     page(503, "proxy.starting", "Starting", "The application is starting. Try again in a few seconds.", 2);
+pub(crate) const WAKING: Page = Page { refreshes: true, ..STARTING };
+pub(crate) const NOT_WOKEN: Page = page(
+    503,
+    "proxy.not-woken",
+    "The application could not be started",
+    "It was asleep, and ended or did not become ready when it was woken. Its owner finds the reason in its log.",
+    10,
+);
+pub(crate) const CROWDED: Page = page(
+    503,
+    "proxy.crowded",
+    "Too many are waiting",
+    "The application is starting, and many wait for it already. Try again in a few seconds.",
+    5,
+);
 pub(crate) const DOWN: Page = page(
     503,
     "proxy.down",
@@ -192,6 +209,9 @@ impl Page {
         if self.retry_secs > 0 {
             head += &format!("Retry-After: {}\r\n", self.retry_secs);
         }
+        if self.refreshes {
+            head += &format!("Refresh: {}\r\n", self.retry_secs);
+        }
         if self.status == 405 {
             head += "Allow: GET, HEAD\r\n";
         }
@@ -223,6 +243,11 @@ impl Page {
             ),
         }
     }
+}
+
+/// As the browser of a person does.
+pub(crate) fn prefers_html(accept: &str) -> bool {
+    preferred(accept) == Format::Html
 }
 
 /// The first of the three kinds that `Accept` names; text when it names none, as `curl` does.

@@ -7,8 +7,9 @@
 use crate::policy::{Key, Live};
 use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Table};
 use crate::upstream::Upstream;
+use crate::wake::Sleeper;
 use arc_swap::ArcSwap;
-use hop3_core::driver::ProxyStatus;
+use hop3_core::driver::{ProxyStatus, Traffic};
 use hop3_core::observe::RouteFigures;
 use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,8 @@ struct Writer {
     upstreams: HashMap<(String, Address), (Arc<Upstream>, usize)>,
     /// Out of the table, with connections left.
     retired: Vec<Arc<Upstream>>,
+    /// Services that were changed, to be told after the swap.
+    changed: Vec<Arc<Sleeper>>,
     /// Policies that others have taken the place of in the next table.
     replaced: Vec<Arc<Live>>,
     key: Key,
@@ -81,6 +84,7 @@ impl Registry {
         self.current.store(Arc::new(next));
         writer.replaced.drain(..).for_each(|policy| policy.retire());
         writer.retire();
+        writer.changed.drain(..).for_each(|sleeper| sleeper.changed());
     }
 
     /// The upstreams of these names that have left the table and may still be busy.
@@ -133,7 +137,29 @@ impl Registry {
         let mut unhealthy: Vec<String> =
             upstreams.filter(|upstream| !upstream.is_healthy()).map(|upstream| upstream.id.clone()).collect();
         unhealthy.sort();
-        ProxyStatus { services: writer.services.len() as u64, requests, in_flight, unhealthy }
+        let traffic = |service: &LiveService| Traffic {
+            requests: service.all_metrics().map(|(_, metrics)| metrics.begun()).sum(),
+            in_flight: service.all_metrics().map(|(_, metrics)| metrics.in_flight()).sum(),
+        };
+        let on_demand = writer.services.iter().filter(|(_, service)| service.is_on_demand());
+        ProxyStatus {
+            services: writer.services.len() as u64,
+            requests,
+            in_flight,
+            unhealthy,
+            on_demand: on_demand.map(|(name, service)| (name.clone(), traffic(service))).collect(),
+            leaving: writer.retired.iter().filter(|u| u.in_flight() > 0).map(|u| u.id.clone()).collect(),
+        }
+    }
+
+    /// No change has come between.
+    pub(crate) fn is_current(&self, service: &Arc<LiveService>) -> bool {
+        self.lock().services.get(&service.source.name).is_some_and(|current| Arc::ptr_eq(current, service))
+    }
+
+    /// Upstreams that left the table a short time ago.
+    pub(crate) fn retired(&self) -> Vec<String> {
+        self.lock().retired.iter().map(|upstream| upstream.id.clone()).collect()
     }
 
     /// What each route has served, in the order of names and prefixes.
@@ -158,10 +184,12 @@ impl Writer {
             return old.iter().for_each(|old| next.insert(old));
         }
         let metrics = old.as_ref().map(|old| old.metrics.clone()).unwrap_or_default();
+        let sleeper = old.as_ref().map(|old| old.sleeper.clone()).unwrap_or_default();
         let routes = self.routes(&service, old.as_deref());
         let policy = Live::new(&service, old.as_ref().and_then(|old| old.policy.as_ref()), &self.key);
         let mutual = crate::tls::Mutual::default();
-        let live = Arc::new(LiveService { routes, metrics, policy, source: service, mutual });
+        let live = Arc::new(LiveService { routes, metrics, sleeper, policy, source: service, mutual });
+        self.changed.push(live.sleeper.clone());
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
             next.remove(&old);
@@ -175,6 +203,7 @@ impl Writer {
         if let Some(old) = self.services.remove(name) {
             next.remove(&old);
             self.release(&old);
+            self.changed.push(old.sleeper.clone());
         }
     }
 
@@ -211,7 +240,13 @@ impl Writer {
             // Nobody asks any more, so an old verdict would stand for ever.
             upstreams.iter().for_each(|upstream| upstream.probed(true));
         }
-        LivePool { upstreams, canary, timeouts: pool.timeouts.clone(), health_path: pool.health_path.clone() }
+        LivePool {
+            upstreams,
+            canary,
+            timeouts: pool.timeouts.clone(),
+            health_path: pool.health_path.clone(),
+            on_demand: pool.on_demand.clone(),
+        }
     }
 
     /// The state of an upstream: the one it has, the one it had, or a new one.

@@ -7,7 +7,8 @@
 use crate::metric::Metrics;
 use crate::policy::Live;
 use crate::upstream::Upstream;
-use hop3_core::route::{Page, Service, StaticFiles, Timeouts};
+use crate::wake::Sleeper;
+use hop3_core::route::{OnDemand, Page, Service, StaticFiles, Timeouts};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub(crate) struct LiveService {
     pub(crate) routes: Vec<LiveRoute>,
     /// Of requests that no route answers for. Kept over changes of the service, as are the routes'.
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sleeper: Arc<Sleeper>,
     pub(crate) policy: Option<Arc<Live>>,
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct LivePool {
     pub(crate) canary: Option<LiveCanary>,
     pub(crate) timeouts: Timeouts,
     pub(crate) health_path: Option<String>,
+    pub(crate) on_demand: Option<OnDemand>,
 }
 
 /// Which of a pool's upstreams are tried out.
@@ -172,6 +175,17 @@ impl LiveService {
             prefix => (prefix, &*route.metrics),
         });
         routes.chain([("", &*self.metrics)])
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &Arc<LivePool>> {
+        self.routes.iter().filter_map(|route| match &route.target {
+            LiveTarget::Upstreams(pool) => Some(pool),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.pools().any(|pool| pool.on_demand.is_some())
     }
 
     /// The route whose prefix covers the path on a segment boundary; the longest.

@@ -16,6 +16,7 @@ pub mod reconcile;
 mod routes;
 mod seal;
 mod server;
+mod sleep;
 mod store;
 mod verb;
 

@@ -34,6 +34,7 @@ pub async fn serve(
         reconcile::interrupted(&converged)?;
         crate::verb::access::write_authorized_keys(&converged)?;
         reconcile::reconcile(&converged)?;
+        crate::sleep::listen(&converged)?;
         Ok(jobs::start(&converged)?)
     });
     // Before anybody can ask for a change: a deployment that begins now would be taken for one that was interrupted,

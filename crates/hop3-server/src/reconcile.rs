@@ -6,6 +6,7 @@
 use crate::deploy::{self, Context};
 use crate::routes;
 use crate::server::{Server, internal};
+use crate::sleep;
 use crate::store::{App, Outline, Serving};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
@@ -38,7 +39,10 @@ pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
 pub fn reconcile(server: &Arc<Server>) -> Result<(), Problem> {
     let alone = server.routing();
     let instances = by_app(server.drivers.runtime.status(None)?);
-    let serving = server.store.outlines().map_err(internal)?;
+    let mut serving = server.store.outlines().map_err(internal)?;
+    for (app, _) in &mut serving {
+        disbelieve_sleep(server, app, instances.get(&app.name).map_or(&[][..], Vec::as_slice))?;
+    }
     server.drivers.proxy.apply(&table(server, &serving, &instances)?)?;
     drop(alone);
     repair_all(server, serving, &instances);
@@ -63,8 +67,24 @@ fn repair_all(server: &Arc<Server>, serving: Serving<Outline>, instances: &HashM
     }
 }
 
+/// The last server may have ended between what it did and what it wrote: an app whose instances run is not frozen.
+fn disbelieve_sleep(server: &Server, app: &mut App, instances: &[Instance]) -> Result<(), Problem> {
+    if app.asleep.is_some_and(|level| !sleep::is_so(level, app, instances)) {
+        server.store.set_asleep(app, None).map_err(internal)?;
+        app.asleep = None;
+    }
+    Ok(())
+}
+
 /// Applies one app's route as it should be now.
 pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+    let turn = server.turn_of(app);
+    let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+    route_in_turn(server, app)
+}
+
+/// The same for one who holds the app's turn.
+pub fn route_in_turn(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     let _alone = server.routing();
     let app = server.app(&app.name)?;
     let domains = server.store.domains(&app).map_err(internal)?;

@@ -2,6 +2,7 @@
 //! The route table, derived from the store and from what runs. Nobody else makes routes.
 
 use crate::server::{Server, internal};
+use crate::sleep;
 use crate::store::{App, Outline};
 use crate::verb;
 use hop3_core::name::{Domain, ProcessName};
@@ -10,8 +11,10 @@ use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Https, Mount, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Tls, Upstream,
+    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Tls,
+    Upstream,
 };
+use hop3_core::sleep::SleepTimes;
 use hop3_core::workload::Instance;
 use std::path::PathBuf;
 
@@ -24,6 +27,7 @@ pub(crate) struct Served<'a> {
     has_web: bool,
     statics: &'a [StaticSite],
     health_path: Option<&'a str>,
+    sleep: Option<SleepTimes>,
     proxy: &'a Policy,
 }
 
@@ -35,6 +39,7 @@ impl<'a> From<&'a Artifact> for Served<'a> {
             has_web: table.processes.contains_key(&ProcessName::web()),
             statics: &table.statics,
             health_path: table.health.path.as_deref(),
+            sleep: table.sleep,
             proxy: &table.proxy,
         }
     }
@@ -47,6 +52,7 @@ impl<'a> From<&'a Outline> for Served<'a> {
             has_web: outline.processes().any(|process| *process == ProcessName::web()),
             statics: outline.statics(),
             health_path: outline.health_path(),
+            sleep: outline.sleep(),
             proxy: outline.proxy(),
         }
     }
@@ -88,7 +94,7 @@ pub(crate) fn service(
         true => server.store.former_artifacts(app, serves.artifact, BRIDGED).map_err(internal)?,
         false => Vec::new(),
     };
-    let routes = routes_of(server, &serves, instances, (&policy, &former));
+    let routes = routes_of((server, app), &serves, instances, (&policy, &former));
     let observe = std::mem::take(&mut policy.log);
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
@@ -108,7 +114,7 @@ pub(crate) fn control_plane(server: &Server) -> Service {
     hosts.extend(site.https.map(|https| Host(https.ip().to_string())).filter(|host| !hosts.contains(host)));
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
-    let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None };
+    let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None, on_demand: None };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
     // Clients with a token do not follow a redirect; what they speak is theirs to choose.
     let tls = Tls { https: Https::Both, for_unnamed: true, ..Tls::default() };
@@ -121,7 +127,7 @@ pub(crate) fn upstream_id(instance: &Instance) -> String {
 }
 
 fn routes_of(
-    server: &Server,
+    (server, app): (&Server, &App),
     serves: &Served<'_>,
     instances: &[Instance],
     (policy, former): (&Policy, &[String]),
@@ -137,15 +143,20 @@ fn routes_of(
         })
         .collect();
     if serves.has_web {
+        let sleeps = app.asleep.is_some() || sleep::times(app, serves.sleep).is_some();
+        // Its requests are counted for whoever changes the number of its instances.
+        let is_ranged =
+            app.sleep.ranges.get(&ProcessName::web()).is_some_and(|range| range.least < range.most);
         let upstreams = instances
             .iter()
-            .filter(|i| i.process == ProcessName::web())
+            .filter(|i| i.process == ProcessName::web() && app.asleep.is_none())
             .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
             .collect();
         let pool = Pool {
             upstreams,
             timeouts: timeouts(policy),
             health_path: serves.health_path.map(str::to_owned),
+            on_demand: (sleeps || is_ranged).then(|| OnDemand::new(server.layout.wake_socket())),
         };
         routes.retain(|r| r.prefix != "/");
         routes.push(Route { prefix: "/".into(), target: Target::Upstreams(pool) });

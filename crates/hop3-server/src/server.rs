@@ -64,6 +64,8 @@ pub struct Server {
     events: broadcast::Sender<EventRow>,
     /// One change of an app at a time, by row id.
     locks: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
+    /// One change of where an app's requests go at a time; held for moments, beneath the lock of its changes.
+    turns: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
     /// Held from the look at the store to the proxy's answer, so that no route is replaced by an older one.
     routing: Mutex<()>,
     /// Builds at the same time: more would starve what is running.
@@ -102,6 +104,7 @@ impl Server {
             stop: parts.stop,
             events,
             locks: Mutex::default(),
+            turns: Mutex::default(),
             routing: Mutex::default(),
             build_slots: crate::deploy::Slots::new(2),
         }
@@ -132,6 +135,12 @@ impl Server {
     pub fn lock_of(&self, app: &App) -> Arc<Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(locks.entry(app.id).or_default())
+    }
+
+    /// The lock that whoever changes where an app's requests go holds: deployments at their switch, sleep and waking.
+    pub(crate) fn turn_of(&self, app: &App) -> Arc<Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(app.id).or_default())
     }
 
     /// Finds an app or says that there is none.

@@ -61,6 +61,19 @@ impl Client {
         self.done(&Request::Restart { id: id.to_owned() })
     }
 
+    /// Takes the CPU from every process of an instance. One that is frozen already stays so.
+    ///
+    /// # Errors
+    /// That it does not run.
+    pub fn freeze(&self, id: &str) -> Result<(), Problem> {
+        self.done(&Request::Freeze { id: id.to_owned() })
+    }
+
+    /// Lets these go on. Those that are not frozen, or not there, are left as they are.
+    pub fn thaw(&self, ids: Vec<String>) -> Result<(), Problem> {
+        self.done(&Request::Thaw { ids })
+    }
+
     /// The instances of a group, or all.
     pub fn status(&self, group: Option<&str>) -> Result<Vec<Status>, Problem> {
         match self.call(&Request::Status { group: group.map(str::to_owned) })? {

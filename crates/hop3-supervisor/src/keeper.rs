@@ -12,13 +12,14 @@ use crate::launcher::{Process, Start};
 use crate::log::now_ms;
 use crate::output::Output;
 use crate::policy::{Verdict, judge};
-use crate::problem::launcher_failed;
+use crate::problem::{launcher_failed, not_running};
 use crate::protocol::{ChangeKind, Status};
 use crate::record::Record;
 use crate::role::World;
-use crate::tree::Tree;
+use crate::tree::{Member, Tree};
 use hop3_core::Problem;
 use hop3_core::workload::InstanceState;
+use rustix::process::Signal;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ type Reply = oneshot::Sender<Result<(), Problem>>;
 enum Order {
     Stop(Reply),
     Restart(Reply),
+    Freeze(Reply),
+    Thaw(Reply),
 }
 
 /// How others see and reach an instance.
@@ -49,6 +52,17 @@ impl Instance {
 
     pub(crate) async fn restart(&self) -> Result<(), Problem> {
         self.order(Order::Restart).await
+    }
+
+    pub(crate) async fn freeze(&self) -> Result<(), Problem> {
+        self.order(Order::Freeze).await
+    }
+
+    pub(crate) async fn thaw(&self) {
+        // Fails only when it is gone, or does not run.
+        if self.status().state == InstanceState::Frozen {
+            let _ = self.order(Order::Thaw).await;
+        }
     }
 
     async fn order(&self, order: fn(Reply) -> Order) -> Result<(), Problem> {
@@ -93,6 +107,8 @@ struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     output: Rc<Output>,
     pump: tokio::task::JoinHandle<()>,
+    /// The processes that stand still, remembered so that they can go on at once.
+    frozen: Vec<Member>,
     /// A first start that fails is the asker's to handle; later ones are failures of the instance.
     was_started: bool,
 }
@@ -107,7 +123,15 @@ impl Keeper {
         let id = spec.id.clone();
         let instance = Rc::new(Instance { record: RefCell::new(record), orders: sender });
         world.instances.borrow_mut().insert(id, instance.clone());
-        Ok(Keeper { world: world.clone(), instance, orders, output, pump, was_started: false })
+        Ok(Keeper {
+            world: world.clone(),
+            instance,
+            orders,
+            output,
+            pump,
+            frozen: Vec::new(),
+            was_started: false,
+        })
     }
 
     async fn resume(mut self) {
@@ -116,8 +140,14 @@ impl Keeper {
         let adopted = record.process.as_ref().and_then(|p| Process::adopt(p, self.mark(), self.user()));
         let next = match (record.state, adopted) {
             (InstanceState::Stopping, Some(mut process)) => {
+                // It may have been frozen before.
+                process.tree.members().iter().for_each(|member| member.send(Signal::CONT));
                 process.stop(self.grace()).await;
                 Next::Gone(None, Ok(()))
+            }
+            (InstanceState::Frozen, Some(process)) => {
+                self.frozen = process.tree.freeze().await;
+                Next::Watch(process)
             }
             (_, Some(process)) => Next::Watch(process),
             (state, None) => {
@@ -125,7 +155,7 @@ impl Keeper {
                 match state {
                     InstanceState::Stopping | InstanceState::Stopped => Next::Gone(None, Ok(())),
                     InstanceState::Crashed => Next::Crashed,
-                    InstanceState::Running => {
+                    InstanceState::Running | InstanceState::Frozen => {
                         self.update(|record| record.last_exit = Some("ended while unwatched".into()));
                         Next::Rest { lived_ms: now_ms().saturating_sub(record.started_ms) }
                     }
@@ -193,10 +223,39 @@ impl Keeper {
             }
             order = self.orders.recv() => order,
         };
+        let order = match order {
+            Some(Order::Freeze(reply)) => {
+                // Recorded first: a supervisor that ends in the middle leaves nothing frozen that the next does not know.
+                self.update(|record| record.state = InstanceState::Frozen);
+                self.frozen = process.tree.freeze().await;
+                answer(Some(reply), Ok(()));
+                return Next::Watch(process);
+            }
+            Some(Order::Thaw(reply)) => {
+                self.thaw(&process);
+                self.update(|record| record.state = InstanceState::Running);
+                answer(Some(reply), Ok(()));
+                return Next::Watch(process);
+            }
+            other => other,
+        };
+        // Standing still, it would not hear that it shall end.
+        self.thaw(&process);
         self.update(|record| record.state = InstanceState::Stopping);
         process.stop(self.grace()).await;
         self.output.drain();
         self.next(order)
+    }
+
+    fn thaw(&mut self, process: &Process) {
+        if self.instance.record.borrow().state != InstanceState::Frozen {
+            return;
+        }
+        let mut frozen = std::mem::take(&mut self.frozen);
+        if frozen.is_empty() {
+            frozen = process.tree.members();
+        }
+        frozen.iter().for_each(|member| member.send(Signal::CONT));
     }
 
     /// Waits before the next start, or judges that there is none.
@@ -213,7 +272,7 @@ impl Keeper {
             self.tell(ChangeKind::Crashed);
             return Next::Crashed;
         };
-        match tokio::time::timeout(delay, self.orders.recv()).await {
+        match tokio::time::timeout(delay, self.order()).await {
             Ok(order) => self.next(order),
             Err(_elapsed) => {
                 self.instance.record.borrow_mut().restarts += 1;
@@ -223,8 +282,21 @@ impl Keeper {
     }
 
     async fn obey(&mut self) -> Next {
-        let order = self.orders.recv().await;
+        let order = self.order().await;
         self.next(order)
+    }
+
+    /// The next order for an instance that does not run.
+    async fn order(&mut self) -> Option<Order> {
+        loop {
+            match self.orders.recv().await? {
+                Order::Freeze(reply) | Order::Thaw(reply) => {
+                    let problem = not_running(&self.instance.record.borrow().spec.id);
+                    answer(Some(reply), Err(problem));
+                }
+                order => return Some(order),
+            }
+        }
     }
 
     fn next(&mut self, order: Option<Order>) -> Next {
@@ -235,7 +307,9 @@ impl Keeper {
                 record.restarts += 1;
                 Next::Start(Some(reply))
             }
-            Some(Order::Stop(reply)) => Next::Gone(Some(reply), Ok(())),
+            Some(Order::Stop(reply) | Order::Freeze(reply) | Order::Thaw(reply)) => {
+                Next::Gone(Some(reply), Ok(()))
+            }
             None => Next::Gone(None, Ok(())),
         }
     }

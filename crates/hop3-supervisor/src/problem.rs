@@ -29,6 +29,10 @@ pub(crate) fn user_required() -> Problem {
         .hint("give the job a sandbox user other than 0")
 }
 
+pub(crate) fn not_running(id: &str) -> Problem {
+    Problem::new(Kind::Conflict, "instance.not-running", format!("{id} does not run, so it cannot be frozen"))
+}
+
 pub(crate) fn unknown_instance(id: &str) -> Problem {
     Problem::new(Kind::NotFound, "instance.not-found", format!("There is no instance {id}"))
         .hint("hop3 ps lists the instances")

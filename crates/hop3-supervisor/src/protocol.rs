@@ -103,6 +103,12 @@ pub(crate) enum Request {
     Restart {
         id: String,
     },
+    Freeze {
+        id: String,
+    },
+    Thaw {
+        ids: Vec<String>,
+    },
     Status {
         group: Option<String>,
     },

@@ -52,6 +52,8 @@ async fn dispatch(world: &Rc<World>, connection: &mut Connection, request: Reque
         Request::Start { specs } => start(world, specs).await,
         Request::Stop { ids } => stop(world, &ids).await,
         Request::Restart { id } => restart(world, &id).await,
+        Request::Freeze { id } => freeze(world, &id).await,
+        Request::Thaw { ids } => thaw(world, &ids).await,
         Request::Status { group } => Ok(Answer::Instances(status(world, group.as_deref()))),
         Request::Logs(request) => return logs(world, connection, request).await,
         Request::Follow { group } => return follow(world, connection, &group).await,
@@ -122,6 +124,18 @@ async fn stop(world: &Rc<World>, ids: &[String]) -> Result<Answer, Problem> {
 async fn restart(world: &World, id: &str) -> Result<Answer, Problem> {
     let instance = instance(world, id).ok_or_else(|| crate::problem::unknown_instance(id))?;
     instance.restart().await.map(|()| Answer::Done)
+}
+
+async fn freeze(world: &World, id: &str) -> Result<Answer, Problem> {
+    let instance = instance(world, id).ok_or_else(|| crate::problem::unknown_instance(id))?;
+    instance.freeze().await.map(|()| Answer::Done)
+}
+
+async fn thaw(world: &World, ids: &[String]) -> Result<Answer, Problem> {
+    for instance in ids.iter().filter_map(|id| instance(world, id)) {
+        instance.thaw().await;
+    }
+    Ok(Answer::Done)
 }
 
 fn status(world: &World, group: Option<&str>) -> Vec<Status> {

@@ -16,6 +16,9 @@ pub(crate) const MARK: &str = "HOP3_TREE";
 /// A process stuck in the kernel cannot be killed; nobody waits for it longer.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// One that sleeps in the kernel stands still when it comes back.
+const FREEZE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a process may take from one program to the next.
 const EXEC_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,20 @@ impl Tree {
         }
     }
 
+    /// Stops all members; gives them once each is seen to stand still. A process that was just forked is found at the
+    /// next look, and one that stands still forks no more.
+    pub(crate) async fn freeze(&self) -> Vec<Member> {
+        let deadline = Instant::now() + FREEZE_PATIENCE;
+        loop {
+            let members = self.members();
+            if members.iter().all(|member| member.stat.is_stopped) || Instant::now() > deadline {
+                return members;
+            }
+            members.iter().filter(|member| !member.stat.is_stopped).for_each(|m| m.send(Signal::STOP));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Kills all members until none is left.
     pub(crate) async fn kill(&self) {
         let deadline = Instant::now() + KILL_PATIENCE;
@@ -97,7 +114,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    fn send(&self, which: Signal) {
+    pub(crate) fn send(&self, which: Signal) {
         let Ok(process) = pidfd_open(self.pid, PidfdFlags::empty()) else { return };
         // Since it was seen it may have ended, and its pid name another process by now.
         if Stat::read(self.pid).is_some_and(|stat| stat.start_time == self.stat.start_time) {
@@ -109,6 +126,8 @@ impl Member {
 /// The fields of /proc/PID/stat that matter here.
 pub(crate) struct Stat {
     pub is_zombie: bool,
+    /// By a signal, until SIGCONT.
+    pub is_stopped: bool,
     pub session: i32,
     /// In clock ticks since boot: with the pid it names a process for ever.
     pub start_time: u64,
@@ -128,6 +147,7 @@ impl Stat {
         let has_none = is_zombie || number(6)? & KERNEL_THREAD != 0;
         Some(Stat {
             is_zombie,
+            is_stopped: *fields.first()? == "T",
             session: fields.get(3)?.parse().ok()?,
             start_time: number(19)?,
             environment: (program != 0 || has_none).then_some(end.saturating_sub(begin)),

@@ -10,7 +10,7 @@ use hop3_core::api::{AppInfo, PsAction, PsRequest};
 use hop3_core::name::AppName;
 use hyper::Method;
 
-/// Show the instances of an app, or stop, start and restart them
+/// Show the instances of an app, or stop, start, restart and put them to sleep
 #[derive(Args, Debug)]
 pub struct PsArgs {
     #[command(flatten)]
@@ -23,8 +23,12 @@ pub struct PsArgs {
 pub(crate) enum PsCommand {
     /// Stop every instance; the app answers that it is stopped
     Stop(PsTarget),
-    /// Start what was stopped
+    /// Start what was stopped, wake what sleeps
     Start(PsTarget),
+    /// Put the web process to sleep until the next request; it is stopped
+    Sleep(PsTarget),
+    /// Freeze the web process until the next request: it keeps its memory and takes no CPU
+    Freeze(PsTarget),
     /// Start every instance anew, or one
     Restart(RestartArgs),
 }
@@ -40,6 +44,8 @@ pub(crate) fn run(args: PsArgs, cx: &mut Context) -> Result<(), Problem> {
         None => list(&args.app, cx),
         Some(PsCommand::Stop(target)) => act(&target.app.or(args.app), PsAction::Stop, None, cx),
         Some(PsCommand::Start(target)) => act(&target.app.or(args.app), PsAction::Start, None, cx),
+        Some(PsCommand::Sleep(target)) => act(&target.app.or(args.app), PsAction::Sleep, None, cx),
+        Some(PsCommand::Freeze(target)) => act(&target.app.or(args.app), PsAction::Freeze, None, cx),
         Some(PsCommand::Restart(RestartArgs { instance, app })) => {
             act(&app.or(args.app), PsAction::Restart, instance, cx)
         }
@@ -72,6 +78,8 @@ pub(crate) fn act(
         PsAction::Stop => "stopped",
         PsAction::Start => "started",
         PsAction::Restart => "restarted",
+        PsAction::Sleep => "sleeps",
+        PsAction::Freeze => "frozen",
     };
     cx.answer(&answer, |_| format!("{} {done}\n", crate::render::clean(&what)));
     Ok(())

@@ -5,6 +5,7 @@ use super::style::{Style, clean};
 use super::table::Table;
 use super::time::clock;
 use hop3_core::api::{AppInfo, AppState, AppSummary, ServerInfo};
+use hop3_core::name::ProcessName;
 use hop3_core::release::ReleaseNumber;
 use hop3_core::workload::{Instance, InstanceState};
 use jiff::tz::TimeZone;
@@ -37,7 +38,7 @@ pub(crate) fn app_info(app: &AppInfo, zone: &TimeZone, style: Style) -> String {
         line("domains", domains.join(", "));
     }
     if !app.scale.is_empty() {
-        let scale: Vec<String> = app.scale.iter().map(|(process, n)| format!("{process}={n}")).collect();
+        let scale: Vec<String> = scale(app).map(|(process, n)| format!("{process}={n}")).collect();
         line("scale", scale.join(" "));
     }
     line("created", clock(app.created_ms, zone));
@@ -47,6 +48,12 @@ pub(crate) fn app_info(app: &AppInfo, zone: &TimeZone, style: Style) -> String {
         text += &instance_table(&app.instances, zone, style);
     }
     text
+}
+
+/// Each process with its number of instances, or the range of it.
+pub(crate) fn scale(app: &AppInfo) -> impl Iterator<Item = (&ProcessName, String)> {
+    let range = |process| app.ranges.get(process).map(ToString::to_string);
+    app.scale.iter().map(move |(process, n)| (process, range(process).unwrap_or_else(|| n.to_string())))
 }
 
 pub(crate) fn instance_table(instances: &[Instance], zone: &TimeZone, style: Style) -> String {
@@ -70,7 +77,7 @@ pub(crate) fn instance_table(instances: &[Instance], zone: &TimeZone, style: Sty
             instance_state(instance.state).to_owned(),
             instance.pid.map_or_else(dash, |pid| pid.to_string()),
             instance.address.map_or_else(dash, |address| address.to_string()),
-            clock(instance.started_ms, zone),
+            if instance.state == InstanceState::Sleeping { dash() } else { clock(instance.started_ms, zone) },
             instance.restarts.to_string(),
             instance.last_exit.clone().unwrap_or_else(dash),
         ]);
@@ -96,6 +103,7 @@ fn state(state: AppState) -> &'static str {
         AppState::New => "new",
         AppState::Running => "running",
         AppState::Stopped => "stopped",
+        AppState::Sleeping => "sleeping",
         AppState::Down => "down",
     }
 }
@@ -108,5 +116,7 @@ fn instance_state(state: InstanceState) -> &'static str {
         InstanceState::Crashed => "crashed",
         InstanceState::Stopping => "stopping",
         InstanceState::Stopped => "stopped",
+        InstanceState::Frozen => "frozen",
+        InstanceState::Sleeping => "sleeping",
     }
 }

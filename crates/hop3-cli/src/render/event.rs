@@ -5,6 +5,7 @@
 use super::style::{Style, Tone, clean, clean_lines};
 use super::time::duration;
 use hop3_core::event::{DeployStep, Event, EventRow};
+use hop3_core::sleep::Sleep;
 
 /// The lines for one event, each ended; empty when there is nothing to show.
 pub fn render_event(row: &EventRow, style: Style) -> String {
@@ -75,6 +76,12 @@ fn sentence(event: &Event) -> Option<String> {
             1 => format!("warning: the certificate of {name} expires within a day"),
             days => format!("warning: the certificate of {name} expires within {days} days"),
         },
+        Event::InstanceSlept { instance, level: Sleep::Frozen } => {
+            format!("{instance} was frozen: nobody asks")
+        }
+        Event::InstanceSlept { instance, .. } => format!("{instance} was stopped: nobody asks"),
+        Event::InstanceWoke { instance, millis } => format!("{instance} woke up in {}", duration(*millis)),
+        Event::WakeFailed { problem } => format!("it could not be woken: {}", problem.title),
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
         _ => return None,

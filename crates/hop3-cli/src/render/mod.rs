@@ -12,7 +12,7 @@ mod style;
 mod table;
 mod time;
 
-pub(crate) use app::{app_info, app_table, instance_table, server_info};
+pub(crate) use app::{app_info, app_table, instance_table, scale, server_info};
 pub use event::render_event;
 pub(crate) use log::log_line;
 pub(crate) use plan::plan;

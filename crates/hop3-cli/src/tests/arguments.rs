@@ -70,6 +70,24 @@ fn hostile_keys_are_refused() {
 }
 
 #[test]
+fn scale_takes_ranges() {
+    let inputs = ["web=0..1", "web=2..5", "web=..3", "web=0..", "web=-1..2", "web=0...2", "0..1"];
+    table(
+        &inputs,
+        |input| scale::parse_ranges(&[input.to_owned()]),
+        expect![[r#"
+        "web=0..1": {"web": Range { least: 0, most: 1 }}
+        "web=2..5": {"web": Range { least: 2, most: 5 }}
+        "web=..3": error[cli.bad-argument]: "web=..3" is not a range of instances
+        "web=0..": error[cli.bad-argument]: "web=0.." is not a range of instances
+        "web=-1..2": error[cli.bad-argument]: "web=-1..2" is not a range of instances
+        "web=0...2": error[cli.bad-argument]: "web=0...2" is not a range of instances
+        "0..1": error[cli.bad-argument]: "0..1" is not a range of instances
+    "#]],
+    );
+}
+
+#[test]
 fn scale_takes_whole_numbers() {
     let inputs = [
         "web=3",
@@ -239,7 +257,9 @@ fn the_reference_has_every_command() {
         hop3 scale [PROCESS=N…]
         ```
 
-        - `[PROCESS=N…]`: For example web=3 worker=1
+        - `[PROCESS=N…]`: For example web=3 worker=1; web=0..1 lets the process sleep when nobody asks
+        - `--freeze-after TIME`: Freeze web after so long without a request: 90s, 10m, 2h, never
+        - `--stop-after TIME`: Stop web after so long without a request: 90s, 10m, 2h, never
         - `-a, --app APP`: The app; without it, the one the git remote `hop3` of this directory points at (`HOP3_APP`)
     "#]].assert_eq(scale);
 }

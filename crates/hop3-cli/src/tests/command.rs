@@ -150,6 +150,22 @@ fn scale_sends_whole_numbers() {
 }
 
 #[test]
+fn scale_sends_ranges_and_times() {
+    let arguments = ["scale", "web=0..3", "--freeze-after", "90s", "--stop-after", "2h", "-a", "shop"];
+    check(
+        "POST /api/apps/shop/scale",
+        Value::Null,
+        &arguments,
+        expect![[r#"
+        POST /api/apps/shop/scale {"processes":{},"ranges":{"web":{"least":0,"most":3}},"sleep":{"freeze_after_secs":90,"stop_after_secs":7200}}
+        --
+        shop is scaled to web=0..3
+        exit status 0
+    "#]],
+    );
+}
+
+#[test]
 fn scale_without_arguments_shows() {
     check(
         "GET /api/apps/shop",

@@ -47,6 +47,8 @@ pub(super) struct Document {
     pub domains: Domains,
     /// How a new instance proves that it is ready.
     pub healthcheck: HealthCheck,
+    /// The process `web` sleeps when nobody asks; the next request wakes it. `hop3 scale` says otherwise and wins.
+    pub sleep: Option<Sleep>,
     /// URL prefix to a directory the proxy serves itself.
     #[serde(rename = "static")]
     #[schemars(with = "BTreeMap<String, String>")]
@@ -97,6 +99,19 @@ pub(super) struct Domains {
     /// What happens to names added by hand.
     #[serde(rename = "_policy")]
     pub policy: Option<Policy>,
+}
+
+/// `[sleep]`. A table without keys stops the process after 10 minutes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Sleep {
+    /// Time without a request after which it is frozen (in memory, without CPU): `90s`, `10m`, `2h`, `never`. Never
+    /// unless set.
+    #[schemars(with = "Option<String>")]
+    pub freeze_after: Option<Text>,
+    /// Time without a request after which it is stopped. `10m` unless set; never when only `freeze-after` is set.
+    #[schemars(with = "Option<String>")]
+    pub stop_after: Option<Text>,
 }
 
 /// What to do when a file and an earlier setting disagree.

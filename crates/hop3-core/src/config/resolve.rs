@@ -2,11 +2,14 @@
 //! From `hop3.toml` as written to `Settings`: names parsed, paths checked, what is not acted on told as warnings.
 
 use super::process::Entry;
-use super::raw::{Build, Document, Env, EnvTable, EnvValue, HealthCheck, Later, Lines, Policy, Run, Text};
+use super::raw::{
+    Build, Document, Env, EnvTable, EnvValue, HealthCheck, Later, Lines, Policy, Run, Sleep, Text,
+};
 use super::{complaint, path};
 use crate::name::{AppName, EnvKey, ProcessName};
 use crate::problem::{Kind, Problem};
 use crate::settings::{EnvDefault, GeneratedForm, Settings};
+use crate::sleep::{SleepTimes, parse_time};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
@@ -31,6 +34,7 @@ pub(super) fn apply(
         let prefix = place.checked(prefix, path::url_path)?;
         settings.run.statics.insert(prefix, place.checked(directory, path::directory)?);
     }
+    settings.sleep = document.sleep.map(|raw| sleep(&raw, &place)).transpose()?;
     settings.proxy = super::policy::resolve(document.proxy, &place)?;
     env(document.env, &place, settings)?;
     health(&document.run, document.healthcheck, &place, settings)?;
@@ -153,6 +157,18 @@ fn health(run: &Run, raw: HealthCheck, place: &Place<'_>, settings: &mut Setting
     health.contains = raw.contains;
     health.command = raw.command;
     Ok(())
+}
+
+fn sleep(raw: &Sleep, place: &Place<'_>) -> Result<SleepTimes, Problem> {
+    let time = |text: &Option<Text>| text.as_ref().map(|text| place.checked(text, sleep_time)).transpose();
+    Ok(SleepTimes { freeze_after_secs: time(&raw.freeze_after)?, stop_after_secs: time(&raw.stop_after)? })
+}
+
+fn sleep_time(text: &str) -> Result<u32, Problem> {
+    parse_time(text).ok_or_else(|| {
+        Problem::new(Kind::Config, "config.bad-value", "this is no length of time")
+            .hint("write a whole number with s, m, h or d behind it, such as 10m, or never")
+    })
 }
 
 fn env(raw: Env, place: &Place<'_>, settings: &mut Settings) -> Result<(), Problem> {

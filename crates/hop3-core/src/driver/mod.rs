@@ -16,7 +16,7 @@ mod toolchains;
 pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
-pub use proxy::{Drained, Proxy, ProxyStatus};
+pub use proxy::{Drained, Proxy, ProxyStatus, Traffic};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
 pub use runtime::{LogLine, LogQuery, Runtime, Session};
 pub use toolchains::Toolchains;

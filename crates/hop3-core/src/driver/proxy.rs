@@ -5,6 +5,7 @@ use crate::observe::RouteFigures;
 use crate::problem::Problem;
 use crate::route::{RouteTable, Service};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a drain saw.
@@ -22,6 +23,21 @@ pub struct ProxyStatus {
     pub in_flight: u64,
     /// Upstreams left out now, by id.
     pub unhealthy: Vec<String>,
+    /// Services with upstreams on demand.
+    #[serde(default)]
+    pub on_demand: BTreeMap<String, Traffic>,
+    /// Upstreams that have left the table and still work on requests, by id.
+    #[serde(default)]
+    pub leaving: Vec<String>,
+}
+
+/// What one service has been asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Requests begun since the proxy started.
+    pub requests: u64,
+    /// Of these, not ended yet; an upgraded connection counts until it is closed.
+    pub in_flight: u64,
 }
 
 pub trait Proxy: Send + Sync {

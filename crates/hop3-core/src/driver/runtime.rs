@@ -36,7 +36,7 @@ pub trait Runtime: Send + Sync {
 
     /// Brings the instances of this release to the wanted processes and counts: starts what is missing, stops what
     /// is too many, leaves what already runs (whatever happened to the control plane meanwhile). Returns when every
-    /// wanted instance has been started, before it is healthy. Never touches other releases, never touches routes.
+    /// wanted instance has been started and none is frozen, before it is healthy. Never touches other releases, never touches routes.
     ///
     /// # Errors
     /// `run.not-started` when a command cannot be started at all.
@@ -44,6 +44,12 @@ pub trait Runtime: Send + Sync {
 
     /// All instances of an app, of all releases; of all apps when `None`.
     fn status(&self, app: Option<&AppName>) -> Result<Vec<Instance>, Problem>;
+
+    /// Takes the CPU from an instance and leaves it in memory. `apply` gives it back. Ending it works as ever.
+    ///
+    /// # Errors
+    /// That this runtime cannot.
+    fn freeze(&self, app: &AppName, instance: &str) -> Result<(), Problem>;
 
     /// Stops one instance and starts it afresh.
     fn restart(&self, app: &AppName, instance: &str) -> Result<(), Problem>;

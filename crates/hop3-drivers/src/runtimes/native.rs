@@ -8,7 +8,7 @@
 use hop3_core::driver::{LogLine, LogQuery, Runtime, Session};
 use hop3_core::name::{AppName, ProcessName};
 use hop3_core::release::ReleaseNumber;
-use hop3_core::workload::{Instance, WantedProcess, Workload};
+use hop3_core::workload::{Instance, InstanceState, WantedProcess, Workload};
 use hop3_core::{Kind, Problem};
 use hop3_supervisor::{Client, LogRequest, RestartPolicy, Spec, Status};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,11 @@ impl Runtime for Native {
         }
         let present: BTreeSet<&str> = running.iter().map(|instance| instance.id.as_str()).collect();
         self.start_missing(workload, &present)?;
+        let frozen = running.iter().filter(|i| i.state == InstanceState::Frozen && is_wanted(workload, i));
+        let frozen: Vec<String> = frozen.map(|instance| supervisor_id(&workload.app, &instance.id)).collect();
+        if !frozen.is_empty() {
+            self.client.thaw(frozen)?;
+        }
         let mut instances: Vec<Instance> =
             self.statuses(&workload.app)?.iter().filter_map(instance).collect();
         instances.retain(|instance| instance.release == workload.release);
@@ -68,6 +73,10 @@ impl Runtime for Native {
     fn status(&self, app: Option<&AppName>) -> Result<Vec<Instance>, Problem> {
         let statuses = self.client.status(app.map(AppName::as_str))?;
         Ok(statuses.iter().filter_map(instance).collect())
+    }
+
+    fn freeze(&self, app: &AppName, instance: &str) -> Result<(), Problem> {
+        self.client.freeze(&supervisor_id(app, instance))
     }
 
     fn restart(&self, app: &AppName, instance: &str) -> Result<(), Problem> {

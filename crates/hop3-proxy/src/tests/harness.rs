@@ -110,6 +110,7 @@ pub(crate) fn service(host: &str, servers: &[&Server]) -> Service {
             upstreams: servers.iter().map(|s| s.upstream()).collect(),
             timeouts: timeouts(),
             health_path: None,
+            on_demand: None,
         },
     )
 }

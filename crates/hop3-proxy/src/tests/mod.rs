@@ -21,3 +21,4 @@ mod swap;
 mod tls;
 mod tls_certificates;
 mod tls_clients;
+mod wake;

@@ -19,13 +19,13 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
         .on::<ScaleRequest, AppInfo>(
             &Method::POST,
             "/api/apps/{app}/scale",
-            "Sets instances per process",
+            "Sets instances per process, and when web sleeps",
             post(scale),
         )
         .on::<PsRequest, ReleaseMade>(
             &Method::POST,
             "/api/apps/{app}/ps",
-            "Stops, starts, restarts",
+            "Stops, starts, restarts, puts to sleep",
             post(ps),
         )
 }
@@ -36,7 +36,7 @@ async fn scale(
     Body(request): Body<ScaleRequest>,
 ) -> Reply<AppInfo> {
     blocking(move || {
-        verb::change::scale(&server, &name, &request.processes)?;
+        verb::change::scale(&server, &name, &request)?;
         verb::app::info(&server, &name)
     })
     .await

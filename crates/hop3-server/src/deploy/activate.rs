@@ -13,9 +13,10 @@ use crate::server::{Server, internal};
 use crate::store::{App, Release};
 use hop3_core::name::ProcessName;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::sleep::Sleep;
 use hop3_core::workload::Instance;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Requests and upgraded connections on a retired instance may go on for so long.
@@ -34,16 +35,22 @@ pub(super) struct Switched {
 
 /// Brings the app to this release with its wanted counts: scaling and repair. The caller holds the app's lock.
 pub(crate) fn converge(cx: &Context<'_>, release: &Release) -> Result<(), Problem> {
+    let turn = cx.server.turn_of(&cx.app);
+    let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+    if fresh(cx)?.asleep == Some(Sleep::Frozen) {
+        // What is started is thawed.
+        cx.server.store.set_asleep(&cx.app, None).map_err(internal)?;
+    }
     let started = start(cx, release)?;
     let ready = healthy(cx, release, started)?;
-    let switched = switch(cx, release, ready)?;
+    let switched = switch_in_turn(cx, release, ready)?;
     retire(cx, release, switched)
 }
 
 pub(super) fn start(cx: &Context<'_>, release: &Release) -> Result<Started, Problem> {
     let runtime = &cx.server.drivers.runtime;
     let running = counts(&of_release(runtime.status(Some(&cx.app.name))?, release));
-    let mut wanted = wanted(&cx.app, release);
+    let mut wanted = wanted(&fresh(cx)?, release);
     for (process, count) in &running {
         let count = (*count).max(wanted.get(process).copied().unwrap_or(0));
         wanted.insert(process.clone(), count);
@@ -73,21 +80,30 @@ pub(super) fn healthy(cx: &Context<'_>, release: &Release, started: Started) -> 
 }
 
 pub(super) fn switch(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<Switched, Problem> {
+    let turn = cx.server.turn_of(&cx.app);
+    let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+    switch_in_turn(cx, release, ready)
+}
+
+fn switch_in_turn(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<Switched, Problem> {
     let store = &cx.server.store;
-    let wanted = wanted(&cx.app, release);
+    // It may have been woken, or put to sleep, since this change began.
+    let app = fresh(cx)?.serving(release.number);
+    let wanted = wanted(&app, release);
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
     let alone = cx.server.routing();
     let domains = store.domains(&cx.app).map_err(internal)?;
-    let service = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &kept)?;
+    let service = routes::service(cx.server, &app, &domains, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
     left.extend(others.into_iter().filter(|i| i.release != release.number));
-    let (server, app) = (cx.server.clone(), cx.app.clone());
+    let (server, before) = (cx.server.clone(), cx.app.clone());
     // Before the change: one that fails may have been made all the same.
-    cx.undo("route back to the old release", move || crate::reconcile::route(&server, &app));
+    cx.undo("route back to the old release", move || crate::reconcile::route(&server, &before));
     cx.server.drivers.proxy.put(&service)?;
     store.activate_release(&cx.app, release.number).map_err(internal)?;
     store.set_stopped(&cx.app, false).map_err(internal)?;
+    store.set_asleep(&cx.app, app.asleep).map_err(internal)?;
     drop(alone);
     cx.commit();
     cx.say(&format!("{} serves {}", release.number, cx.server.site.app_url(&cx.app.name)));
@@ -101,8 +117,7 @@ pub(super) fn retire(cx: &Context<'_>, release: &Release, switched: Switched) ->
         switched.left.into_iter().partition(|i| i.release == release.number);
     if !surplus.is_empty() {
         drain(cx.server, &surplus);
-        let exact = workload(cx.server, &cx.app, release, &wanted(&cx.app, release));
-        cx.server.drivers.runtime.apply(&exact)?;
+        stop_surplus(cx, release)?;
     }
     let (server, app) = (Arc::clone(cx.server), cx.app.clone());
     let sweep = cx.deployment.is_some();
@@ -133,8 +148,25 @@ pub(crate) fn retire_releases(server: &Server, app: &App, old: &[Instance]) {
     }
 }
 
+/// Brings the instances of a release to the counts that the context's app wants, and gives them.
+pub(crate) fn run_all(cx: &Context<'_>, release: &Release) -> Result<Vec<Instance>, Problem> {
+    cx.server.drivers.runtime.apply(&workload(cx.server, &cx.app, release, &wanted(&cx.app, release)))
+}
+
+/// Brings them to the counts that the app wants as the store has it now.
+pub(crate) fn stop_surplus(cx: &Context<'_>, release: &Release) -> Result<(), Problem> {
+    let exact = workload(cx.server, &cx.app, release, &wanted(&fresh(cx)?, release));
+    cx.server.drivers.runtime.apply(&exact).map(drop)
+}
+
+pub(crate) fn until_healthy(cx: &Context<'_>, release: &Release, web: &[Instance]) -> Result<(), Problem> {
+    health::wait(cx, release, web)
+}
+
 /// Restarts one instance in place: out of the route, drained, fresh, healthy, back in the route.
 pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) -> Result<(), Problem> {
+    let turn = cx.server.turn_of(&cx.app);
+    let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let instances = of_release(cx.server.drivers.runtime.status(Some(&cx.app.name))?, release);
     let (one, others): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(|i| i.id == id);
     if one.is_empty() {
@@ -152,7 +184,12 @@ pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) ->
     cx.server.drivers.runtime.restart(&cx.app.name, id)?;
     let restarted = of_release(cx.server.drivers.runtime.status(Some(&cx.app.name))?, release);
     health::wait(cx, release, &restarted)?;
-    crate::reconcile::route(cx.server, &cx.app)
+    crate::reconcile::route_in_turn(cx.server, &cx.app)
+}
+
+/// The app as it is at this moment.
+fn fresh(cx: &Context<'_>) -> Result<App, Problem> {
+    cx.server.app(&cx.app.name)
 }
 
 fn drain(server: &Server, instances: &[Instance]) {
@@ -173,6 +210,7 @@ fn drain(server: &Server, instances: &[Instance]) {
 
 /// Wanted instances per process of this release.
 pub(crate) fn wanted(app: &App, release: &Release) -> BTreeMap<ProcessName, u32> {
+    let app = app.serving(release.number);
     release.artifact.processes.processes.keys().map(|name| (name.clone(), app.count(name))).collect()
 }
 

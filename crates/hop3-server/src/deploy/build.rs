@@ -250,6 +250,7 @@ fn process_table(plan: &BuildPlan, settings: &Settings) -> ProcessTable {
         before_run: settings.run.before.clone(),
         cron: settings.run.cron.clone(),
         health: settings.health.clone(),
+        sleep: settings.sleep,
         proxy: settings.proxy.clone(),
         stop_grace_secs: settings.run.stop_grace_secs.unwrap_or(STOP_GRACE_SECS),
         release_timeout_secs: settings.run.release_timeout_secs.unwrap_or(RELEASE_TIMEOUT_SECS),

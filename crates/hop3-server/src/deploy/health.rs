@@ -17,8 +17,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(25);
+/// Between two looks: short at first, since requests may wait for the answer of an app that starts quickly.
+const PAUSE: std::ops::Range<Duration> = Duration::from_millis(2)..Duration::from_millis(25);
 /// A process that does not serve must live so long to count as started.
 const SETTLE: Duration = Duration::from_millis(400);
 /// What of an answer is read when its text matters.
@@ -51,6 +51,7 @@ fn wait_for(
 ) -> Result<(), Problem> {
     let check = &release.artifact.processes.health;
     let mut seen;
+    let mut pause = PAUSE.start;
     loop {
         match look(cx, release, instance, check) {
             Ok(()) => {
@@ -63,7 +64,8 @@ fn wait_for(
         if Instant::now() >= deadline {
             return Err(never_healthy(cx, release, instance, &seen));
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
+        pause = pause.mul_f64(1.1).min(PAUSE.end);
     }
 }
 

@@ -19,7 +19,9 @@ mod release;
 mod slot;
 mod sweep;
 
-pub(crate) use activate::{converge, restart_instance, retire_releases, wanted};
+pub(crate) use activate::{
+    converge, restart_instance, retire_releases, run_all, stop_surplus, until_healthy, wanted,
+};
 pub(crate) use checkout::Upload;
 pub(crate) use context::Context;
 pub(crate) use job::one_off;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the server does by itself: `cron` lines on their schedule, a `watch` over instances, and warnings before a
-//! certificate's `expiry`.
+//! What the server does by itself: `cron` lines on their schedule, a `watch` over instances, sleep for those `idle`,
+//! company for those with a `crowd`, and warnings before a certificate's `expiry`.
 
 mod cron;
+mod crowd;
 mod expiry;
+mod idle;
 mod watch;
 
 pub(crate) use expiry::warn_of_expiry;
@@ -13,7 +15,13 @@ use std::sync::Arc;
 
 /// Starts the jobs, each on a thread of its own that ends with the process.
 pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<()> {
-    let jobs = [("cron", cron::run as fn(&Arc<Server>)), ("watch", watch::run), ("expiry", expiry::run)];
+    let jobs = [
+        ("cron", cron::run as fn(&Arc<Server>)),
+        ("watch", watch::run),
+        ("idle", idle::run),
+        ("crowd", crowd::run),
+        ("expiry", expiry::run),
+    ];
     for (name, job) in jobs {
         let server = Arc::clone(server);
         std::thread::Builder::new().name(name.into()).spawn(move || job(&server))?;

@@ -5,7 +5,9 @@ use super::{Store, now_ms};
 use anyhow::Result;
 use hop3_core::name::{AppName, ProcessName};
 use hop3_core::release::ReleaseNumber;
+use hop3_core::sleep::{Range, Sleep, SleepTimes};
 use rusqlite::{OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,22 +19,49 @@ pub struct App {
     pub current: Option<ReleaseNumber>,
     pub scale: BTreeMap<ProcessName, u32>,
     pub created_ms: u64,
+    pub sleep: SleepWish,
+    /// How the web process of the current release sleeps now.
+    pub asleep: Option<Sleep>,
+}
+
+/// What people asked for about sleep; it wins over the files of the app.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SleepWish {
+    /// Of processes that were scaled; with a least of 0 they sleep.
+    pub ranges: BTreeMap<ProcessName, Range>,
+    pub times: SleepTimes,
 }
 
 impl App {
+    /// The app as it is for that release: only the current one sleeps.
+    pub fn serving(&self, release: ReleaseNumber) -> App {
+        App { asleep: self.asleep.filter(|_| self.current == Some(release)), ..self.clone() }
+    }
+
     /// The user the app's processes have, where the supervisor may give them one.
     pub fn uid(&self) -> u32 {
         self.id as u32
     }
 
-    /// Wanted instances of a process: as scaled, else one of each.
+    /// Wanted instances of a process now.
     pub fn count(&self, process: &ProcessName) -> u32 {
+        match self.asleep {
+            Some(Sleep::Stopped) if *process == ProcessName::web() => 0,
+            _ => self.count_awake(process),
+        }
+    }
+
+    /// As scaled, else one of each.
+    pub fn count_awake(&self, process: &ProcessName) -> u32 {
         self.scale.get(process).copied().unwrap_or(1)
     }
 }
 
-pub(super) const COLUMNS: &str =
-    "app.id, app.name, app.branch, app.stopped, app.current, app.scale, app.created_ms";
+pub(super) const COLUMNS: &str = "app.id, app.name, app.branch, app.stopped, app.current, app.scale, app.created_ms, \
+     app.sleep, app.asleep";
+/// How many these are.
+pub(super) const COLUMN_COUNT: usize = 9;
 
 impl Store {
     /// Makes an app; `None` when the name is taken.
@@ -84,6 +113,21 @@ impl Store {
         self.db().execute("UPDATE app SET scale = ?2 WHERE id = ?1", params![app.id, text])?;
         Ok(())
     }
+
+    pub fn set_sleep(&self, app: &App, wish: &SleepWish) -> Result<()> {
+        let text = serde_json::to_string(wish)?;
+        self.db().execute("UPDATE app SET sleep = ?2 WHERE id = ?1", params![app.id, text])?;
+        Ok(())
+    }
+
+    pub fn set_asleep(&self, app: &App, level: Option<Sleep>) -> Result<()> {
+        let word = level.map(|level| match level {
+            Sleep::Frozen => "frozen",
+            Sleep::Stopped => "stopped",
+        });
+        self.db().execute("UPDATE app SET asleep = ?2 WHERE id = ?1", params![app.id, word])?;
+        Ok(())
+    }
 }
 
 /// Reads the first columns of a row.
@@ -98,6 +142,12 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
         current: row.get::<_, Option<u32>>(4)?.map(ReleaseNumber),
         scale: serde_json::from_str(scale).map_err(|e| foreign(5, e))?,
         created_ms: row.get(6)?,
+        sleep: serde_json::from_str(text(7)?).map_err(|e| foreign(7, e))?,
+        asleep: match row.get::<_, Option<String>>(8)?.as_deref() {
+            Some("frozen") => Some(Sleep::Frozen),
+            Some(_) => Some(Sleep::Stopped),
+            None => None,
+        },
     })
 }
 

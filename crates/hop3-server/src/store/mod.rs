@@ -27,8 +27,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Forward only; the index of an entry plus one is the `user_version` it leads to.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_proxy.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_proxy.sql"),
+    include_str!("migrations/0003_sleep.sql"),
+];
 
 pub struct Store {
     connection: Mutex<Connection>,

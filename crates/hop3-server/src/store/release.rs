@@ -9,6 +9,7 @@ use hop3_core::plan::StaticSite;
 use hop3_core::policy::Policy;
 use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::secret::Secret;
+use hop3_core::sleep::SleepTimes;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -60,6 +61,7 @@ struct OutlineTable {
     statics: Vec<StaticSite>,
     #[serde(default)]
     health: OutlineHealth,
+    sleep: Option<SleepTimes>,
     #[serde(default)]
     proxy: Policy,
 }
@@ -76,6 +78,10 @@ impl Outline {
 
     pub(crate) fn statics(&self) -> &[StaticSite] {
         &self.processes.statics
+    }
+
+    pub(crate) fn sleep(&self) -> Option<SleepTimes> {
+        self.processes.sleep
     }
 
     pub(crate) fn proxy(&self) -> &Policy {
@@ -214,8 +220,8 @@ impl Store {
         ))?;
         let rows = statement.query_map([], |row| {
             let app = super::app::from_row(row)?;
-            let current = match row.get(7)? {
-                Some(number) => Some((ReleaseNumber(number), decoded(row, 8)?)),
+            let current = match row.get(super::app::COLUMN_COUNT)? {
+                Some(number) => Some((ReleaseNumber(number), decoded(row, super::app::COLUMN_COUNT + 1)?)),
                 None => None,
             };
             Ok((app, current))

@@ -12,6 +12,7 @@ use hop3_core::event::Event;
 use hop3_core::name::{AppName, ProcessName};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::release::ReleaseNumber;
+use hop3_core::sleep::Sleep;
 use hop3_core::workload::{Instance, InstanceState};
 use std::sync::Arc;
 
@@ -66,18 +67,42 @@ pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> 
     let instances = server.drivers.runtime.status(Some(name))?;
     let serves = release.as_ref().map(|r| (r.number, r.artifact.processes.processes.keys()));
     let own: Vec<&Instance> = instances.iter().collect();
+    let state = state(&app, serves, &own);
+    let awake = App { asleep: None, ..app.clone() };
+    let ranges = app.sleep.ranges.iter().filter(|(_, range)| range.least != range.most);
     Ok(AppInfo {
-        state: state(&app, serves, &own),
+        state,
         release: app.current,
         url: server.site.app_url(name),
         git_url: server.site.git_url(name),
         deploy_branch: app.branch.clone(),
         domains: super::domain::list(server, name)?,
-        scale: release.map(|r| deploy::wanted(&app, &r)).unwrap_or_default(),
-        instances,
+        scale: release.map(|r| deploy::wanted(&awake, &r)).unwrap_or_default(),
+        ranges: ranges.map(|(process, range)| (process.clone(), *range)).collect(),
+        instances: asleep(&app).chain(instances).collect(),
         created_ms: app.created_ms,
         name: app.name,
     })
+}
+
+/// The instances that the first request will start.
+fn asleep(app: &App) -> impl Iterator<Item = Instance> {
+    let release = app.current.filter(|_| app.asleep == Some(Sleep::Stopped));
+    let numbers = release.map(|release| (1..=app.count_awake(&ProcessName::web()), release));
+    numbers.into_iter().flat_map(|(numbers, release)| numbers.map(move |n| (n, release))).map(
+        |(n, release)| Instance {
+            id: format!("web.{release}.{n}"),
+            app: app.name.clone(),
+            process: ProcessName::web(),
+            release,
+            state: InstanceState::Sleeping,
+            pid: None,
+            address: None,
+            started_ms: 0,
+            restarts: 0,
+            last_exit: None,
+        },
+    )
 }
 
 /// Destroys an app: instances, routes, releases, repository and its data directory. Needs its name typed again.
@@ -182,6 +207,9 @@ fn state<'p>(
     let Some((number, processes)) = serves else { return AppState::New };
     if app.stopped {
         return AppState::Stopped;
+    }
+    if app.asleep.is_some() {
+        return AppState::Sleeping;
     }
     let runs = |process: &ProcessName| {
         instances.iter().any(|i| {

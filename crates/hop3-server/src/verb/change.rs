@@ -5,13 +5,14 @@ use crate::deploy::{self, Change, Context};
 use crate::reconcile;
 use crate::routes;
 use crate::server::{Server, internal};
+use crate::sleep;
 use crate::store::App;
-use hop3_core::api::{ConfigChangeRequest, PsAction, PsRequest, ReleaseMade};
+use hop3_core::api::{ConfigChangeRequest, PsAction, PsRequest, ReleaseMade, ScaleRequest};
 use hop3_core::event::Event;
 use hop3_core::name::{AppName, EnvKey, ProcessName};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::release::ReleaseNumber;
-use std::collections::BTreeMap;
+use hop3_core::sleep::{Range, Sleep};
 use std::sync::Arc;
 
 /// Instances of one process on one machine.
@@ -90,23 +91,14 @@ fn check_value(key: &EnvKey, value: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(crate) fn scale(
-    server: &Arc<Server>,
-    name: &AppName,
-    wanted: &BTreeMap<ProcessName, u32>,
-) -> Result<(), Problem> {
-    if let Some((process, _)) = wanted.iter().find(|(_, count)| **count > MOST_INSTANCES) {
-        return Err(Problem::new(
-            Kind::User,
-            "scale.too-many",
-            format!("{process} cannot have more than {MOST_INSTANCES} instances"),
-        ));
-    }
+pub(crate) fn scale(server: &Arc<Server>, name: &AppName, request: &ScaleRequest) -> Result<(), Problem> {
+    check_scale(request)?;
     with_lock(server, name, |mut app| {
         let cx = Context::new(server, app.clone(), None);
         let release = deploy::current(&cx)?;
         let known = &release.artifact.processes.processes;
-        if let Some(process) = wanted.keys().find(|p| !known.contains_key(*p)) {
+        let mut named = request.processes.keys().chain(request.ranges.keys());
+        if let Some(process) = named.find(|p| !known.contains_key(*p)) {
             let names: Vec<&str> = known.keys().map(ProcessName::as_str).collect();
             return Err(Problem::new(
                 Kind::NotFound,
@@ -115,19 +107,28 @@ pub(crate) fn scale(
             )
             .detail(format!("it has: {}", names.join(", "))));
         }
-        let before = app.scale.clone();
-        let changes: Vec<(ProcessName, u32, u32)> = wanted
+        let before = app.clone();
+        want(&mut app, request);
+        let changes: Vec<(ProcessName, u32, u32)> = app
+            .scale
             .iter()
-            .map(|(p, to)| (p.clone(), app.count(p), *to))
+            .map(|(p, to)| (p.clone(), before.count_awake(p), *to))
             .filter(|(_, from, to)| from != to)
             .collect();
-        app.scale.extend(wanted.iter().map(|(p, count)| (p.clone(), *count)));
-        server.store.set_scale(&app, &app.scale).map_err(internal)?;
+        let store = |app: &App| -> Result<(), Problem> {
+            server.store.set_scale(app, &app.scale).map_err(internal)?;
+            server.store.set_sleep(app, &app.sleep).map_err(internal)
+        };
+        store(&app)?;
         if !app.stopped {
             let done = changing(Context::new(server, app.clone(), None), |cx| deploy::converge(cx, &release));
             if let Err(problem) = done {
-                server.store.set_scale(&app, &before).map_err(internal)?;
+                store(&before)?;
                 return Err(problem);
+            }
+            let may_sleep = sleep::times(&app, release.artifact.processes.sleep).is_some();
+            if app.asleep.is_some() && !may_sleep {
+                sleep::wake(server, name)?;
             }
         }
         for (process, from, to) in changes {
@@ -135,6 +136,68 @@ pub(crate) fn scale(
         }
         Ok(())
     })
+}
+
+/// Another number of web instances within the range. The caller holds the app's lock.
+pub(crate) fn resize(server: &Arc<Server>, name: &AppName, to: u32) -> Result<(), Problem> {
+    let mut app = server.app(name)?;
+    let web = ProcessName::web();
+    let from = app.count(&web);
+    if app.stopped || app.asleep.is_some() || from == to {
+        return Ok(());
+    }
+    let before = app.scale.clone();
+    app.scale.insert(web.clone(), to);
+    server.store.set_scale(&app, &app.scale).map_err(internal)?;
+    let converged =
+        changing(Context::new(server, app.clone(), None), |cx| deploy::converge(cx, &deploy::current(cx)?));
+    if let Err(problem) = converged {
+        server.store.set_scale(&app, &before).map_err(internal)?;
+        return Err(problem);
+    }
+    server.record(Some(&app), None, Event::Scaled { process: web.to_string(), from, to });
+    Ok(())
+}
+
+fn check_scale(request: &ScaleRequest) -> Result<(), Problem> {
+    let most = request.processes.iter().map(|(process, count)| (process, *count));
+    let mut most = most.chain(request.ranges.iter().map(|(process, range)| (process, range.most)));
+    if let Some((process, _)) = most.find(|(_, most)| *most > MOST_INSTANCES) {
+        return Err(Problem::new(
+            Kind::User,
+            "scale.too-many",
+            format!("{process} cannot have more than {MOST_INSTANCES} instances"),
+        ));
+    }
+    let Some((process, range)) = request.ranges.iter().next() else { return Ok(()) };
+    if range.least > range.most || range.most == 0 {
+        let title = format!("{range} is no range of instances");
+        return Err(Problem::new(Kind::User, "scale.bad-range", title)
+            .hint("write the least, two points and the most, for example web=0..1"));
+    }
+    match request.ranges.keys().find(|process| **process != ProcessName::web()) {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(
+            Kind::User,
+            "scale.only-web",
+            format!("{process} gets no requests, so nothing tells when it may sleep or needs company"),
+        )
+        .hint("only web can have a range; give the others a number")),
+    }
+}
+
+/// Writes what is asked for into the app. A plain number takes a range away.
+fn want(app: &mut App, request: &ScaleRequest) {
+    for (process, count) in &request.processes {
+        app.scale.insert(process.clone(), *count);
+        app.sleep.ranges.insert(process.clone(), Range::exactly(*count));
+    }
+    for (process, range) in &request.ranges {
+        let count = range.nearest(app.count_awake(process));
+        app.scale.insert(process.clone(), count);
+        app.sleep.ranges.insert(process.clone(), *range);
+    }
+    app.sleep.times = request.sleep.or(app.sleep.times);
 }
 
 pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> Result<ReleaseMade, Problem> {
@@ -148,10 +211,15 @@ pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> R
         }
         (PsAction::Restart, Some(id)) => {
             let cx = Context::new(server, app, None);
+            if cx.app.asleep.is_some() {
+                sleep::wake(server, name)?;
+            }
             let release = deploy::current(&cx)?;
             deploy::restart_instance(&cx, &release, id)?;
             Ok(ReleaseMade { release: None })
         }
+        (PsAction::Sleep, None) => lie_down(server, &app, Sleep::Stopped),
+        (PsAction::Freeze, None) => lie_down(server, &app, Sleep::Frozen),
         (_, Some(_)) => {
             Err(Problem::new(Kind::User, "ps.one-instance", "one instance can only be restarted")
                 .hint(format!("stop the whole app, or scale it: hop3 scale web=1 -a {name}")))
@@ -159,20 +227,39 @@ pub(crate) fn ps(server: &Arc<Server>, name: &AppName, request: &PsRequest) -> R
     })
 }
 
+fn lie_down(server: &Arc<Server>, app: &App, level: Sleep) -> Result<ReleaseMade, Problem> {
+    if app.stopped || app.current.is_none() {
+        let title = "the app does not run, so it cannot sleep";
+        return Err(Problem::new(Kind::Conflict, "sleep.not-running", title)
+            .hint(format!("start it first: hop3 ps start -a {}", app.name)));
+    }
+    if sleep::rest(server, app, level)? {
+        return Ok(ReleaseMade { release: None });
+    }
+    let title = "requests or upgraded connections are under way, so the app stays awake";
+    Err(Problem::new(Kind::Conflict, "sleep.busy", title).hint("try again when they have ended"))
+}
+
 fn stop(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+    let turn = server.turn_of(app);
+    let held = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let alone = server.routing();
     let domains = server.store.domains(app).map_err(internal)?;
     server.store.set_stopped(app, true).map_err(internal)?;
+    server.store.set_asleep(app, None).map_err(internal)?;
     server.drivers.proxy.put(&routes::stopped(server, app, &domains)?)?;
-    drop(alone);
+    drop((alone, held));
     let instances = server.drivers.runtime.status(Some(&app.name))?;
     deploy::retire_releases(server, app, &instances);
     server.record(Some(app), None, Event::AppStopped);
     Ok(())
 }
 
-/// Starts a stopped app with the config as it is now: changes made meanwhile become a release.
+/// Starts a stopped app with the config as it is now: changes made meanwhile become a release. Wakes one that sleeps.
 fn start(server: &Arc<Server>, app: App) -> Result<(), Problem> {
+    if app.asleep.is_some() {
+        return sleep::wake(server, &app.name);
+    }
     changing(Context::new(server, app.clone(), None), |cx| {
         let release = deploy::current(cx)?;
         let stored = server.store.config(&app).map_err(internal)?;

@@ -9,6 +9,7 @@ use hop3_core::driver::{LogLine, LogQuery};
 use hop3_core::event::{Event, EventRow};
 use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::sleep::Sleep;
 
 const LINES: usize = 100;
 /// Events looked at for one answer.
@@ -91,6 +92,12 @@ fn text(event: &Event) -> Option<String> {
         }
         Event::CertificateExpiryWarned { name, days, .. } => {
             format!("warning: the certificate of {name} expires in {days} days or less")
+        }
+        Event::InstanceSlept { instance, level: Sleep::Frozen } => format!("{instance} frozen: nobody asks"),
+        Event::InstanceSlept { instance, .. } => format!("{instance} stopped: nobody asks"),
+        Event::InstanceWoke { instance, millis } => format!("{instance} woken in {millis} ms"),
+        Event::WakeFailed { problem } => {
+            format!("could not be woken: {}\n{}", problem.title, problem.detail).trim_end().to_owned()
         }
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),

@@ -7,6 +7,7 @@
 )]
 
 mod adopt;
+mod freeze;
 mod harness;
 mod keep;
 mod log;

@@ -26,6 +26,7 @@ mod push;
 mod reference;
 mod requests;
 mod restart;
+mod sleep;
 mod ssh;
 mod step_failure;
 mod tidy;
