@@ -189,10 +189,9 @@ impl Session {
     /// After an error: the alert that tells the other side why, sent as far as the socket takes it at once.
     fn send_alert(&mut self, rest: &mut [u8]) {
         self.is_silent = true;
-        while let Ok(ConnectionState::EncodeTlsData(mut data)) = self.tls.process_tls_records(rest).state {
-            if append(&mut self.sealed, |room| data.encode(room)).is_err() {
-                break;
-            }
+        // Once: whoever asks on has the record that was refused read again.
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = self.tls.process_tls_records(rest).state {
+            append(&mut self.sealed, |room| data.encode(room)).ok();
         }
         if let Ok(sent) = self.tcp.try_write(&self.sealed) {
             self.sealed.consume(sent);

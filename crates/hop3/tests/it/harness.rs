@@ -2,6 +2,7 @@
 //! `Hop`: a real installation in a temporary root, with the verbs tests use. Ends everything it started when dropped.
 //! Tests wait for events and answers, never for time.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -261,6 +262,31 @@ impl Hop {
             self.token,
             body.len()
         ))
+    }
+
+    /// What the next proxy would route: the saved table and the changes since, by service.
+    pub(crate) fn saved_routes(&self) -> BTreeMap<String, serde_json::Value> {
+        let read = |name| std::fs::read_to_string(self.root().join("run/proxy").join(name));
+        let table = read("table.json").unwrap_or_else(|_| "{}".to_owned());
+        let table: serde_json::Value = serde_json::from_str(&table).unwrap();
+        let named =
+            |service: &serde_json::Value| (service["name"].as_str().unwrap().to_owned(), service.clone());
+        let mut routes: BTreeMap<_, _> =
+            table["services"].as_array().into_iter().flatten().map(named).collect();
+        let changes = read("table.changes").unwrap_or_default();
+        let mut changes =
+            changes.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let generation = changes.next().and_then(|first| first["generation"].as_u64());
+        if generation != Some(table["generation"].as_u64().unwrap_or(0)) {
+            return routes;
+        }
+        for change in changes {
+            match change["remove"].as_str() {
+                Some(name) => drop(routes.remove(name)),
+                None => routes.extend([named(&change["put"])]),
+            }
+        }
+        routes
     }
 
     /// Pid of the process that is that role now.

@@ -173,10 +173,7 @@ impl Trial {
 
     /// Upstreams of the app in the proxy's table.
     fn routed(&self) -> Vec<String> {
-        let table = std::fs::read(self.hop.root().join("run/proxy/table.json")).unwrap();
-        let table: Value = serde_json::from_slice(&table).unwrap();
-        let service = table["services"].as_array().unwrap().iter().find(|s| s["name"] == APP).unwrap();
-        let text = service.to_string();
+        let text = self.hop.saved_routes()[APP].to_string();
         let ids = text.split("\"id\":\"").skip(1).filter_map(|rest| rest.split('"').next());
         ids.map(str::to_owned).collect()
     }

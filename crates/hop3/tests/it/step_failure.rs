@@ -6,7 +6,7 @@ use crate::harness::{Hop, Repository, fixture, until};
 use crate::load::Load;
 use hop3_core::event::DeployStep;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 const APP: &str = "steady";
@@ -17,7 +17,7 @@ const PROCFILE: &str = "web: perl server.pl\n";
 pub(crate) struct Standing {
     directories: BTreeSet<String>,
     instances: Vec<(Value, Value, Value)>,
-    routes: Value,
+    routes: BTreeMap<String, Value>,
     domains: Value,
     config: Value,
     /// Releases of which a process lives; `build` for what is no release's.
@@ -29,13 +29,12 @@ pub(crate) fn standing(hop: &Hop) -> Standing {
         let entries = std::fs::read_dir(hop.root().join(directory)).unwrap();
         entries.map(|e| format!("{directory}/{}", e.unwrap().file_name().into_string().unwrap())).collect()
     };
-    let table = std::fs::read(hop.root().join("run/proxy/table.json")).unwrap();
     let info = hop.json(["app", "info", APP, "--json"]);
     let told = hop.instances(APP).into_iter();
     Standing {
         directories: ["artifacts", "layers"].into_iter().flat_map(names).collect(),
         instances: told.map(|i| (i["id"].clone(), i["pid"].clone(), i["address"].clone())).collect(),
-        routes: serde_json::from_slice(&table).unwrap(),
+        routes: hop.saved_routes(),
         domains: info["domains"].clone(),
         config: hop.json(["config", "list", "-a", APP, "--json"]),
         processes: processes(&hop.root()),
@@ -160,10 +159,15 @@ fn fail_at_checkout(hop: &Hop) {
 /// A proxy that cannot save its table takes no change.
 fn fail_at_switch(hop: &Hop, repository: &Repository) {
     repository.write("hop3.toml", "[domains]\nlist = [\"c.example.org\"]\n");
-    let in_the_way = hop.root().join("run/proxy/table.new");
-    std::fs::create_dir(&in_the_way).unwrap();
+    let changes = hop.root().join("run/proxy/table.changes");
+    let aside = changes.with_extension("aside");
+    // A proxy opens its file at its first change, and this one has not made any.
+    hop.hop3(["proxy", "upgrade"]).expect_ok();
+    std::fs::rename(&changes, &aside).unwrap();
+    std::fs::create_dir(&changes).unwrap();
     fail(hop, repository, DeployStep::Switch, "proxy.refused");
-    std::fs::remove_dir(&in_the_way).unwrap();
+    std::fs::remove_dir(&changes).unwrap();
+    std::fs::rename(&aside, &changes).unwrap();
     std::fs::remove_file(repository.path.join("hop3.toml")).unwrap();
 }
 
