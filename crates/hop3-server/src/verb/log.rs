@@ -50,7 +50,9 @@ fn requests(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<Lo
         .hint("ask without --follow, for example: hop3 logs --requests --since 1m"));
     }
     let wanted = query.n.unwrap_or(LINES);
-    request::newest(&server.layout, name.as_str(), wanted, query.since_ms).map_err(internal)
+    // What an app of this name before it was asked is not for this one.
+    let since_ms = query.since_ms.unwrap_or(0).max(server.app(name)?.created_ms);
+    request::newest(&server.layout, name.as_str(), wanted, Some(since_ms)).map_err(internal)
 }
 
 pub(crate) fn from_line(line: LogLine) -> LogEntry {
