@@ -8,8 +8,7 @@
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
 //!                                  │                    └ files, page
-//!             http2 (TLS):          └ policy: what a service wants done beside
-//!             one per stream
+//!             http2: one a stream   └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
