@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, response};
 
 /// Appends the request's head. `protocol` is what an extended CONNECT asks for.
-pub(super) fn request(parts: &Parts, protocol: Option<&str>, has_body: bool, out: &mut Vec<u8>) {
+pub(crate) fn request(parts: &Parts, protocol: Option<&str>, has_body: bool, out: &mut Vec<u8>) {
     let is_websocket = parts.method == Method::CONNECT && protocol == Some("websocket");
     let method = if is_websocket { "GET" } else { parts.method.as_str() };
     let authority = parts.uri.authority().map(|authority| authority.as_str());
@@ -69,14 +69,14 @@ fn upgrade(out: &mut Vec<u8>) {
 }
 
 /// An answer's head, and how its body ends.
-pub(super) struct Answer {
-    pub(super) response: Response<()>,
-    pub(super) length: Length,
+pub(crate) struct Answer {
+    pub(crate) response: Response<()>,
+    pub(crate) length: Length,
 }
 
 /// Takes the head at the start of `bytes`, which the proxy itself wrote; `None` when it is not whole. Tells also how
 /// long it was.
-pub(super) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
+pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
     let mut slots = slots();
     let mut head = httparse::Response::new(&mut []);
     let parsed =
@@ -196,7 +196,7 @@ fn status_and_fields(status: StatusCode, headers: &HeaderMap, out: &mut Vec<u8>)
 }
 
 /// Trailers as they lie behind the last chunk.
-pub(super) fn trailers(lines: &[u8]) -> HeaderMap {
+pub(crate) fn trailers(lines: &[u8]) -> HeaderMap {
     let mut slots = [httparse::EMPTY_HEADER; 64];
     let mut whole = lines.to_vec();
     whole.extend_from_slice(b"\r\n");
@@ -214,7 +214,7 @@ pub(super) fn trailers(lines: &[u8]) -> HeaderMap {
 }
 
 /// The lines of trailers that end a chunked body.
-pub(super) fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
+pub(crate) fn trailer_lines(trailers: &HeaderMap) -> Vec<u8> {
     let mut lines = Vec::new();
     for (name, value) in trailers {
         push_line(&mut lines, name.as_str(), value.as_bytes());

@@ -10,6 +10,7 @@ mod h2c;
 mod handover;
 mod harness;
 mod http2;
+mod http3;
 mod policy;
 mod policy_answer;
 mod policy_cache;
