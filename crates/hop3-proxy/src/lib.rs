@@ -23,6 +23,8 @@ mod disk;
 mod download;
 mod exchange;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handover;
 mod http1;
 mod journal;
