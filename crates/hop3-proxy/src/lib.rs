@@ -8,7 +8,8 @@
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
 //!                                  │                    └ files, page
-//!                                  └ policy: what a service wants done beside
+//!             http2 (TLS):          └ policy: what a service wants done beside
+//!             one per stream
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -27,9 +28,11 @@ mod files;
 pub mod fuzz;
 mod handover;
 mod http1;
+mod http2;
 mod journal;
 mod limit;
 mod listener;
+mod memory;
 mod metric;
 mod page;
 mod policy;

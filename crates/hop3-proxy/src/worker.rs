@@ -4,7 +4,7 @@
 
 use crate::access::{Outlet, Sink};
 use crate::cert::Challenges;
-use crate::client::Client;
+use crate::client::{Client, Way};
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
 use crate::pool::Pool;
@@ -204,7 +204,7 @@ async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
 async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
         Ok((stream, peer)) => {
-            let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip(), None);
+            let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
         }
         Err(error) => not_accepted(error).await,

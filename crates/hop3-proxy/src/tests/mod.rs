@@ -8,6 +8,7 @@ mod drain;
 mod forward;
 mod handover;
 mod harness;
+mod http2;
 mod policy;
 mod policy_answer;
 mod policy_cache;
