@@ -24,6 +24,8 @@ mod download;
 mod exchange;
 mod ferry;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handover;
 mod http1;
 mod http2;

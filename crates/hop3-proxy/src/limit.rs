@@ -9,6 +9,10 @@ use std::time::Duration;
 /// More header lines than this are answered 431. A constant because the parser's table lies on the stack.
 pub const MAX_HEADERS: usize = 100;
 
+/// Lines that the proxy adds to a head, and some that policies do. A head is read again with room for them: one that
+/// does not fit would seem to have no headers at all.
+pub(crate) const OWN_HEADERS: usize = 28;
+
 /// A chunk's size line, extensions included. Longer ones are an attack.
 pub(crate) const MAX_CHUNK_LINE: usize = 256;
 
