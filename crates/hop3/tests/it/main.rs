@@ -18,6 +18,7 @@ mod fetch;
 mod grpc;
 mod harness;
 mod hostile;
+mod http3;
 mod isolation;
 mod kill;
 mod load;
