@@ -9,6 +9,8 @@
 
 use crate::upstream::InFlight;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -47,6 +49,16 @@ impl Watch {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Runs to the end, or to the verdict.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.poll(cx).map(|_| None),
+        })
+        .await
     }
 
     pub(crate) fn hold(&self, upstream: Option<InFlight>) {

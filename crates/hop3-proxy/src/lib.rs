@@ -33,11 +33,13 @@ mod page;
 mod policy;
 mod pool;
 mod probe;
+mod proxy_protocol;
 mod redirect;
 mod registry;
 mod splice;
 mod stream;
 mod table;
+mod tcp;
 mod tls;
 mod tunnel;
 mod upload;
@@ -57,14 +59,19 @@ use cert::{CertStore, Challenges, Resolver};
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::policy::Net;
+use hop3_core::tcp::Port;
 use journal::Journal;
+use proxy_protocol::Rules;
 use registry::Registry;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tcp::Ports;
 use tls::Terminator;
 use tokio::sync::{Notify, watch};
 use worker::{Gate, Https, Order};
@@ -77,6 +84,8 @@ pub struct Options {
     pub http: SocketAddr,
     /// Where HTTPS is served, if it is. Port 0 takes a free one.
     pub https: Option<SocketAddr>,
+    /// Whoever connects from these must begin with a header of the PROXY protocol, and is believed. Nobody else is.
+    pub introducers: Vec<Net>,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -92,6 +101,7 @@ impl Options {
             layout,
             http,
             https: None,
+            introducers: Vec::new(),
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
@@ -144,6 +154,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
+    ports: Ports,
     certificates: Arc<Resolver>,
     keeper: Keeper,
     allowed_uid: u32,
@@ -161,6 +172,21 @@ pub(crate) struct Shared {
 impl Shared {
     fn holdings(&self) -> MutexGuard<'_, Holdings> {
         self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens what the table leads from. A port that cannot be had keeps nobody from the others; whoever applies the
+    /// table again tries again.
+    fn open_ports(&self, ports: impl IntoIterator<Item = Port>) {
+        for port in ports {
+            if let Err(problem) = self.ports.open(port) {
+                tracing::error!(%port, problem = problem.title, detail = problem.detail, "a port stays closed");
+            }
+        }
+    }
+
+    /// Closes what the table does not lead from any more.
+    fn close_ports(&self) {
+        self.ports.keep(&self.registry.ports());
     }
 
     /// Another process is the proxy now, or may become it.
@@ -196,16 +222,18 @@ impl Running {
                 |address| listener::bind(address, threads).with_context(|| format!("listening on {address}"));
             let http = bind(options.http)?;
             let https = options.https.map(bind).transpose()?.unwrap_or_default();
-            Estate { lock, listeners: Listeners { http, https }, predecessor: Predecessor::default() }
+            let listeners = Listeners { http, https };
+            Estate { lock, listeners, ports: BTreeMap::new(), predecessor: Predecessor::default() }
         };
         Running::serve(options, limits, estate)
     }
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
-        let Estate { lock, listeners, predecessor } = estate;
+        let Estate { lock, listeners, ports, predecessor } = estate;
         let http = listeners.http[0].local_addr()?;
         let https = listeners.https.first().map(TcpListener::local_addr).transpose()?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
+        let ports = Ports::new(http, https, listeners.http.len(), ports);
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
@@ -228,6 +256,7 @@ impl Running {
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
+            ports,
             certificates,
             keeper,
             allowed_uid: options.allowed_uid,
@@ -239,14 +268,24 @@ impl Running {
             finish: Notify::new(),
             predecessor,
         });
+        shared.open_ports(registry.ports());
+        shared.close_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
-        let workers = listeners.http.into_iter().map(|listener| {
+        let rules = Rules::new(&options.introducers);
+        let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
                 (listener, Https { port: address.port(), terminator: terminator.clone() })
             });
-            let gate = Gate { listener, https: secure, is_open: gates.clone(), log: outlet.clone() };
+            let gate = Gate {
+                listener,
+                https: secure,
+                ports: (place, shared.ports.subscribe()),
+                rules: rules.clone(),
+                is_open: gates.clone(),
+                log: outlet.clone(),
+            };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let challenges = challenges.clone();
             let work = move || worker::run(registry, limits, challenges, gate, orders);
@@ -305,6 +344,7 @@ impl Running {
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         // A listener that is open and that nobody accepts from would keep connections waiting.
         self.shared.holdings().listeners = Listeners::default();
+        self.shared.ports.forget();
         self.shared.orders.send_replace(Order::Drain);
         self.shared.keeper.stop();
         self.shared.predecessor.finish();

@@ -8,9 +8,12 @@ use crate::client::Client;
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
 use crate::pool::Pool;
+use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
 use crate::stream::Stream;
+use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
+use hop3_core::tcp::Port;
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -45,6 +48,7 @@ pub(crate) struct Worker {
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
     pub(crate) challenges: Arc<Challenges>,
+    rules: Rules,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -59,6 +63,14 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// The ends of a connection, by the word of its peer where that is believed.
+    pub(crate) async fn ends(&self, tcp: &tokio::net::TcpStream, peer: SocketAddr) -> io::Result<Ends> {
+        if self.rules.wants_header(peer.ip()) {
+            return proxy_protocol::read(tcp).await;
+        }
+        Ok(Ends { source: peer, destination: tcp.local_addr()? })
     }
 
     /// How many requests had their heads read here.
@@ -92,6 +104,10 @@ pub(crate) struct Https {
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
     pub(crate) https: Option<(TcpListener, Https)>,
+    /// Of the other ports, which of the listeners there are this thread's.
+    pub(crate) ports: (usize, watch::Receiver<Snapshot>),
+    /// Who is asked for a header of the PROXY protocol.
+    pub(crate) rules: Rules,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
@@ -121,6 +137,7 @@ pub(crate) fn run(
         handshakes: Handshakes::default(),
         https,
         challenges,
+        rules: gate.rules.clone(),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
@@ -136,6 +153,7 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(gate.listener)?;
     let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
+    let mut entries = Entries::new(gate.ports.0, gate.ports.1);
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
     let logger = worker.clone();
@@ -145,6 +163,7 @@ async fn serve(
         tokio::select! {
             accepted = listener.accept() => accept(&worker, accepted).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
+            (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
@@ -163,8 +182,11 @@ async fn serve(
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await {
             accept_tls(&worker, accepted).await;
         }
+        while let Ok((port, accepted)) = tokio::time::timeout(Duration::ZERO, entries.next()).await {
+            accept_tcp(&worker, port, accepted).await;
+        }
     }
-    drop((listener, tls));
+    drop((listener, tls, entries));
     drop(gate.is_open);
     worker.is_stopping.set(true);
     finish(&worker, orders).await;
@@ -203,6 +225,7 @@ async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
 
 async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
+        Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
         Ok((stream, peer)) => {
             let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip(), None);
             tokio::task::spawn_local(client.serve());
@@ -211,11 +234,35 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     }
 }
 
+/// Serves a connection once its header has told whose it is.
+fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAddr) {
+    let worker = worker.clone();
+    tokio::task::spawn_local(async move {
+        let watch = worker.deadlines.watch();
+        worker.deadlines.set(&watch, worker.limits.head_timeout);
+        match watch.within(worker.ends(&stream, peer)).await {
+            Some(Ok(ends)) => {
+                let client = Client::new(worker, Stream::tcp(stream), ends.source.ip(), None);
+                tokio::task::spawn_local(client.serve());
+            }
+            Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),
+            None => {}
+        }
+    });
+}
+
 async fn accept_tls(worker: &Rc<Worker>, accepted: Accepted) {
     match (accepted, &worker.https) {
-        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer.ip()),
+        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer),
         (Err(error), _) => not_accepted(error).await,
         (Ok(_), None) => {}
+    }
+}
+
+async fn accept_tcp(worker: &Rc<Worker>, port: Port, accepted: Accepted) {
+    match accepted {
+        Ok((stream, peer)) => tcp::accept(worker, port, stream, peer),
+        Err(error) => not_accepted(error).await,
     }
 }
 
