@@ -247,7 +247,8 @@ impl Writer {
 
     /// As above.
     fn tcp(&mut self, service: &Service, old: Option<&LiveService>) -> Vec<LiveTcp> {
-        let known = |entry: &Entry| Some(old?.tcp.iter().find(|route| route.entry == *entry)?.metrics.clone());
+        let known =
+            |entry: &Entry| Some(old?.tcp.iter().find(|route| route.entry == *entry)?.metrics.clone());
         let routes = service.tcp.iter().map(|route| LiveTcp {
             label: route.entry.to_string(),
             metrics: known(&route.entry).unwrap_or_default(),
