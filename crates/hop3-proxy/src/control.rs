@@ -248,6 +248,9 @@ fn open_ports(shared: &Shared, change: &Change) -> Result<(), Problem> {
 
 fn status(shared: &Shared) -> ProxyStatus {
     let mut status = shared.registry.status();
+    let open = shared.ports.snapshot();
+    status.closed_ports =
+        shared.registry.ports().into_iter().filter(|port| !open.contains_key(port)).collect();
     if shared.predecessor.lives() {
         let is_busy =
             |id: &String| shared.predecessor.leaving(std::slice::from_ref(id), false).is_some_and(|n| n > 0);

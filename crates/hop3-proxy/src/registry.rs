@@ -4,6 +4,7 @@
 //!
 //! Invariant: an upstream in the current table is never retired; see `upstream` for what that gives a drain.
 
+use crate::metric::Metrics;
 use crate::policy::{Key, Live};
 use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Table};
 use crate::tcp::LiveTcp;
@@ -151,8 +152,8 @@ impl Registry {
             upstreams.filter(|upstream| !upstream.is_healthy()).map(|upstream| upstream.id.clone()).collect();
         unhealthy.sort();
         let traffic = |service: &LiveService| Traffic {
-            requests: service.all_metrics().map(|(_, metrics)| metrics.begun()).sum(),
-            in_flight: service.all_metrics().map(|(_, metrics)| metrics.in_flight()).sum(),
+            requests: service.wanted_metrics().map(Metrics::begun).sum(),
+            in_flight: service.wanted_metrics().map(Metrics::in_flight).sum(),
         };
         let on_demand = writer.services.iter().filter(|(_, service)| service.is_on_demand());
         ProxyStatus {
@@ -162,6 +163,7 @@ impl Registry {
             unhealthy,
             on_demand: on_demand.map(|(name, service)| (name.clone(), traffic(service))).collect(),
             leaving: writer.retired.iter().filter(|u| u.in_flight() > 0).map(|u| u.id.clone()).collect(),
+            closed_ports: Vec::new(),
         }
     }
 

@@ -219,6 +219,13 @@ impl LiveService {
         routes.chain(tcp).chain([("", &*self.metrics)])
     }
 
+    /// The figures of those that ask for what may sleep: processes beside it do not count.
+    pub(crate) fn wanted_metrics(&self) -> impl Iterator<Item = &Metrics> {
+        let routes = self.routes.iter().map(|route| &*route.metrics);
+        let tcp = self.tcp.iter().filter(|route| route.pool.on_demand.is_some());
+        routes.chain(tcp.map(|route| &*route.metrics)).chain([&*self.metrics])
+    }
+
     pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<LivePool>> {
         let routes = self.routes.iter().filter_map(|route| match &route.target {
             LiveTarget::Upstreams(pool) => Some(pool),
