@@ -44,6 +44,8 @@ pub(crate) enum Outcome {
     Cut,
     /// No instance took it.
     Refused,
+    /// The service does not let its address in.
+    Denied,
 }
 
 impl Outcome {
@@ -54,6 +56,7 @@ impl Outcome {
             Outcome::Idle => "idle",
             Outcome::Cut => "cut",
             Outcome::Refused => "refused",
+            Outcome::Denied => "denied",
         }
     }
 }
@@ -85,11 +88,13 @@ pub(crate) async fn carry(worker: &Worker, watch: &Watch, arrived: Arrived) {
     let Some((service, metrics)) = found else { return client.abort() };
     metrics.begin();
     let (start, read_before) = (Instant::now(), begun.len() as u64);
-    let reached = reach(worker, watch, &entry).await;
+    let is_let_in = service.policy.as_ref().is_none_or(|policy| policy.lets_in(ends.source.ip()));
+    let reached = if is_let_in { reach(worker, watch, &entry).await } else { None };
     let upstream = reached.as_ref().map(|reached| (reached.open.upstream().clone(), start.elapsed()));
     let outcome = match reached {
         Some(reached) => relay(worker, watch, (&client, begun), &ends, reached).await,
-        None => Outcome::Refused,
+        None if is_let_in => Outcome::Refused,
+        None => Outcome::Denied,
     };
     watch.hold(None);
     if outcome != Outcome::Closed {
@@ -98,7 +103,11 @@ pub(crate) async fn carry(worker: &Worker, watch: &Watch, arrived: Arrived) {
     let traffic = client.traffic();
     let sample = Sample {
         // Those that were carried are told apart from requests as upgraded connections are: by having no latency.
-        status: if outcome == Outcome::Refused { 503 } else { 101 },
+        status: match outcome {
+            Outcome::Refused => 503,
+            Outcome::Denied => 403,
+            _ => 101,
+        },
         bytes_in: traffic.received + read_before,
         bytes_out: traffic.sent,
         took: start.elapsed(),

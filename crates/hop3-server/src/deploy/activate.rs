@@ -94,7 +94,7 @@ fn switch_in_turn(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<S
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
     let alone = cx.server.routing();
-    verb::tcp::check(cx.server, &cx.app, &release.artifact.processes.tcp)?;
+    verb::tcp::check_free(cx.server, &cx.app, &release.artifact.processes.tcp)?;
     let domains = store.domains(&cx.app).map_err(internal)?;
     let service = routes::service(cx.server, &app, &domains, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;

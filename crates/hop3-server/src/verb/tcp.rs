@@ -10,11 +10,20 @@ use hop3_core::plan::BuildPlan;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::tcp::{Entry, Port, TcpSettings};
 
-/// Whether the app may have these ports at this moment. At a deployment before anything is built, so that its author
-/// does not wait for the answer, and again right before the switch, by whatever way a release comes to serve.
+/// Whether the app may have what a new source asks for: before anything is built, so that its author does not wait for
+/// the answer.
 pub(crate) fn check(server: &Server, app: &App, wanted: &[TcpSettings]) -> Result<(), Problem> {
+    wanted
+        .iter()
+        .filter_map(|settings| port_of(&settings.entry))
+        .try_for_each(|port| allowed(server, port))?;
+    check_free(server, app, wanted)
+}
+
+/// Whether no other app has one of the ports. Asked again right before the switch, by whatever way a release comes to
+/// serve. A port that the operator does not allow any more keeps no app from serving; it stays closed.
+pub(crate) fn check_free(server: &Server, app: &App, wanted: &[TcpSettings]) -> Result<(), Problem> {
     let ports = || wanted.iter().filter_map(|settings| port_of(&settings.entry));
-    ports().try_for_each(|port| allowed(server, port))?;
     if ports().next().is_none() {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::Limits;
 use hop3_core::driver::Drained;
 use hop3_core::layout::Layout;
+use hop3_core::policy::{Net, Policy};
 use hop3_core::route::{OnDemand, Woken};
 use std::io::BufRead;
 use std::os::unix::net::UnixListener;
@@ -130,6 +131,27 @@ fn an_instance_that_refuses_is_passed_over_and_none_left_is_told_by_a_reset() {
     let lines = lines(proxy);
     let endings: Vec<&str> = lines.iter().map(|line| line["ended"].as_str().unwrap()).collect();
     assert_eq!(endings.iter().filter(|ending| **ending == "refused").count(), 2, "{endings:?}");
+}
+
+#[test]
+fn who_the_service_does_not_let_in_by_http_does_not_come_in_without_it() {
+    let (proxy, port, one) = (Proxy::start(), free_port(), echo("one"));
+    let with = |policy: Policy| Service {
+        policy: Some(Box::new(policy)),
+        ..carried("a", Entry::Port(port), &[&one])
+    };
+    let net = |text: &str| vec![text.parse::<Net>().unwrap()];
+    for policy in [
+        Policy { allow: net("192.0.2.0/24"), ..Policy::default() },
+        Policy { deny: net("127.0.0.0/8"), ..Policy::default() },
+    ] {
+        proxy.put(with(policy));
+        assert_eq!(ending(&mut open(at(port))), Err(io::ErrorKind::ConnectionReset));
+    }
+    assert_eq!(one.connections.load(SeqCst), 0);
+    proxy.put(with(Policy { allow: net("127.0.0.1"), ..Policy::default() }));
+    call(port, "one");
+    assert_eq!(lines(proxy)[0]["ended"], "denied");
 }
 
 #[test]
