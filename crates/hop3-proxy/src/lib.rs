@@ -184,6 +184,12 @@ impl Shared {
         }
     }
 
+    /// At the start: opens what the saved table leads from, closes what a predecessor had beside.
+    fn settle_ports(&self) {
+        self.open_ports(self.registry.ports());
+        self.close_ports();
+    }
+
     /// Closes what the table does not lead from any more.
     fn close_ports(&self) {
         self.ports.keep(&self.registry.ports());
@@ -243,7 +249,7 @@ impl Running {
         let certificates = Arc::new(certificates);
         let terminator =
             Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
-        let terminator = Arc::new(terminator);
+        let secure = https.map(|address| Https { port: address.port(), terminator: Arc::new(terminator) });
         let keeper = Keeper::new(acme::Parts {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -268,21 +274,16 @@ impl Running {
             finish: Notify::new(),
             predecessor,
         });
-        shared.open_ports(registry.ports());
-        shared.close_ports();
+        shared.settle_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
-        let rules = Rules::new(&options.introducers);
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
-            let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
-                (listener, Https { port: address.port(), terminator: terminator.clone() })
-            });
             let gate = Gate {
                 listener,
-                https: secure,
+                https: tls_listeners.next().zip(secure.clone()),
                 ports: (place, shared.ports.subscribe()),
-                rules: rules.clone(),
+                rules: Rules::new(&options.introducers),
                 is_open: gates.clone(),
                 log: outlet.clone(),
             };

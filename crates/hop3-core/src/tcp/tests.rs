@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+//! Lists of ports, written and read.
 use super::*;
 
 #[test]
