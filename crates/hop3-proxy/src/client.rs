@@ -15,7 +15,7 @@ use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
 use crate::files;
 use crate::http1::forward::{self, Origin, Request};
-use crate::http1::header::{may_be_complete, slots};
+use crate::http1::header::{may_be_complete, own_slots, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
@@ -27,16 +27,14 @@ use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// A client that is told its error while it still sends gets this long, and may send this much, before the close.
+/// A client that is told its error while it still sends gets this long before the close.
 const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
 /// How long a client may not take a byte of an answer of the proxy's own.
-const SEND_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const SEND_IDLE: Duration = Duration::from_secs(60);
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +43,22 @@ pub(crate) enum After {
     Close,
     /// Close, but let the client read first: it is still sending.
     Linger,
+}
+
+/// The way a connection came.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) peer: IpAddr,
+    /// What the handshake established; `None` on a plain connection.
+    pub(crate) secure: Option<Rc<Secure>>,
+    /// What the client speaks, for the access log.
+    pub(crate) protocol: &'static str,
+}
+
+impl Way {
+    pub(crate) fn http1(peer: IpAddr, secure: Option<Rc<Secure>>) -> Way {
+        Way { peer, secure, protocol: "HTTP/1.1" }
+    }
 }
 
 pub(crate) struct Client {
@@ -56,6 +70,7 @@ pub(crate) struct Client {
     peer: String,
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
+    protocol: &'static str,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
 }
@@ -73,15 +88,11 @@ impl From<Refusal> for NoHead {
 }
 
 impl Client {
-    pub(crate) fn new(
-        worker: Rc<Worker>,
-        stream: Stream,
-        peer: IpAddr,
-        secure: Option<Rc<Secure>>,
-    ) -> Client {
+    pub(crate) fn new(worker: Rc<Worker>, stream: Stream, way: Way) -> Client {
         let watch = worker.deadlines.watch();
+        let Way { peer, secure, protocol } = way;
         let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
-        Client { worker, stream, watch, plan: None, peer, secure, pending }
+        Client { worker, stream, watch, plan: None, peer, secure, protocol, pending }
     }
 
     /// The address at the other end of the connection.
@@ -91,18 +102,26 @@ impl Client {
 
     pub(crate) async fn serve(mut self) {
         loop {
-            let mut head = Buffer::default();
-            let after = match self.read_head(&mut head).await {
-                // Boxed so that an idle connection does not own the room a request needs.
-                Ok(request) => Box::pin(self.answer(request, head)).await,
-                Err(NoHead::Closed) => After::Close,
-                Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
-            };
-            match after {
+            match self.serve_next().await {
                 After::Stay => {}
                 After::Close => return self.stream.farewell(),
                 After::Linger => return self.linger().await,
             }
+        }
+    }
+
+    /// Answers the only request of a connection whose other end is the proxy's own.
+    pub(crate) async fn serve_one(mut self) {
+        self.serve_next().await;
+    }
+
+    async fn serve_next(&mut self) -> After {
+        let mut head = Buffer::default();
+        match self.read_head(&mut head).await {
+            // Boxed so that an idle connection does not own the room a request needs.
+            Ok(request) => Box::pin(self.answer(request, head)).await,
+            Err(NoHead::Closed) => After::Close,
+            Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
         }
     }
 
@@ -192,7 +211,7 @@ impl Client {
 
     fn arrival(&self) -> Arrival<'_> {
         let tls = self.secure.as_ref().map(|secure| secure.version);
-        Arrival { peer: &self.peer, protocol: "HTTP/1.1", tls }
+        Arrival { peer: &self.peer, protocol: self.protocol, tls }
     }
 
     /// What has gone over the connection; bytes that nothing has used yet have not come.
@@ -305,12 +324,7 @@ impl Client {
 
     /// Runs to the end, or to the watch's verdict.
     pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => self.watch.poll(cx).map(|_| None),
-        })
-        .await
+        self.watch.in_time(work).await
     }
 
     /// Carries an upgraded connection to its end.
@@ -325,24 +339,13 @@ impl Client {
     async fn linger(&mut self) {
         self.worker.deadlines.set(&self.watch, LINGER);
         self.pending.release();
-        let discard = async {
-            self.stream.finish().await.ok();
-            let mut left = LINGER_BYTES;
-            while left > 0 {
-                let read = poll_fn(|cx| with_scratch(|scratch| self.stream.poll_read(cx, scratch))).await;
-                match read {
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => left = left.saturating_sub(count),
-                }
-            }
-        };
-        self.in_time(discard).await;
+        self.in_time(self.stream.linger()).await;
     }
 }
 
 /// A header of a head that was rewritten by us, so that it parses.
 pub(crate) fn header_of(head: &[u8], name: &str) -> String {
-    let mut slots = slots();
+    let mut slots = own_slots();
     let mut parsed = httparse::Request::new(&mut []);
     if head.is_empty() || parsed.parse_with_uninit_headers(head, &mut slots).is_err() {
         return String::new();

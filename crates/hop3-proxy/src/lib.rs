@@ -8,7 +8,7 @@
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
 //!                                  │                    └ files, page
-//!                                  └ policy: what a service wants done beside
+//!             http2, http3: one     └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -22,12 +22,18 @@ mod deadline;
 mod disk;
 mod download;
 mod exchange;
+mod ferry;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handover;
 mod http1;
+mod http2;
+mod http3;
 mod journal;
 mod limit;
 mod listener;
+mod memory;
 mod metric;
 mod page;
 mod policy;
@@ -249,7 +255,7 @@ impl Running {
         let certificates = Arc::new(certificates);
         let terminator =
             Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
-        let secure = https.map(|address| Https { port: address.port(), terminator: Arc::new(terminator) });
+        let secure = https.map(|address| Https::new(address.port(), terminator));
         let keeper = Keeper::new(acme::Parts {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -278,19 +284,18 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
+        let mut quic = https;
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
                 https: tls_listeners.next().zip(secure.clone()),
+                quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
                 rules: Rules::new(&options.introducers),
                 is_open: gates.clone(),
                 log: outlet.clone(),
             };
-            let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
-            let challenges = challenges.clone();
-            let work = move || worker::run(registry, limits, challenges, gate, orders);
-            thread::Builder::new().name("proxy".into()).spawn(work)
+            worker::start(&registry, &limits, &challenges, gate, &received)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
         drop(outlet);

@@ -9,7 +9,7 @@ use crate::policy::Live;
 use crate::tcp::{LiveTcp, Routes};
 use crate::upstream::Upstream;
 use crate::wake::Sleeper;
-use hop3_core::route::{OnDemand, Page, Service, StaticFiles, Timeouts};
+use hop3_core::route::{OnDemand, Page, Service, Speaks, StaticFiles, Timeouts};
 use hop3_core::tcp::{Entry, Port};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -70,6 +70,7 @@ pub(crate) struct LivePool {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) canary: Option<LiveCanary>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) speaks: Speaks,
     pub(crate) health_path: Option<String>,
     pub(crate) on_demand: Option<OnDemand>,
 }

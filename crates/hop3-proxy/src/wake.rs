@@ -142,7 +142,7 @@ pub(crate) async fn wait(
     }
     // The deadline here is this one's own; the watch tells when the proxy ends.
     worker.deadlines.set(watch, Duration::ZERO);
-    match tokio::time::timeout_at(until, watch.within(changed)).await {
+    match tokio::time::timeout_at(until, watch.in_time(changed)).await {
         Err(_elapsed) => Err(Missed::Late),
         Ok(None) => Err(Missed::Ending),
         Ok(Some(())) if sleeper.failures.load(SeqCst) != failures => Err(Missed::NotWoken),

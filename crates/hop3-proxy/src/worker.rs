@@ -4,7 +4,7 @@
 
 use crate::access::{Outlet, Sink};
 use crate::cert::Challenges;
-use crate::client::Client;
+use crate::client::{Client, Way};
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
 use crate::pool::Pool;
@@ -13,12 +13,16 @@ use crate::registry::Registry;
 use crate::stream::Stream;
 use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
+use crate::{http2, http3};
 use hop3_core::tcp::Port;
+use http::HeaderValue;
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -38,10 +42,19 @@ pub(crate) enum Order {
     End,
 }
 
+impl Order {
+    /// No new connections.
+    pub(crate) fn is_end(self) -> bool {
+        matches!(self, Order::Retire | Order::Drain | Order::End)
+    }
+}
+
 pub(crate) struct Worker {
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
+    /// Those that are shared by many requests.
+    pub(crate) h2c: http2::Connections,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
@@ -49,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) https: Option<Https>,
     pub(crate) challenges: Arc<Challenges>,
     rules: Rules,
+    /// QUIC handshakes under way.
+    pub(crate) quic_handshakes: Cell<usize>,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -71,6 +86,18 @@ impl Worker {
             return proxy_protocol::read(tcp).await;
         }
         Ok(Ends { source: peer, destination: tcp.local_addr()? })
+    }
+
+    /// Where else the same is to be had (RFC 7838).
+    pub(crate) fn alt_svc(&self) -> Option<HeaderValue> {
+        let https = self.https.as_ref().filter(|https| https.quic.load(Relaxed))?;
+        HeaderValue::from_str(&format!("h3=\":{}\"; ma=3600", https.port)).ok()
+    }
+
+    /// Closes idle connections to upstreams that left the table.
+    fn drop_retired(&self) {
+        self.pool.drop_retired();
+        self.h2c.drop_retired();
     }
 
     /// How many requests had their heads read here.
@@ -98,6 +125,14 @@ impl Worker {
 pub(crate) struct Https {
     pub(crate) port: u16,
     pub(crate) terminator: Arc<Terminator>,
+    /// HTTP/3 is served on the same port.
+    pub(crate) quic: Arc<AtomicBool>,
+}
+
+impl Https {
+    pub(crate) fn new(port: u16, terminator: Terminator) -> Https {
+        Https { port, terminator: Arc::new(terminator), quic: Arc::default() }
+    }
 }
 
 /// Where connections come in.
@@ -108,14 +143,30 @@ pub(crate) struct Gate {
     pub(crate) ports: (usize, watch::Receiver<Snapshot>),
     /// Who is asked for a header of the PROXY protocol.
     pub(crate) rules: Rules,
+    /// Where this thread is the one that serves HTTP/3.
+    pub(crate) quic: Option<SocketAddr>,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
 }
 
+/// Starts a thread.
+pub(crate) fn start(
+    registry: &Arc<Registry>,
+    limits: &Limits,
+    challenges: &Arc<Challenges>,
+    gate: Gate,
+    orders: &watch::Receiver<Order>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let (registry, limits) = (registry.clone(), limits.clone());
+    let (challenges, orders) = (challenges.clone(), orders.clone());
+    let work = move || run(registry, limits, challenges, gate, orders);
+    thread::Builder::new().name("proxy".into()).spawn(work)
+}
+
 /// Serves until it is ordered to end.
-pub(crate) fn run(
+fn run(
     registry: Arc<Registry>,
     limits: Limits,
     challenges: Arc<Challenges>,
@@ -132,12 +183,14 @@ pub(crate) fn run(
         registry,
         limits,
         pool: Pool::default(),
+        h2c: http2::Connections::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
         https,
         challenges,
         rules: gate.rules.clone(),
+        quic_handshakes: Cell::new(0),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
@@ -156,6 +209,9 @@ async fn serve(
     let mut entries = Entries::new(gate.ports.0, gate.ports.1);
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
+    if let (Some(address), Some(https)) = (gate.quic, worker.https.clone()) {
+        tokio::task::spawn_local(http3::serve(worker.clone(), https, address, orders.clone()));
+    }
     let logger = worker.clone();
     tokio::task::spawn_local(async move { logger.log.run().await });
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
@@ -167,10 +223,10 @@ async fn serve(
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
-                if changed.is_err() || matches!(order, Order::Retire | Order::Drain | Order::End) {
+                if changed.is_err() || order.is_end() {
                     break;
                 }
-                worker.pool.drop_retired();
+                worker.drop_retired();
             }
         }
     }
@@ -207,7 +263,7 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.pool.drop_retired(),
+            () = tokio::time::sleep(Duration::from_millis(10)) => worker.drop_retired(),
             changed = orders.changed() => if changed.is_err() { return },
         }
     }
@@ -227,7 +283,7 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
         Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
         Ok((stream, peer)) => {
-            let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip(), None);
+            let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
         }
         Err(error) => not_accepted(error).await,
@@ -240,9 +296,9 @@ fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAdd
     tokio::task::spawn_local(async move {
         let watch = worker.deadlines.watch();
         worker.deadlines.set(&watch, worker.limits.head_timeout);
-        match watch.within(worker.ends(&stream, peer)).await {
+        match watch.in_time(worker.ends(&stream, peer)).await {
             Some(Ok(ends)) => {
-                let client = Client::new(worker, Stream::tcp(stream), ends.source.ip(), None);
+                let client = Client::new(worker, Stream::tcp(stream), Way::http1(ends.source.ip(), None));
                 tokio::task::spawn_local(client.serve());
             }
             Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),

@@ -11,7 +11,7 @@ use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, StaticFiles, Target, TcpRoute,
+    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, TcpRoute,
     Timeouts, Tls, Upstream,
 };
 use hop3_core::sleep::SleepTimes;
@@ -101,6 +101,7 @@ pub(crate) fn service(
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
     let tcp = tcp_routes((server, app), &serves, instances, domains);
     let observe = std::mem::take(&mut policy.log);
+    policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
     Ok(Service { name, hosts, mounts, routes, policy, pages, observe, tcp, ..Service::default() })
@@ -119,7 +120,7 @@ pub(crate) fn control_plane(server: &Server) -> Service {
     hosts.extend(site.https.map(|https| Host(https.ip().to_string())).filter(|host| !hosts.contains(host)));
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
-    let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None, on_demand: None };
+    let pool = Pool { upstreams: vec![upstream], timeouts, ..Pool::default() };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
     // Clients with a token do not follow a redirect; what they speak is theirs to choose.
     let tls = Tls { https: Https::Both, for_unnamed: true, ..Tls::default() };
@@ -150,6 +151,7 @@ fn routes_of(
     if serves.has_web {
         let pool = Pool {
             timeouts: timeouts(policy),
+            speaks: policy.app_protocol,
             health_path: serves.health_path.map(str::to_owned),
             ..pool((server, app), serves, instances, &ProcessName::web())
         };
@@ -179,7 +181,7 @@ fn pool(
         .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
         .collect();
     let on_demand = (is_web && (sleeps || is_ranged)).then(|| OnDemand::new(server.layout.wake_socket()));
-    Pool { upstreams, timeouts: Timeouts::default(), health_path: None, on_demand }
+    Pool { upstreams, on_demand, ..Pool::default() }
 }
 
 /// What of `[[tcp]]` the app has. A port that the operator allowed once and does not any more is closed.

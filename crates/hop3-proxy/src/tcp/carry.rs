@@ -67,7 +67,7 @@ pub(crate) fn accept(worker: &Rc<Worker>, port: Port, tcp: TcpStream, peer: Sock
     tokio::task::spawn_local(async move {
         let watch = worker.deadlines.watch();
         worker.deadlines.set(&watch, worker.limits.head_timeout);
-        match watch.within(worker.ends(&tcp, peer)).await {
+        match watch.in_time(worker.ends(&tcp, peer)).await {
             Some(Ok(ends)) => {
                 let arrived = Arrived { tcp, ends, entry: Entry::Port(port), begun: Buffer::default() };
                 carry(&worker, &watch, arrived).await;
@@ -143,7 +143,7 @@ async fn reach(worker: &Worker, watch: &Watch, entry: &Entry) -> Option<Reached>
         watch.hold(Some(in_flight));
         worker.deadlines.set(watch, Duration::ZERO);
         // The drain's deadline ends a connection that is being made too.
-        let connected = watch.within(connect(&upstream, pool.timeouts.connect_ms)).await?;
+        let connected = watch.in_time(connect(&upstream, pool.timeouts.connect_ms)).await?;
         if let Some((stream, open)) = connected {
             upstream.heard();
             let idle = Duration::from_millis(pool.timeouts.idle_ms);

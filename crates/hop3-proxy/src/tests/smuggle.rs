@@ -66,10 +66,7 @@ impl Recipe {
 
 fn route(proxy: &Proxy, server: &Product) {
     let upstreams = vec![Upstream { id: "real".into(), address: Address::Tcp(server.address) }];
-    proxy.put(pool(
-        "a",
-        Pool { upstreams, timeouts: Timeouts::default(), health_path: None, on_demand: None },
-    ));
+    proxy.put(pool("a", Pool { upstreams, timeouts: Timeouts::default(), ..Pool::default() }));
 }
 
 /// Sends everything, says that no more comes, and reads to the end.

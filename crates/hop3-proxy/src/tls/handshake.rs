@@ -8,7 +8,8 @@ use super::secure::Secure;
 use super::session::Session;
 use super::subject;
 use crate::buffer::Buffer;
-use crate::client::Client;
+use crate::client::{Client, Way};
+use crate::http2;
 use crate::stream::Stream;
 use crate::tcp::{self, Arrived};
 use crate::worker::Worker;
@@ -69,7 +70,7 @@ async fn begin(place: Place, terminator: Arc<Terminator>, tcp: TcpStream, peer: 
         let ends = worker.ends(&tcp, peer).await?;
         shake(&worker, &terminator, tcp).await.map(|shaken| (shaken, ends))
     };
-    let shaken = watch.within(shaking).await;
+    let shaken = watch.in_time(shaking).await;
     drop(place);
     match shaken {
         Some(Ok((Shaken::Session(session, secure), ends))) => {
@@ -125,7 +126,12 @@ async fn shake(worker: &Worker, terminator: &Terminator, mut tcp: TcpStream) -> 
 
 /// Hands a connection to whoever speaks its protocol. A task of its own, since this one has the size of a handshake.
 fn dispatch(worker: Rc<Worker>, session: Session, secure: Secure, peer: IpAddr) {
-    // HTTP/2 branches off here, by `session.state().alpn_protocol()`.
-    let client = Client::new(worker, Stream::tls(session), peer, Some(Rc::new(secure)));
-    tokio::task::spawn_local(client.serve());
+    let is_http2 = session.state().alpn_protocol() == Some(b"h2");
+    let way = Way::http1(peer, Some(Rc::new(secure)));
+    let stream = Stream::tls(session);
+    if is_http2 {
+        tokio::task::spawn_local(http2::serve(worker, stream, way));
+    } else {
+        tokio::task::spawn_local(Client::new(worker, stream, way).serve());
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn entry(host: &str) -> Entry {
 pub(crate) fn carried(name: &str, entry: Entry, servers: &[&Server]) -> Service {
     let upstreams = servers.iter().map(|server| server.upstream()).collect();
     let timeouts = Timeouts { idle_ms: 60_000, ..timeouts() };
-    let pool = Pool { upstreams, timeouts, health_path: None, on_demand: None };
+    let pool = Pool { upstreams, timeouts, ..Pool::default() };
     let tcp = vec![TcpRoute { entry, pool, proxy_protocol: false }];
     Service { name: name.into(), hosts: vec![Host(name.into())], tcp, ..Service::default() }
 }
