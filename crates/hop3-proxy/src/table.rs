@@ -131,7 +131,7 @@ impl Table {
         }
         let wild = || &host[host.find('.').unwrap_or(host.len())..];
         let found = match self.tcp.by_key(host) {
-            None if self.get(host).is_some() => None,
+            None if self.get(host).is_some() || self.mounts.contains_key(host) => None,
             None => self.tcp.by_key(wild()).map(|service| (service, wild())),
             Some(service) => Some((service, host)),
         };

@@ -4,7 +4,7 @@
 
 use super::super::tls::{client_builder, secure_proxy, with_tls};
 use super::*;
-use hop3_core::route::Tls;
+use hop3_core::route::{Mount, Tls};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::sync::{Arc, Mutex};
@@ -99,6 +99,13 @@ fn an_exact_name_goes_before_a_wildcard_whatever_either_leads_to() {
         client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!(client.reply().text(), "web / 0", "{host}");
     }
+    // So does one that has no more than a path.
+    let mut mounted = service("d", &[&web]);
+    mounted.mounts = vec![Mount { host: Host("m.b.localhost".into()), prefix: "/api".into() }];
+    proxy.put(mounted);
+    let mut client = proxy.connect_tls("m.b.localhost");
+    client.send("GET /api HTTP/1.1\r\nHost: m.b.localhost\r\n\r\n");
+    assert_eq!(client.reply().text(), "web /api 0");
     // The table forgets it with its service.
     proxy.ask(&Request::Remove { name: "c".into() });
     let mut client = proxy.connect_tls("x.a.localhost");
