@@ -6,7 +6,7 @@
 //! there is one place that knows what a good request is.
 
 use crate::http1::body::{Framing, Length};
-use crate::http1::header::{content_length, is, push_line, slots};
+use crate::http1::header::{content_length, is, own_slots, push_line};
 use crate::http1::response::push_status;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -77,7 +77,7 @@ pub(crate) struct Answer {
 /// Takes the head at the start of `bytes`, which the proxy itself wrote; `None` when it is not whole. Tells also how
 /// long it was.
 pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
-    let mut slots = slots();
+    let mut slots = own_slots();
     let mut head = httparse::Response::new(&mut []);
     let parsed =
         httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut slots);
@@ -124,7 +124,7 @@ pub(super) struct Question {
 
 /// Takes the head at the start of `bytes`; `None` when it is not whole. Tells also how long it was.
 pub(super) fn question(bytes: &[u8]) -> Option<(Question, usize)> {
-    let mut slots = slots();
+    let mut slots = own_slots();
     let mut head = httparse::Request::new(&mut []);
     let httparse::Status::Complete(used) = head.parse_with_uninit_headers(bytes, &mut slots).ok()? else {
         return None;
