@@ -4,6 +4,7 @@
 use crate::server::{Server, internal};
 use crate::sleep;
 use crate::store::{App, Outline};
+use crate::verb;
 use hop3_core::config::{self, Assignments};
 use hop3_core::name::{Domain, DomainPath, ProcessName};
 use hop3_core::plan::StaticSite;
@@ -11,10 +12,11 @@ use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, Timeouts,
-    Tls, Upstream,
+    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, TcpRoute,
+    Timeouts, Tls, Upstream,
 };
 use hop3_core::sleep::SleepTimes;
+use hop3_core::tcp::TcpSettings;
 use hop3_core::workload::Instance;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ pub(crate) struct Served<'a> {
     health_path: Option<&'a str>,
     sleep: Option<SleepTimes>,
     proxy: &'a Policy,
+    tcp: &'a [TcpSettings],
 }
 
 impl<'a> From<&'a Artifact> for Served<'a> {
@@ -42,6 +45,7 @@ impl<'a> From<&'a Artifact> for Served<'a> {
             health_path: table.health.path.as_deref(),
             sleep: table.sleep,
             proxy: &table.proxy,
+            tcp: &table.tcp,
         }
     }
 }
@@ -55,6 +59,7 @@ impl<'a> From<&'a Outline> for Served<'a> {
             health_path: outline.health_path(),
             sleep: outline.sleep(),
             proxy: outline.proxy(),
+            tcp: outline.tcp(),
         }
     }
 }
@@ -126,11 +131,12 @@ pub(crate) fn service(
         false => Vec::new(),
     };
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
+    let tcp = tcp_routes((server, app), &serves, instances, &set.domains);
     let observe = std::mem::take(&mut policy.log);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, ..Service::default() })
+    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, tcp, ..Service::default() })
 }
 
 /// The service of an app that was stopped on purpose.
@@ -175,21 +181,11 @@ fn routes_of(
         })
         .collect();
     if serves.has_web {
-        let sleeps = app.asleep.is_some() || sleep::times(app, serves.sleep).is_some();
-        // Its requests are counted for whoever changes the number of its instances.
-        let is_ranged =
-            app.sleep.ranges.get(&ProcessName::web()).is_some_and(|range| range.least < range.most);
-        let upstreams = instances
-            .iter()
-            .filter(|i| i.process == ProcessName::web() && app.asleep.is_none())
-            .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
-            .collect();
         let pool = Pool {
-            upstreams,
             timeouts: timeouts(policy),
             speaks: policy.app_protocol,
             health_path: serves.health_path.map(str::to_owned),
-            on_demand: (sleeps || is_ranged).then(|| OnDemand::new(server.layout.wake_socket())),
+            ..pool((server, app), serves, instances, &ProcessName::web())
         };
         routes.retain(|r| r.prefix != "/");
         routes.push(Route { prefix: "/".into(), target: Target::Upstreams(pool) });
@@ -198,6 +194,43 @@ fn routes_of(
         routes.push(page(Page::NotDeployed));
     }
     routes
+}
+
+/// The instances of a process. The web process may be away until somebody asks for it.
+fn pool(
+    (server, app): (&Server, &App),
+    serves: &Served<'_>,
+    instances: &[Instance],
+    process: &ProcessName,
+) -> Pool {
+    let is_web = *process == ProcessName::web();
+    let sleeps = app.asleep.is_some() || sleep::times(app, serves.sleep).is_some();
+    // Its requests are counted for whoever changes the number of its instances.
+    let is_ranged = app.sleep.ranges.get(process).is_some_and(|range| range.least < range.most);
+    let upstreams = instances
+        .iter()
+        .filter(|i| i.process == *process && !(is_web && app.asleep.is_some()))
+        .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
+        .collect();
+    let on_demand = (is_web && (sleeps || is_ranged)).then(|| OnDemand::new(server.layout.wake_socket()));
+    Pool { upstreams, on_demand, ..Pool::default() }
+}
+
+/// What of `[[tcp]]` the app has. A port that the operator allowed once and does not any more is closed.
+fn tcp_routes(
+    of: (&Server, &App),
+    serves: &Served<'_>,
+    instances: &[Instance],
+    domains: &[Domain],
+) -> Vec<TcpRoute> {
+    let (server, app) = of;
+    let had = serves.tcp.iter().filter(|settings| verb::tcp::has(server, app, domains, &settings.entry));
+    had.map(|settings| {
+        let mut pool = pool(of, serves, instances, &settings.process);
+        pool.timeouts.idle_ms = u64::from(settings.idle_timeout_secs) * 1000;
+        TcpRoute { entry: settings.entry.clone(), pool, proxy_protocol: settings.proxy_protocol }
+    })
+    .collect()
 }
 
 fn timeouts(policy: &Policy) -> Timeouts {

@@ -11,6 +11,7 @@ use super::job::workload;
 use crate::routes;
 use crate::server::{Server, internal};
 use crate::store::{App, Release};
+use crate::verb;
 use hop3_core::name::ProcessName;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::sleep::Sleep;
@@ -93,6 +94,7 @@ fn switch_in_turn(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<S
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
     let alone = cx.server.routing();
+    verb::tcp::check_free(cx.server, &cx.app, &release.artifact.processes.tcp)?;
     let set = routes::Set::of(cx.server, &cx.app)?;
     let service = routes::service(cx.server, &app, &set, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;

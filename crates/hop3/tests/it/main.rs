@@ -31,6 +31,7 @@ mod restart;
 mod sleep;
 mod ssh;
 mod step_failure;
+mod tcp;
 mod tidy;
 mod tls;
 mod upgrade;
