@@ -52,6 +52,7 @@ ANSWERS = [
     head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"),
     head("HTTP/1.1 304 Not Modified", "ETag: W/\"a\"", "Set-Cookie: a=b"),
     head("HTTP/1.1 103 Early Hints", "Link: </a>"),
+    head("HTTP/1.0 200 OK", *["X: 1"] * 100),
 ]
 SERVICE = (
     b'{"name":"a","hosts":["a.example.org","*.b.org"],"routes":[{"prefix":"/","target":'
@@ -66,6 +67,8 @@ def seeds():
     bodies += [b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\nGET", b"A\r\n0123456789\r\n000\r\n\r\n"]
     yield "request_head", requests
     yield "visit", requests
+    yield "request_of_http2", [b"\0GET\nhttps://a/x?y\ncookie: a=b\ncookie: c=d\nx: 1", b"\1OPTIONS\n*\nhost: a\nte: trailers",
+                               b"\1POST\nhttps://a:1/\ncontent-length: 3\nhost: b", b"\0CONNECT\na:80\nx:\t1 "]
     yield "request_pieces", [b"\x04\x01" + request for request in requests]
     yield "head_edit", [b"/x?y\0cookie\0X-New\0value\0" + one for one in HEADS] + [b"\0X\0X\0\0" + HEADS[1]]
     yield "response_head", [bytes([kind]) + answer for kind in range(16) for answer in ANSWERS]

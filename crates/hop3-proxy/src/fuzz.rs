@@ -17,7 +17,7 @@ pub use answer::{dns_answer, log_line, response_head};
 pub use framing::{body_framing, chunked_body};
 pub use place::{condition, file_path, host, journal};
 pub(crate) use question::{PEER, forwarded, read};
-pub use question::{request_head, request_pieces};
+pub use question::{request_head, request_of_http2, request_pieces};
 
 use crate::limit::Limits;
 use std::sync::LazyLock;

@@ -6,12 +6,13 @@
 //! there is one place that knows what a good request is.
 
 use crate::http1::body::Length;
-use crate::http1::header::{content_length, push_line, slots};
+use crate::http1::header::{content_length, own_slots, push_line};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use std::mem::MaybeUninit;
 
 /// Appends the request's head. `protocol` is what an extended CONNECT asks for.
 pub(crate) fn request(parts: &Parts, protocol: Option<&str>, has_body: bool, out: &mut Vec<u8>) {
@@ -76,10 +77,16 @@ pub(crate) struct Answer {
 /// Takes the head at the start of `bytes`, which the proxy itself wrote; `None` when it is not whole. Tells also how
 /// long it was.
 pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
-    let mut slots = slots();
+    let (mut few, mut many) = (own_slots(), Vec::new());
+    let config = httparse::ParserConfig::default();
     let mut head = httparse::Response::new(&mut []);
-    let parsed =
-        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut slots);
+    let mut parsed = config.parse_response_with_uninit_headers(&mut head, bytes, &mut few);
+    if parsed == Err(httparse::Error::TooManyHeaders) {
+        // A policy may set any number.
+        many.resize_with(bytes.iter().filter(|byte| **byte == b'\n').count(), MaybeUninit::uninit);
+        head = httparse::Response::new(&mut []);
+        parsed = config.parse_response_with_uninit_headers(&mut head, bytes, &mut many);
+    }
     let httparse::Status::Complete(used) = parsed.ok()? else { return None };
     let status = StatusCode::from_u16(head.code?).ok()?;
     let mut response = Response::new(());

@@ -104,8 +104,12 @@ async fn send_all(stream: &mut SendStream<Bytes>, mut body: Bytes) {
 }
 
 pub(crate) fn serving(server: &Server) -> Proxy {
+    serving_at(&[HOST, "c.localhost"], server)
+}
+
+pub(crate) fn serving_at(hosts: &[&str], server: &Server) -> Proxy {
     let proxy = secure_proxy();
-    proxy.put(with_tls(&[HOST, "c.localhost"], &[server], Tls::default()));
+    proxy.put(with_tls(hosts, &[server], Tls::default()));
     proxy
 }
 

@@ -6,6 +6,7 @@ mod control;
 pub(crate) mod corpus;
 mod drain;
 mod forward;
+mod h2spec;
 mod handover;
 mod harness;
 mod http2;

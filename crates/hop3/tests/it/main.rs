@@ -32,4 +32,5 @@ mod step_failure;
 mod tidy;
 mod tls;
 mod upgrade;
+mod websocket;
 mod zero_drop;
