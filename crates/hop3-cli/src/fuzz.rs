@@ -26,7 +26,18 @@ pub fn dotenv(data: &[u8]) {
 mod tests {
     #[test]
     fn any_value_is_written_and_read_again() {
-        for text in ["", " a ", "a'b\r\n\"$`\\", "\r", "'", "#", "\u{feff}", "A=1\nexport B='x\ny' # z", "\u{a0}x", "\\"] {
+        for text in [
+            "",
+            " a ",
+            "a'b\r\n\"$`\\",
+            "\r",
+            "'",
+            "#",
+            "\u{feff}",
+            "A=1\nexport B='x\ny' # z",
+            "\u{a0}x",
+            "\\",
+        ] {
             super::dotenv(text.as_bytes());
         }
     }

@@ -61,7 +61,9 @@ pub fn name(data: &[u8]) {
     ];
     for name in of_any.into_iter().flatten() {
         assert_eq!(name, text);
-        assert!(!name.is_empty() && name.len() <= 253 && !name.starts_with(['-', '.']) && !name.contains(".."));
+        assert!(
+            !name.is_empty() && name.len() <= 253 && !name.starts_with(['-', '.']) && !name.contains("..")
+        );
         assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b)), "{name:?}");
     }
     if let Some(place) = check_text::<DomainPath>(&text, DomainPath::to_string) {
@@ -89,7 +91,8 @@ pub fn policy_text(data: &[u8]) {
     }
     if let Some(place) = check_text::<Place>(text, |place| String::from(place.clone())) {
         let (to, nowhere) = (place.with(rest), place.with(""));
-        let site = |to: &str| to.split("://").nth(1).map(|rest| rest.split('/').next().unwrap_or("").to_owned());
+        let site =
+            |to: &str| to.split("://").nth(1).map(|rest| rest.split('/').next().unwrap_or("").to_owned());
         match text.starts_with("http") {
             true => assert_eq!(site(&to), site(&nowhere), "{rest:?} leads to another host"),
             false => assert!(to.starts_with('/') && !to.starts_with("//"), "{to:?}"),

@@ -106,7 +106,10 @@ mod tests {
     #[test]
     fn sources_are_planned_or_refused() {
         for (name, text) in [
-            ("package.json", "{\"engines\": {\"node\": \"^18 || \u{1b}[2J\"}, \"scripts\": {\"start\": \"x\"}}"),
+            (
+                "package.json",
+                "{\"engines\": {\"node\": \"^18 || \u{1b}[2J\"}, \"scripts\": {\"start\": \"x\"}}",
+            ),
             ("pyproject.toml", "[project]\nname = \"\\u001b[2J\"\nrequires-python = \">=3.8,<x\""),
             (".tool-versions", "nodejs \u{9b}2J\npython 99999999999999999999"),
             ("go.mod", "module \u{1b}\ngo 1.999999999999999999999\n"),

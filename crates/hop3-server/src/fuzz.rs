@@ -20,7 +20,8 @@ fn check_problem(problem: &Problem) {
 
 /// A push means one thing: at most one commit to deploy, and words that do nothing to a terminal.
 pub fn ref_updates(data: &[u8]) {
-    let target = DeployTarget { branch: "main".to_owned(), settled: data.first().is_some_and(|b| b & 1 == 1) };
+    let target =
+        DeployTarget { branch: "main".to_owned(), settled: data.first().is_some_and(|b| b & 1 == 1) };
     let decision = match pre_receive(data, &target) {
         Ok(decision) => decision,
         Err(problem) => return check_problem(&problem),

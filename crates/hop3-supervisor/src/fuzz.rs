@@ -33,7 +33,9 @@ pub fn output_lines(data: &[u8]) {
 fn check_harmless(line: &str) {
     let mut rest = line;
     while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
-        let body = rest[at..].strip_prefix("\u{1b}[").unwrap_or_else(|| panic!("a control character in {:?}", &rest[at..]));
+        let body = rest[at..]
+            .strip_prefix("\u{1b}[")
+            .unwrap_or_else(|| panic!("a control character in {:?}", &rest[at..]));
         let end = body.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':').unwrap_or(body.len());
         rest = body[end..].strip_prefix('m').unwrap_or_else(|| panic!("half an escape in {:?}", &rest[at..]));
     }

@@ -23,7 +23,8 @@ pub fn procfile(data: &[u8]) {
         lines.iter().map(|line| (line.name.clone(), line.command.clone())).collect()
     };
     assert_eq!(pairs(&again), pairs(&lines));
-    let has_control = |line: &super::process::Entry| line.command.chars().any(|c| c.is_control() && c != '\t');
+    let has_control =
+        |line: &super::process::Entry| line.command.chars().any(|c| c.is_control() && c != '\t');
     assert!(!lines.iter().any(has_control));
     let mut settings = Settings::default();
     check(assign(lines, &mut settings).map(|()| settings), &text);
@@ -85,7 +86,8 @@ pub fn cron_line(data: &[u8]) {
     assert_eq!(Schedule::parse(&fields.join("\t").to_ascii_uppercase()), Ok(schedule.clone()));
     let is_due = |hour: u8, minute: u8| {
         (1..=31_u8).any(|day| {
-            let of_month = |month: u8| schedule.matches(Minute { minute, hour, day, month, weekday: day % 7 });
+            let of_month =
+                |month: u8| schedule.matches(Minute { minute, hour, day, month, weekday: day % 7 });
             (1..=12).any(of_month)
         })
     };

@@ -21,6 +21,9 @@ pub fn version(data: &[u8]) {
     // What package clients are told takes what the author asked for, but for exceptions and alternatives.
     if let Some(version) = version.filter(|_| !asked.contains(['|', '!'])) {
         let told = Wanted::parse(&range).expect("a range is a constraint");
-        assert!(!wanted.takes(&version) || told.takes(&version), "{asked:?} takes {version}, {range:?} does not");
+        assert!(
+            !wanted.takes(&version) || told.takes(&version),
+            "{asked:?} takes {version}, {range:?} does not"
+        );
     }
 }

@@ -43,7 +43,9 @@ pub fn response_head(mut data: &[u8]) {
     assert_eq!(parsed, httparse::Status::Complete(out.len()));
     assert_eq!((head.code, head.version), (Some(response.status), Some(1)));
     check_lines(head.headers, &response, &request);
-    let Some((again, used)) = head::answer(&out, request.is_head) else { panic!("HTTP/2 takes it for half a head") };
+    let Some((again, used)) = head::answer(&out, request.is_head) else {
+        panic!("HTTP/2 takes it for half a head")
+    };
     assert_eq!((used, again.response.status().as_u16()), (out.len(), response.status));
     if !request.is_http10 && response.length != Length::UntilClose && !response.is_interim() {
         assert_eq!(again.length == Length::None, response.length == Length::None);

@@ -26,7 +26,10 @@ fn read(length: Length, bytes: &[u8], sizes: impl Iterator<Item = usize>) -> Opt
         let mut piece = rest[..size.clamp(1, rest.len())].to_vec();
         let taken = body.take(&mut piece, &mut read.trailers).ok()?;
         assert!(taken.data <= taken.consumed && taken.consumed <= piece.len());
-        assert!(taken.consumed == piece.len() || body.is_done(), "bytes are left over in the middle of a body");
+        assert!(
+            taken.consumed == piece.len() || body.is_done(),
+            "bytes are left over in the middle of a body"
+        );
         read.data.extend_from_slice(&piece[..taken.data]);
         read.consumed += taken.consumed;
     }

@@ -13,7 +13,8 @@ fn heads() -> Vec<Vec<u8>> {
         format!("POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nCookie: a=b; c\r\n{}\r\n", lines(90)),
         format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{}\r\n", lines(98)),
         format!("GET / HTTP/1.0\r\n{}\r\n", lines(100)),
-        "GET /ws HTTP/1.1\r\nHost: a:80\r\nConnection: Upgrade, x\r\nX: 1\r\nUpgrade: websocket\r\n\r\n".to_owned(),
+        "GET /ws HTTP/1.1\r\nHost: a:80\r\nConnection: Upgrade, x\r\nX: 1\r\nUpgrade: websocket\r\n\r\n"
+            .to_owned(),
         "GET /a%5c..%5cb/\\c HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n\r\n".to_owned(),
     ];
     heads.into_iter().map(String::into_bytes).collect()
@@ -69,7 +70,9 @@ fn nothing_of_somebodys_own_is_kept() {
     for kind in 0..16 {
         response_head(&[&[kind], many.as_bytes()].concat());
         response_head(&[&[kind], head.as_slice()].concat());
-        response_head(&[&[kind], b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\nX: 1\r\n\r\n".as_slice()].concat());
+        response_head(
+            &[&[kind], b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\nX: 1\r\n\r\n".as_slice()].concat(),
+        );
         response_head(&[&[kind], b"HTTP/1.0 304 x\r\nContent-Length: 5\r\n\r\n".as_slice()].concat());
     }
 }

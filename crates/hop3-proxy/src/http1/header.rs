@@ -12,7 +12,8 @@ pub(crate) fn slots<'b>() -> Slots<'b> {
 }
 
 /// Room for a head that the proxy wrote: it has lines more than what came.
-pub(crate) type OwnSlots<'b> = [MaybeUninit<Header<'b>>; crate::limit::MAX_HEADERS + crate::limit::OWN_HEADERS];
+pub(crate) type OwnSlots<'b> =
+    [MaybeUninit<Header<'b>>; crate::limit::MAX_HEADERS + crate::limit::OWN_HEADERS];
 
 pub(crate) fn own_slots<'b>() -> OwnSlots<'b> {
     [const { MaybeUninit::uninit() }; crate::limit::MAX_HEADERS + crate::limit::OWN_HEADERS]

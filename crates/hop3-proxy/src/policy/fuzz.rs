@@ -46,7 +46,8 @@ pub fn head_edit(mut data: &[u8]) {
     let (target, remove) = (text(&mut data), text(&mut data));
     let (name, value) = (text(&mut data), split(&mut data));
     let Some((head, mut request)) = forwarded(data) else { return };
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     // As policies are checked: names are names, framing is nobody's to change.
     let framing = ["host", "connection", "content-length", "transfer-encoding", "upgrade", "expect"];
     if !is_name(&name) || framing.iter().any(|one| name.eq_ignore_ascii_case(one)) {
@@ -100,7 +101,9 @@ pub fn freshness(mut data: &[u8]) {
     assert!(kept.is_none_or(|kept| !kept.lifetime.is_zero() && kept.lifetime.as_secs() <= 86_400));
     assert!(freshness::of(&out, 206, now).is_none() && freshness::of(&out, 500, now).is_none());
     let is_value = value.iter().all(|b| matches!(b, b'\t' | b' '..=b'~' | 0x80..));
-    for line in [&b"Set-Cookie: "[..], b"Cache-Control: no-store,", b"cache-control: x, PRIVATE,", b"Vary: *,"] {
+    for line in
+        [&b"Set-Cookie: "[..], b"Cache-Control: no-store,", b"cache-control: x, PRIVATE,", b"Vary: *,"]
+    {
         let line = [line, if is_value { value } else { b"" }, b"\r\n"].concat();
         let kept = freshness::of(&head(&line), status, now);
         assert!(kept.is_none(), "kept in spite of {}", line.escape_ascii());

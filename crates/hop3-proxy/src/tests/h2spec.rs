@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! HTTP/2 as h2spec sees it: every case of RFC 7540 and RFC 7541 that it knows, over TLS, against a real upstream.
 //!
-//! `scripts/test` builds it (a Go module); another one is named by `HOP3_H2SPEC`.
+//! `scripts/test` builds it from `scripts/h2spec`; another one is named by `HOP3_H2SPEC`.
 
 use super::harness::Server;
 use super::http2::{H2, block_on, serving_at};

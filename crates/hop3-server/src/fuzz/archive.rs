@@ -45,7 +45,8 @@ pub fn archive(data: &[u8]) {
     let bytes = if kind & 1 == 0 { tar_of(data) } else { data.to_vec() };
     let room = Room::new();
     let unpacked = unpack(&*bytes, &room.inside(), &LIMITS);
-    let beside: Vec<_> = fs::read_dir(&room.0).expect("the folder").flatten().map(|e| e.file_name()).collect();
+    let beside: Vec<_> =
+        fs::read_dir(&room.0).expect("the folder").flatten().map(|e| e.file_name()).collect();
     assert_eq!(beside, ["into"], "something was written beside the folder");
     let mut again = tar::Builder::new(Vec::new());
     check_tree(&room.inside(), &room.inside(), &mut again);
@@ -102,7 +103,11 @@ fn check_tree(root: &Path, folder: &Path, again: &mut tar::Builder<Vec<u8>>) {
             let target = fs::read_link(&path).expect("a link");
             assert!(target.is_relative(), "{} leads to {}", path.display(), target.display());
             if let Ok(real) = fs::canonicalize(&path) {
-                assert!(real.starts_with(root.canonicalize().expect("a folder")), "{} leads out", path.display());
+                assert!(
+                    real.starts_with(root.canonicalize().expect("a folder")),
+                    "{} leads out",
+                    path.display()
+                );
             }
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_size(0);

@@ -10,11 +10,19 @@ fn what_comes_with_a_push_means_one_thing() {
         ref_updates(format!("{old} {new} {branch}\n").as_bytes());
         ref_updates(format!("{new} {old} {branch}\n").as_bytes());
     }
-    for command in ["git-receive-pack '/shop.git'", "git upload-pack \"shop\"", "git-receive-pack 'a b'", "\u{1b}[2J"] {
+    for command in
+        ["git-receive-pack '/shop.git'", "git upload-pack \"shop\"", "git-receive-pack 'a b'", "\u{1b}[2J"]
+    {
         ssh_command(command.as_bytes());
     }
     ssh_key(b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@here");
-    for url in ["https://example.org/a.git", "ssh://git@example.org:22/a", "http://[::1]:80/", "https://a?b/c", "http://a#@b/"] {
+    for url in [
+        "https://example.org/a.git",
+        "ssh://git@example.org:22/a",
+        "http://[::1]:80/",
+        "https://a?b/c",
+        "http://a#@b/",
+    ] {
         fetch_url(url.as_bytes());
     }
 }

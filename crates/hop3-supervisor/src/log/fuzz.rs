@@ -17,7 +17,8 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 pub fn log_records(data: &[u8]) {
     let [last, times, text @ ..] = data else { return };
     // More than one reading's worth.
-    let bytes = text.repeat(if *times & 1 == 0 { 1 } else { 70_000 / text.len().max(1) + usize::from(*times) });
+    let bytes =
+        text.repeat(if *times & 1 == 0 { 1 } else { 70_000 / text.len().max(1) + usize::from(*times) });
     fs::write(FOLDER.join("current.log"), &bytes).expect("a temporary file");
     let last = usize::from(*last) + 1;
     let request = LogRequest { group: "g".to_owned(), name: None, last: Some(last), since_ms: None };

@@ -22,7 +22,8 @@ const SIDES: [Side; 2] = [
 /// The two apps at work; `None`, and loudly, when the machine lacks what they are made of.
 fn installed(test: &str) -> Option<(Hop, Vec<Repository>)> {
     for program in ["npm", "python3"] {
-        let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let found =
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if found.is_err() {
             skip(test, &format!("there is no {program}"));
             return None;
