@@ -39,8 +39,10 @@ pub struct Limits {
     pub pool_idle_timeout: Duration,
     /// Idle connections kept for one upstream by one thread.
     pub pool_size: usize,
-    /// Requests of one HTTP/2 connection that are under way; one more is refused.
+    /// Requests of one HTTP/2 or HTTP/3 connection that are under way; one more is refused, or waits.
     pub streams: u32,
+    /// HTTP/3 connections; one more is refused, and its client comes by TCP.
+    pub quic_connections: usize,
     /// A request body up to this size is kept to be sent again when the method allows it.
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
@@ -121,6 +123,7 @@ impl Default for Limits {
             pool_idle_timeout: Duration::from_secs(30),
             pool_size: 256,
             streams: 128,
+            quic_connections: 4096,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
             log_file_bytes: 64 << 20,
