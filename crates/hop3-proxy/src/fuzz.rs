@@ -12,7 +12,7 @@ mod question;
 #[cfg(test)]
 mod tests;
 
-pub use crate::policy::fuzz::{freshness, head_edit, visit};
+pub use crate::policy::fuzz::{auth_answer, freshness, head_edit, visit};
 pub use answer::{dns_answer, log_line, response_head};
 pub use framing::{body_framing, chunked_body};
 pub use place::{condition, file_path, host, journal};

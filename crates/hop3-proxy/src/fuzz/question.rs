@@ -7,7 +7,7 @@ use crate::http1::body::Length;
 use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{OwnSlots, is, may_be_complete, own_slots, slots};
 use crate::http1::request::{self, Head};
-use crate::http2::head;
+use crate::http2::head as streams;
 use crate::limit::Limits;
 use std::sync::LazyLock;
 
@@ -48,6 +48,14 @@ pub fn request_head(data: &[u8]) {
     assert!(out[..request.path.start].ends_with(b" ") && out[request.path.end..].starts_with(b" "));
     for range in [&request.id, &request.referer, &request.agent] {
         assert!(!out[range.clone()].contains(&b'\n'), "a value goes over its line");
+    }
+    let (question, used) = streams::question(&out).expect("what was written is whole");
+    assert_eq!((used, question.length), (out.len(), head.length));
+    if let Some(asked) = question.request {
+        assert_eq!(asked.method().as_str(), head.method);
+        assert_eq!(asked.uri().authority().map(|authority| authority.as_str().as_bytes()), Some(head.host));
+        assert_eq!(asked.uri().path_and_query().map(|path| path.as_str()), Some(head.path));
+        assert!(!request.upgrade);
     }
     assert_eq!(request.length, head.length);
     assert_eq!(request.upgrade, again.upgrade);
@@ -105,7 +113,7 @@ pub fn request_of_http2(mut data: &[u8]) {
     let Ok(request) = request.body(()) else { return };
     let (parts, ()) = request.into_parts();
     let mut out = Vec::new();
-    head::request(&parts, None, has_body, &mut out);
+    streams::request(&parts, None, has_body, &mut out);
     let mut slots = slots();
     let Ok(head) = request::parse(&out, &mut slots, &LIMITS) else { return };
     let head = head.expect("what was written is whole");

@@ -67,6 +67,16 @@ fn nothing_of_somebodys_own_is_kept() {
         freshness(&[b"\0", value, b"\0", head].concat());
     }
     let many = format!("HTTP/1.0 200 OK\r\n{}\r\n", "X: 1\r\n".repeat(100));
+    for cut in [0, 5, 6, 7, 8, 9, 20] {
+        auth_answer(
+            &[&[cut], b"HTTP/1.1 401 No\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nhello".as_slice()]
+                .concat(),
+        );
+        auth_answer(
+            &[&[cut], b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n".as_slice()]
+                .concat(),
+        );
+    }
     for kind in 0..16 {
         response_head(&[&[kind], many.as_bytes()].concat());
         response_head(&[&[kind], head.as_slice()].concat());
