@@ -35,4 +35,5 @@ mod tcp;
 mod tidy;
 mod tls;
 mod upgrade;
+mod websocket;
 mod zero_drop;
