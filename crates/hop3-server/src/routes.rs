@@ -5,7 +5,8 @@ use crate::server::{Server, internal};
 use crate::sleep;
 use crate::store::{App, Outline};
 use crate::verb;
-use hop3_core::name::{Domain, ProcessName};
+use hop3_core::config::{self, Assignments};
+use hop3_core::name::{Domain, DomainPath, ProcessName};
 use hop3_core::plan::StaticSite;
 use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
@@ -17,6 +18,7 @@ use hop3_core::route::{
 use hop3_core::sleep::SleepTimes;
 use hop3_core::tcp::TcpSettings;
 use hop3_core::workload::Instance;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Releases whose static files are bridged, beside the one that serves.
@@ -62,25 +64,55 @@ impl<'a> From<&'a Outline> for Served<'a> {
     }
 }
 
+/// What was set for an app by hand and lies beside its releases.
+#[derive(Default)]
+pub(crate) struct Set {
+    pub(crate) domains: Vec<Domain>,
+    mounts: Vec<DomainPath>,
+    proxy: Assignments,
+}
+
+impl Set {
+    pub(crate) fn of(server: &Server, app: &App) -> Result<Set, Problem> {
+        let store = &server.store;
+        Ok(Set {
+            domains: store.domains(app).map_err(internal)?,
+            mounts: store.mounts(app).map_err(internal)?,
+            proxy: store.proxy_settings(app).map_err(internal)?,
+        })
+    }
+
+    /// Of every app for which something was, by row id: a start does not ask the store for each app.
+    pub(crate) fn all(server: &Server) -> Result<HashMap<i64, Set>, Problem> {
+        let mut all: HashMap<i64, Set> = HashMap::new();
+        for (app, domain) in server.store.all_domains().map_err(internal)? {
+            all.entry(app).or_default().domains.push(domain);
+        }
+        for (app, mount) in server.store.all_mounts().map_err(internal)? {
+            all.entry(app).or_default().mounts.push(mount);
+        }
+        for (app, proxy) in server.store.all_proxy_settings().map_err(internal)? {
+            all.entry(app).or_default().proxy = proxy;
+        }
+        Ok(all)
+    }
+}
+
 /// The service of an app. What was set by hand and the release's file no longer agree about shuts visitors out: that
 /// is what cannot be taken for a permission. Without an artifact nothing was deployed; a stopped app gets a page that says so.
 pub(crate) fn service(
     server: &Server,
     app: &App,
-    domains: &[Domain],
+    set: &Set,
     serves: Option<Served<'_>>,
     instances: &[Instance],
 ) -> Result<Service, Problem> {
     let own = Host(server.site.host_of(&app.name));
-    let hosts = std::iter::once(own).chain(domains.iter().map(Host::from)).collect();
+    let hosts = std::iter::once(own).chain(set.domains.iter().map(Host::from)).collect();
     let name = app.name.to_string();
-    let mounts = server
-        .store
-        .mounts(app)
-        .map_err(internal)?
-        .into_iter()
-        .filter_map(|place| Some(Mount { host: Host::from(&place.domain), prefix: place.path? }));
-    let mounts = mounts.collect();
+    let mount =
+        |place: &DomainPath| Some(Mount { host: Host::from(&place.domain), prefix: place.path.clone()? });
+    let mounts = set.mounts.iter().filter_map(mount).collect();
     let Some(serves) = serves else {
         return Ok(Service {
             name,
@@ -90,7 +122,7 @@ pub(crate) fn service(
             ..Service::default()
         });
     };
-    let mut policy = verb::proxy::effective(server, app, serves.proxy).unwrap_or_else(|problem| {
+    let mut policy = config::overlay(serves.proxy, &set.proxy).unwrap_or_else(|problem| {
         tracing::error!(app = %app.name, problem = problem.title, "what was set of [proxy] does not fit; closed");
         Policy::closed()
     });
@@ -99,7 +131,7 @@ pub(crate) fn service(
         false => Vec::new(),
     };
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
-    let tcp = tcp_routes((server, app), &serves, instances, domains);
+    let tcp = tcp_routes((server, app), &serves, instances, &set.domains);
     let observe = std::mem::take(&mut policy.log);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
@@ -108,8 +140,8 @@ pub(crate) fn service(
 }
 
 /// The service of an app that was stopped on purpose.
-pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Result<Service, Problem> {
-    Ok(Service { routes: vec![page(Page::Stopped)], ..service(server, app, domains, None, &[])? })
+pub(crate) fn stopped(server: &Server, app: &App, set: &Set) -> Result<Service, Problem> {
+    Ok(Service { routes: vec![page(Page::Stopped)], ..service(server, app, set, None, &[])? })
 }
 
 /// The control plane itself: API and git at the server's own host.

@@ -7,6 +7,7 @@ pub(crate) mod corpus;
 mod drain;
 mod forward;
 mod h2c;
+mod h2spec;
 mod handover;
 mod harness;
 mod http2;

@@ -95,8 +95,8 @@ fn switch_in_turn(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<S
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
     let alone = cx.server.routing();
     verb::tcp::check_free(cx.server, &cx.app, &release.artifact.processes.tcp)?;
-    let domains = store.domains(&cx.app).map_err(internal)?;
-    let service = routes::service(cx.server, &app, &domains, Some((&release.artifact).into()), &kept)?;
+    let set = routes::Set::of(cx.server, &cx.app)?;
+    let service = routes::service(cx.server, &app, &set, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
     left.extend(others.into_iter().filter(|i| i.release != release.number));
     let (server, before) = (cx.server.clone(), cx.app.clone());
@@ -179,8 +179,8 @@ pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) ->
         )
         .hint(format!("see them with: hop3 ps -a {}", cx.app.name)));
     }
-    let domains = cx.server.store.domains(&cx.app).map_err(internal)?;
-    let without = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &others)?;
+    let set = routes::Set::of(cx.server, &cx.app)?;
+    let without = routes::service(cx.server, &cx.app, &set, Some((&release.artifact).into()), &others)?;
     cx.server.drivers.proxy.put(&without)?;
     drain(cx.server, &one);
     cx.server.drivers.runtime.restart(&cx.app.name, id)?;
