@@ -13,7 +13,6 @@ mod question;
 mod tests;
 
 pub use crate::policy::fuzz::{auth_answer, freshness, head_edit, visit};
-pub use crate::policy::fuzz::{freshness, head_edit, visit};
 pub use crate::proxy_protocol::fuzz::proxy_header;
 pub use answer::{dns_answer, log_line, response_head};
 pub use framing::{body_framing, chunked_body};
