@@ -97,7 +97,7 @@ def seeds():
     ]
     yield "cron_line", [b"*/5 * * * * x", b"0 4 1-7/2 jan,FEB mon-fri y z", b"59 23 31 12 7", b"@daily x", b"5/10 * * * *"]
     yield "name", [b"shop", b"*.example.org", b"example.org/api", b"A_B", b"web-1", b"127.0.0.1", b"a--b"]
-    yield "policy_text", [b"10.0.0.0/8", b"2001:db8::/32", b"/a/*\n/a/b", b"https://a.b:80/*\n//c", b"header:X-Y", b"2h", b"never",
+    yield "policy_text", [b"10.0.0.0/8", b"2001:db8::/32", b"/a/*\n/a/b", b"https://a.example.org:80/*\n//c", b"header:X-Y", b"2h", b"never",
                           b"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"]
     keys = re.findall(rb"^([a-z][a-z-]* = .+)$", b"\n".join(toml), re.M)
     yield "policy_value", [re.sub(rb"\s*=\s*", b"=", key, count=1) for key in keys] + [
