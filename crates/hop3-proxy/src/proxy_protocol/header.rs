@@ -52,6 +52,9 @@ fn version_1(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
         };
     };
     let line = std::str::from_utf8(&window[..end]).map_err(|_| Malformed("its line is no text"))?;
+    if line.contains(['\r', '\n']) {
+        return Err(Malformed("its line does not end"));
+    }
     Ok(Some((said(line)?, end + 2)))
 }
 
