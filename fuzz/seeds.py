@@ -15,8 +15,8 @@ PLANNED = re.findall(r'^    "([^"]+)",$', (TOP / "crates/hop3-drivers/src/fuzz.r
 
 
 def malformed(name):
-    """The requests of one list, as bytes."""
-    for line in (TOP / "crates/hop3-proxy/src/tests" / name).read_text().splitlines():
+    """The requests of one list of the proxy's tests, as bytes."""
+    for line in (TOP / "crates/hop3-proxy/src" / name).read_text().splitlines():
         if line and not line.startswith("#"):
             text = line.split(" ", 1)[1]
             yield re.sub(
@@ -62,8 +62,8 @@ SERVICE = (
 
 
 def seeds():
-    requests = HEADS + list(malformed("malformed.txt"))
-    bodies = [request.split(b"\r\n\r\n", 1)[1] for request in malformed("malformed-bodies.txt")]
+    requests = HEADS + list(malformed("tests/malformed.txt"))
+    bodies = [request.split(b"\r\n\r\n", 1)[1] for request in malformed("tests/malformed-bodies.txt")]
     bodies += [b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\nGET", b"A\r\n0123456789\r\n000\r\n\r\n"]
     yield "request_head", requests
     yield "visit", requests
@@ -78,6 +78,7 @@ def seeds():
     yield "chunked_body", [b"\x01\x07\x02" + body for body in bodies]
     yield "body_framing", [b"\x03\x04" + body for body in bodies]
     yield "file_path", [b"/a/b.html", b"/%2e%2e/etc", b"/.well-known/acme", b"//a/../b", b"/a%2fb%00", b"/%c3%a9/"]
+    yield "proxy_header", [bytes([cut]) + one for cut in (5, 14, 20) for one in malformed("proxy_protocol/headers.txt")]
     yield "condition", [b"\7\3\"a-1\", W/\"b\"\0Wed, 15 Nov 2023 00:00:00 GMT\0\"a-1\"\0bytes=" + spec
                         for spec in (b"0-", b"-5", b"1-2", b"5-1", b"0-1,2-3", b"9999999999999999999-")]
     yield "host", [b"A.example.org:80", b"a.b.", b"[::1]:80", b"*.a.b", b"a.b:80:80", b"xn--a.b"]

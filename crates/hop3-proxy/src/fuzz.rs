@@ -15,7 +15,7 @@ mod tests;
 pub use crate::policy::fuzz::{auth_answer, freshness, head_edit, visit};
 pub use answer::{dns_answer, log_line, response_head};
 pub use framing::{body_framing, chunked_body};
-pub use place::{condition, file_path, host, journal};
+pub use place::{condition, file_path, host, journal, proxy_header};
 pub(crate) use question::{PEER, forwarded, read};
 pub use question::{request_head, request_of_http2, request_pieces};
 

@@ -5,6 +5,7 @@ use super::{choice, text};
 use crate::files::condition::{Part, Version, Wanted, part};
 use crate::files::path::decode;
 use crate::journal::Journal;
+use crate::proxy_protocol::header;
 use crate::registry::Registry;
 use crate::table::normal_host;
 use hop3_core::layout::Layout;
@@ -35,6 +36,29 @@ pub fn file_path(data: &[u8]) {
     if path.as_path().as_os_str() != "." {
         let again = decode(&spelled).expect("the same path in another spelling");
         assert_eq!(again.as_path(), path.as_path());
+    }
+}
+
+/// A header of the PROXY protocol ends at one place, is not taken for one before, and is written as it was read.
+pub fn proxy_header(mut data: &[u8]) {
+    let cut = usize::from(choice(&mut data));
+    // Who reads has some bytes at least.
+    if data.is_empty() {
+        return;
+    }
+    let Ok(Some((said, length))) = header::parse(data) else { return };
+    assert!(length <= data.len().min(header::MAX_BYTES));
+    assert_eq!(header::parse(&data[..length]), Ok(Some((said, length))), "what follows makes a difference");
+    let cut = cut.clamp(1, length - 1);
+    assert_eq!(header::parse(&data[..cut]), Ok(None), "half a header is taken for one, or refused");
+    if let header::Said::Proxied(ends) = said {
+        let written = header::write(&ends);
+        let again = header::parse(&written).expect("what was written is a header").expect("and whole");
+        let header::Said::Proxied(read) = again.0 else { panic!("nobody is spoken for") };
+        assert_eq!(again.1, written.len());
+        for (one, other) in [(ends.source, read.source), (ends.destination, read.destination)] {
+            assert_eq!((one.ip().to_canonical(), one.port()), (other.ip().to_canonical(), other.port()));
+        }
     }
 }
 

@@ -95,6 +95,12 @@ fn names_lead_nowhere_else() {
     for name in ["a.b", "A.B:80", "a.b.:", "a.b:80:80", "[::1]:80", ".a.b", "a.b..", "a_b.c"] {
         host(name.as_bytes());
     }
+    let headers = include_str!("../proxy_protocol/headers.txt");
+    for (_, bytes, _) in corpus::cases_of(headers) {
+        for cut in [0, 1, 15, 16, 17, 40] {
+            proxy_header(&[&[cut], bytes.as_slice()].concat());
+        }
+    }
     condition(b"\x07\x03\0\0\0bytes=0-3");
     condition(b"\x00\x00\"b\", W/\"a-1\"\0\0\0bytes=-0");
     log_line(b"\x05hello\"\x1b\\world\xff\0\xc3\xa9\n");
