@@ -242,14 +242,15 @@ impl Client {
                 visit.belongs(service.map(|service| (service, path)), self.worker.requests());
                 visit.draft(self.arrival(), service, &request, &head);
             }
-            let Some(service) = found else {
-                return self.own(page::UNKNOWN_HOST, &request, &head).await;
-            };
-            // Before the scheme and the policy: an authority comes by plain HTTP and has no password.
+            // Before the scheme and the policy: an authority comes by plain HTTP and has no password. Before the
+            // service too: where only parts of a host are served, the path it asks for is in none of them.
             if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
                 let after = if self.send(&response).await { After::Linger } else { After::Close };
                 return Ended { status: 200, after };
             }
+            let Some(service) = found else {
+                return self.own(page::UNKNOWN_HOST, &request, &head).await;
+            };
             if let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
                 return ended;
             }
