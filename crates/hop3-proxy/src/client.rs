@@ -38,6 +38,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a client may not take a byte of an answer of the proxy's own.
 pub(crate) const SEND_IDLE: Duration = Duration::from_secs(60);
 
+/// What a client may send while its request is held.
+const MAX_AHEAD: usize = 16 << 10;
+
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
@@ -328,6 +331,43 @@ impl Client {
     /// Runs to the end, or to the watch's verdict.
     pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.watch.in_time(work).await
+    }
+
+    /// Runs to the end, to the watch's verdict, or until the client has gone: for work that keeps a place others
+    /// may want. What the client sends meanwhile is kept, as far as there is room; a client that fills it is not
+    /// seen to go. One that says it sends nothing more is taken for gone, since nothing tells the two apart.
+    pub(crate) async fn while_there<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            match self.poll_gone(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => self.watch.poll(cx).map(|_| None),
+            }
+        })
+        .await
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context) -> Poll<()> {
+        // A stream of HTTP/2 ends with its request; when it is reset the watch tells.
+        if self.stream.is_inner() {
+            return Poll::Pending;
+        }
+        while self.pending.len() < MAX_AHEAD {
+            let room = MAX_AHEAD - self.pending.len();
+            let read = with_scratch(|scratch| {
+                let room = room.min(scratch.len());
+                let count = ready!(self.stream.poll_read(cx, &mut scratch[..room])).unwrap_or(0);
+                self.pending.open().extend_from_slice(&scratch[..count]);
+                Poll::Ready(count)
+            });
+            if ready!(read) == 0 {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
     }
 
     /// Carries an upgraded connection to its end.

@@ -109,9 +109,9 @@ pub(crate) async fn hold(
     let limit =
         if is_person { on_demand.patience_ms.min(on_demand.deadline_ms) } else { on_demand.deadline_ms };
     let until = *since.get_or_insert_with(Instant::now) + Duration::from_millis(limit);
-    // The deadline here is this one's own; the watch tells when the proxy ends.
+    // The deadline here is this one's own; the watch tells when the proxy ends. Who leaves makes room for another.
     client.worker.deadlines.set(&client.watch, Duration::ZERO);
-    match tokio::time::timeout_at(until, client.in_time(changed)).await {
+    match tokio::time::timeout_at(until, client.while_there(changed)).await {
         Err(_elapsed) => Some(if is_person { page::WAKING } else { page::STARTING }),
         Ok(None) => Some(page::DOWN),
         Ok(Some(())) if sleeper.failures.load(SeqCst) != failures => Some(page::NOT_WOKEN),
