@@ -18,6 +18,8 @@ pub mod config;
 pub mod cron;
 pub mod driver;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod layout;
 pub mod lock;
 pub mod name;

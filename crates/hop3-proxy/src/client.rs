@@ -15,7 +15,7 @@ use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
 use crate::files;
 use crate::http1::forward::{self, Origin, Request};
-use crate::http1::header::{may_be_complete, slots};
+use crate::http1::header::{may_be_complete, own_slots, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
@@ -412,7 +412,7 @@ impl Client {
 
 /// A header of a head that was rewritten by us, so that it parses.
 pub(crate) fn header_of(head: &[u8], name: &str) -> String {
-    let mut slots = slots();
+    let mut slots = own_slots();
     let mut parsed = httparse::Request::new(&mut []);
     if head.is_empty() || parsed.parse_with_uninit_headers(head, &mut slots).is_err() {
         return String::new();

@@ -8,8 +8,7 @@
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
 //!                                  │                    └ files, page
-//!             http2 (TLS):          └ policy: what a service wants done beside
-//!             one per stream
+//!             http2, http3: one     └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -23,10 +22,14 @@ mod deadline;
 mod disk;
 mod download;
 mod exchange;
+mod ferry;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handover;
 mod http1;
 mod http2;
+mod http3;
 mod journal;
 mod limit;
 mod listener;
@@ -65,6 +68,7 @@ use registry::Registry;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -245,11 +249,15 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
+        let is_quic = Arc::new(AtomicBool::new(false));
+        let mut quic = https;
         let workers = listeners.http.into_iter().map(|listener| {
             let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
-                (listener, Https { port: address.port(), terminator: terminator.clone() })
+                let (port, terminator, quic) = (address.port(), terminator.clone(), is_quic.clone());
+                (listener, Https { port, terminator, quic })
             });
-            let gate = Gate { listener, https: secure, is_open: gates.clone(), log: outlet.clone() };
+            let (is_open, log) = (gates.clone(), outlet.clone());
+            let gate = Gate { listener, https: secure, quic: quic.take(), is_open, log };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let challenges = challenges.clone();
             let work = move || worker::run(registry, limits, challenges, gate, orders);

@@ -116,6 +116,16 @@ impl Memory {
         Poll::Pending
     }
 
+    /// Waits until the other end reads no more.
+    pub(crate) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut pipe = self.outgoing.borrow_mut();
+        if pipe.is_unread {
+            return Poll::Ready(());
+        }
+        wait(&mut pipe.writer, cx);
+        Poll::Pending
+    }
+
     /// Waits until there is room; what is put then may be a little more than the room.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.outgoing.borrow_mut().poll_room(cx)

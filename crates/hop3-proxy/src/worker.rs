@@ -11,11 +11,14 @@ use crate::pool::Pool;
 use crate::registry::Registry;
 use crate::stream::Stream;
 use crate::tls::{self, Handshakes, Terminator};
+use crate::{http2, http3};
+use http::HeaderValue;
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -35,16 +38,27 @@ pub(crate) enum Order {
     End,
 }
 
+impl Order {
+    /// No new connections.
+    pub(crate) fn is_end(self) -> bool {
+        matches!(self, Order::Retire | Order::Drain | Order::End)
+    }
+}
+
 pub(crate) struct Worker {
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
+    /// Those that are shared by many requests.
+    pub(crate) h2c: http2::Connections,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
     pub(crate) challenges: Arc<Challenges>,
+    /// QUIC handshakes under way.
+    pub(crate) quic_handshakes: Cell<usize>,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -59,6 +73,18 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// Where else the same is to be had (RFC 7838).
+    pub(crate) fn alt_svc(&self) -> Option<HeaderValue> {
+        let https = self.https.as_ref().filter(|https| https.quic.load(Relaxed))?;
+        HeaderValue::from_str(&format!("h3=\":{}\"; ma=3600", https.port)).ok()
+    }
+
+    /// Closes idle connections to upstreams that left the table.
+    fn drop_retired(&self) {
+        self.pool.drop_retired();
+        self.h2c.drop_retired();
     }
 
     /// How many requests had their heads read here.
@@ -86,12 +112,16 @@ impl Worker {
 pub(crate) struct Https {
     pub(crate) port: u16,
     pub(crate) terminator: Arc<Terminator>,
+    /// HTTP/3 is served on the same port.
+    pub(crate) quic: Arc<AtomicBool>,
 }
 
 /// Where connections come in.
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
     pub(crate) https: Option<(TcpListener, Https)>,
+    /// Where this thread is the one that serves HTTP/3.
+    pub(crate) quic: Option<SocketAddr>,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
@@ -116,11 +146,13 @@ pub(crate) fn run(
         registry,
         limits,
         pool: Pool::default(),
+        h2c: http2::Connections::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
         https,
         challenges,
+        quic_handshakes: Cell::new(0),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
@@ -138,6 +170,9 @@ async fn serve(
     let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
+    if let (Some(address), Some(https)) = (gate.quic, worker.https.clone()) {
+        tokio::task::spawn_local(http3::serve(worker.clone(), https, address, orders.clone()));
+    }
     let logger = worker.clone();
     tokio::task::spawn_local(async move { logger.log.run().await });
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
@@ -148,10 +183,10 @@ async fn serve(
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
-                if changed.is_err() || matches!(order, Order::Retire | Order::Drain | Order::End) {
+                if changed.is_err() || order.is_end() {
                     break;
                 }
-                worker.pool.drop_retired();
+                worker.drop_retired();
             }
         }
     }
@@ -185,7 +220,7 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.pool.drop_retired(),
+            () = tokio::time::sleep(Duration::from_millis(10)) => worker.drop_retired(),
             changed = orders.changed() => if changed.is_err() { return },
         }
     }

@@ -9,6 +9,8 @@
 
 mod app_json;
 mod complaint;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod load;
 mod overlay;
 mod path;

@@ -7,7 +7,7 @@
 //! Promise: no request ever waits for the log. What the channel does not take is dropped, counted, and told in the
 //! log itself. Reading order: `visit`, `json`, `sink`, `writer`.
 
-mod json;
+pub(crate) mod json;
 mod sink;
 mod visit;
 mod writer;

@@ -9,7 +9,7 @@ pub mod acme;
 mod challenge;
 mod clients;
 mod desk;
-mod dns;
+pub(crate) mod dns;
 mod facts;
 mod file;
 mod internal;

@@ -5,13 +5,14 @@
 //! Invariant: nothing is judged here. What HTTP/1 cannot say, or says twice, is left for its parser to refuse, so that
 //! there is one place that knows what a good request is.
 
-use crate::http1::body::Length;
-use crate::http1::header::{content_length, push_line, slots};
+use crate::http1::body::{Framing, Length};
+use crate::http1::header::{content_length, is, own_slots, push_line};
+use crate::http1::response::push_status;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri, response};
 
 /// Appends the request's head. `protocol` is what an extended CONNECT asks for.
 pub(crate) fn request(parts: &Parts, protocol: Option<&str>, has_body: bool, out: &mut Vec<u8>) {
@@ -76,7 +77,7 @@ pub(crate) struct Answer {
 /// Takes the head at the start of `bytes`, which the proxy itself wrote; `None` when it is not whole. Tells also how
 /// long it was.
 pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
-    let mut slots = slots();
+    let mut slots = own_slots();
     let mut head = httparse::Response::new(&mut []);
     let parsed =
         httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut slots);
@@ -112,6 +113,86 @@ pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
 fn is_of_one_connection(name: &HeaderName) -> bool {
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE].contains(name)
         || ["keep-alive", "proxy-connection"].contains(&name.as_str())
+}
+
+/// A request that the proxy itself wrote, for an upstream.
+pub(super) struct Question {
+    /// Absent when HTTP/2 cannot say it: an upgrade, a host that is none.
+    pub(super) request: Option<Request<()>>,
+    pub(super) length: Length,
+}
+
+/// Takes the head at the start of `bytes`; `None` when it is not whole. Tells also how long it was.
+pub(super) fn question(bytes: &[u8]) -> Option<(Question, usize)> {
+    let mut slots = own_slots();
+    let mut head = httparse::Request::new(&mut []);
+    let httparse::Status::Complete(used) = head.parse_with_uninit_headers(bytes, &mut slots).ok()? else {
+        return None;
+    };
+    let mut length = Length::None;
+    for field in head.headers.iter() {
+        if is(field, "transfer-encoding") {
+            length = Length::Chunked;
+        } else if is(field, "content-length") {
+            length = content_length(field.value).map_or(Length::None, Length::Exact);
+        }
+    }
+    Some((Question { request: said_anew(&head), length }, used))
+}
+
+fn said_anew(head: &httparse::Request<'_, '_>) -> Option<Request<()>> {
+    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    let mut host = None;
+    for field in head.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        if name == header::UPGRADE {
+            return None;
+        } else if name == header::HOST {
+            host = std::str::from_utf8(field.value).ok();
+        } else if !is_of_one_connection(&name) {
+            headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
+        }
+    }
+    // It takes trailers, which gRPC ends its answers with (RFC 9110, 10.1.4).
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    let uri = Uri::builder().scheme("http").authority(host?).path_and_query(head.path?).build().ok()?;
+    let mut request = Request::new(());
+    *request.method_mut() = head.method?.parse().ok()?;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// Appends an upstream's answer; tells how its body has to be framed.
+pub(super) fn reply(parts: &response::Parts, is_head: bool, is_over: bool, out: &mut Vec<u8>) -> Framing {
+    let has_none = is_head || matches!(parts.status.as_u16(), 204 | 304);
+    status_and_fields(parts.status, &parts.headers, out);
+    let framing = match () {
+        () if has_none || parts.headers.contains_key(header::CONTENT_LENGTH) => Framing::Raw,
+        () if is_over => {
+            out.extend_from_slice(b"Content-Length: 0\r\n");
+            Framing::Raw
+        }
+        () => {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            Framing::Chunked
+        }
+    };
+    out.extend_from_slice(b"\r\n");
+    framing
+}
+
+/// Appends what an upstream says before its answer.
+pub(super) fn hint(hint: &Response<()>, out: &mut Vec<u8>) {
+    status_and_fields(hint.status(), hint.headers(), out);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn status_and_fields(status: StatusCode, headers: &HeaderMap, out: &mut Vec<u8>) {
+    push_status(out, status.as_u16(), status.canonical_reason().unwrap_or_default());
+    for (name, value) in headers {
+        push_line(out, name.as_str(), value.as_bytes());
+    }
 }
 
 /// Trailers as they lie behind the last chunk.

@@ -442,7 +442,7 @@ fn who_does_not_read_is_reset_and_holds_nobody_up() {
     });
     let proxy = secure_proxy();
     let timeouts = hop3_core::route::Timeouts { idle_ms: 300, ..timeouts() };
-    let large = Pool { upstreams: vec![server.upstream()], timeouts, health_path: None, on_demand: None };
+    let large = Pool { upstreams: vec![server.upstream()], timeouts, ..Pool::default() };
     proxy.put(Service { hosts: vec![hop3_core::route::Host(HOST.into())], ..pool("one", large) });
     block_on(async {
         let mut client = H2::connect(&proxy).await;
