@@ -6,7 +6,7 @@ use hop3_core::problem::{Kind, Problem};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 /// Every handshake may go through all of them.
 const MAX_AUTHORITIES: usize = 100;
@@ -42,7 +42,9 @@ pub fn check_client_ca(pem: &str) -> Result<(), Problem> {
 fn judge(der: &CertificateDer<'_>) -> Option<String> {
     let Ok((_, parsed)) = X509Certificate::from_der(der) else { return Some("is malformed".to_owned()) };
     let name = crate::tls::name_text(parsed.subject());
-    if parsed.version().0 == 2 && !parsed.is_ca() {
+    // The oldest form does not say what a certificate is for; a root signs itself.
+    let is_old_root = parsed.version() == X509Version::V1 && parsed.issuer() == parsed.subject();
+    if !parsed.is_ca() && !is_old_root {
         return Some(format!("({name}) is no authority's"));
     }
     let end = parsed.validity().not_after.timestamp();

@@ -228,7 +228,8 @@ fn clients(hop: &Hop) -> (String, String) {
     let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let root = ["-subj", "/CN=Clients", "-keyout", "clients.key", "-out", "clients.pem"];
     openssl(folder, &[&["req", "-x509"], &curve[..], &root].concat());
-    let ada = ["-subj", "/CN=Ada", "-keyout", "ada.key", "-out", "ada.csr"];
+    let ada =
+        ["-subj", "/CN=Ada", "-addext", "subjectAltName=DNS:ada", "-keyout", "ada.key", "-out", "ada.csr"];
     openssl(folder, &[&["req"], &curve[..], &ada].concat());
     openssl(
         folder,
@@ -242,6 +243,8 @@ fn clients(hop: &Hop) -> (String, String) {
             "-CAkey",
             "clients.key",
             "-CAcreateserial",
+            "-copy_extensions",
+            "copy",
             "-out",
             "ada.pem",
         ],
