@@ -52,6 +52,7 @@ ANSWERS = [
     head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"),
     head("HTTP/1.1 304 Not Modified", "ETag: W/\"a\"", "Set-Cookie: a=b"),
     head("HTTP/1.1 103 Early Hints", "Link: </a>"),
+    head("HTTP/1.0 200 OK", *["X: 1"] * 100),
 ]
 SERVICE = (
     b'{"name":"a","hosts":["a.example.org","*.b.org"],"routes":[{"prefix":"/","target":'
@@ -66,9 +67,13 @@ def seeds():
     bodies += [b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\nGET", b"A\r\n0123456789\r\n000\r\n\r\n"]
     yield "request_head", requests
     yield "visit", requests
+    yield "request_of_http2", [b"\0GET\nhttps://a/x?y\ncookie: a=b\ncookie: c=d\nx: 1", b"\1OPTIONS\n*\nhost: a\nte: trailers",
+                               b"\1POST\nhttps://a:1/\ncontent-length: 3\nhost: b", b"\0CONNECT\na:80\nx:\t1 "]
     yield "request_pieces", [b"\x04\x01" + request for request in requests]
     yield "head_edit", [b"/x?y\0cookie\0X-New\0value\0" + one for one in HEADS] + [b"\0X\0X\0\0" + HEADS[1]]
     yield "response_head", [bytes([kind]) + answer for kind in range(16) for answer in ANSWERS]
+    yield "auth_answer", [b"\7" + answer + b"hello" for answer in ANSWERS] + [
+        b"\6HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"]
     yield "freshness", [b"\0a=b\0" + answer for answer in ANSWERS]
     yield "chunked_body", [b"\x01\x07\x02" + body for body in bodies]
     yield "body_framing", [b"\x03\x04" + body for body in bodies]
@@ -106,7 +111,7 @@ def seeds():
     yield "ssh_key", [b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@here"]
     yield "ssh_command", [b"git-receive-pack '/shop.git'", b'git upload-pack "shop"', b"git-upload-pack shop.git", b"laptop@home"]
     yield "fetch_url", [b"https://example.org/a.git", b"ssh://git@example.org:22/a", b"http://[::1]:80/", b"git://a/b?c#d"]
-    yield "output_lines", [b"\x07plain\n10%\r50%\r\n\r\n", b"\x81\x1b[31mred\x1b[0m\x1b[2J\x1b]0;t\x07x\n", b"\x83\x1b(B\x1bP\x1b\\\xc2\x9b31m\xc3\xa9"]
+    yield "output_lines", [b"\x07plain\n10%\r50%\r\n\r\n", b"\xf1\x1b[31mred\x1b[0m\x1b[2J\x1b]0;t\x07x\n", b"\xf3\x1b(B\x1bP\x1b\\\xc2\x9b31m\xc3\xa9"]
     yield "log_records", [b"\5\x021 web.1 hello\n2 web.1 \xff\n\n3 x\n", b"\1\x011 a b\n"]
     yield "protocol", [b'"hello"', b'{"logs":{"group":"a","last":3}}', b'{"stop":{"ids":["a"]}}', b'{"signal":15}', b'{"ended":{"status":1}}',
                        b'{"instances":[]}', b'{"status":{"group":null}}', b'{"follow":{"group":"a"}}']

@@ -23,12 +23,10 @@ use crate::redirect;
 use crate::stream::{Stream, Traffic};
 use crate::table::{LiveService, LiveTarget};
 use crate::tls::Secure;
-use crate::tunnel::pump;
+use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -333,21 +331,11 @@ impl Client {
         self.watch.in_time(work).await
     }
 
-    /// Runs to the end, to the watch's verdict, or until the client has gone: for work that keeps a place others
-    /// may want. What the client sends meanwhile is kept, as far as there is room; a client that fills it is not
-    /// seen to go. One that says it sends nothing more is taken for gone, since nothing tells the two apart.
-    pub(crate) async fn while_there<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Some(done));
-            }
-            match self.poll_gone(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => self.watch.poll(cx).map(|_| None),
-            }
-        })
-        .await
+    /// Ends when the client has gone: for work that keeps a place others may want. What the client sends meanwhile is
+    /// kept, as far as there is room; a client that fills it is not seen to go. One that says it sends nothing more is
+    /// taken for gone, since nothing tells the two apart.
+    pub(crate) async fn gone(&mut self) {
+        poll_fn(|cx| self.poll_gone(cx)).await;
     }
 
     fn poll_gone(&mut self, cx: &mut Context) -> Poll<()> {
@@ -373,34 +361,10 @@ impl Client {
     /// Carries an upgraded connection to its end.
     pub(crate) async fn tunnel(&mut self, upstream: &Stream, down: Buffer) {
         let limits = &self.worker.limits;
-        let (both, one) = (limits.tunnel_idle_timeout, limits.idle_timeout);
-        let limit = Cell::new(both);
-        let moved = || self.worker.deadlines.set(&self.watch, limit.get());
-        moved();
+        let silence = Silence { both: limits.tunnel_idle_timeout, one: limits.idle_timeout };
         let up = std::mem::take(&mut self.pending);
-        let mut up = pin!(pump(&self.stream, upstream, up, moved));
-        let mut down = pin!(pump(upstream, &self.stream, down, moved));
-        let (mut up_ended, mut down_ended) = (false, false);
-        poll_fn(|cx| {
-            for (ended, side) in [(&mut up_ended, 0), (&mut down_ended, 1)] {
-                if *ended {
-                    continue;
-                }
-                let polled = if side == 0 { up.as_mut().poll(cx) } else { down.as_mut().poll(cx) };
-                match polled {
-                    Poll::Ready(Ok(())) => {
-                        *ended = true;
-                        // Half a connection is seldom of use for long.
-                        limit.set(one);
-                        moved();
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-            }
-            if up_ended && down_ended { Poll::Ready(()) } else { self.watch.poll(cx).map(|_| ()) }
-        })
-        .await;
+        let ends = ((&self.stream, up), (upstream, down));
+        tunnel::carry(ends, &self.worker.deadlines, &self.watch, silence).await;
     }
 
     async fn linger(&mut self) {

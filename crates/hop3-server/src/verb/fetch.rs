@@ -93,8 +93,8 @@ pub(crate) fn parse(url: &str) -> Result<(String, u16), Problem> {
     let port = port.map_err(|_| refuse("its port is not a number"))?;
     // git and what it fetches with end a host at `?`, `#` or `\`, and decode `%`: what is looked at here and what is
     // asked there must be one host.
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_plain = host.chars().all(allowed) || host_port.starts_with(&format!("[{host}]"));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:@[]".contains(c);
+    let is_plain = authority.chars().all(allowed) && host_port.starts_with('[') == host.contains(':');
     if host.is_empty() || host.starts_with('-') || !is_plain {
         return Err(refuse("it has no host"));
     }
