@@ -147,7 +147,7 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     let handed: Handed =
         serde_json::from_str(&line).with_context(|| format!("the living proxy said: {}", line.trim()))?;
     ensure!(
-        descriptors.len() == 1 + handed.http + handed.https && handed.http > 0,
+        descriptors.len() == 1 + handed.http + handed.https,
         "the living proxy handed over {} descriptors, not those of {} and {} listeners and a lock",
         descriptors.len(),
         handed.http,

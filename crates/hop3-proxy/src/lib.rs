@@ -23,6 +23,7 @@ mod disk;
 mod download;
 mod exchange;
 mod files;
+mod front;
 mod handover;
 mod http1;
 mod journal;
@@ -49,6 +50,7 @@ mod worker;
 mod tests;
 
 pub use disk::AlreadyRunning;
+pub use front::{Front, Sockets};
 pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
 
 use anyhow::Context;
@@ -83,6 +85,8 @@ pub struct Options {
     pub wanted: Option<PathBuf>,
     /// Take the place of the proxy that lives, with its sockets.
     pub takes_over: bool,
+    /// Who accepts in this one's place.
+    pub front: Option<Arc<dyn Front>>,
 }
 
 impl Options {
@@ -95,6 +99,7 @@ impl Options {
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
+            front: None,
         }
     }
 }
@@ -110,6 +115,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         anyhow::Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     })?;
+    let front = options.front.clone();
     let running = Running::start(options, Limits::default())?;
     let is_replaced = runtime.block_on(async {
         tokio::select! {
@@ -118,6 +124,17 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             () = running.replaced() => true,
         }
     });
+    if let Some(front) = front {
+        // It passes requests on until its last one, so it ends first.
+        let (told, ended) = tokio::sync::oneshot::channel::<()>();
+        thread::Builder::new().name("front".into()).spawn(move || {
+            front.end(is_replaced);
+            drop(told);
+        })?;
+        runtime.block_on(async {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = ended => {} }
+        });
+    }
     if is_replaced {
         let ended = running.all_done();
         runtime.block_on(async {
@@ -186,25 +203,27 @@ impl Running {
     /// As `run`; that nobody is there whose place could be taken.
     pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
         listener::raise_descriptor_limit();
-        let estate = if options.takes_over {
-            handover::receive(&options.layout)?
-        } else {
-            let lock = disk::lock(&options)?;
-            let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
-            let threads = threads.map_or(1, NonZeroUsize::get);
-            let bind =
-                |address| listener::bind(address, threads).with_context(|| format!("listening on {address}"));
-            let http = bind(options.http)?;
-            let https = options.https.map(bind).transpose()?.unwrap_or_default();
-            Estate { lock, listeners: Listeners { http, https }, predecessor: Predecessor::default() }
+        let mut estate = match options.takes_over {
+            true => handover::receive(&options.layout)?,
+            false => Estate {
+                lock: disk::lock(&options)?,
+                listeners: Listeners::default(),
+                predecessor: Predecessor::default(),
+            },
         };
+        // A front that runs has sockets of its own, when nobody hands them over.
+        let has_own = options.front.as_ref().is_some_and(|front| front.is_running());
+        if estate.listeners.http.is_empty() && !has_own {
+            estate.listeners = listen(&options, &limits)?;
+        }
         Running::serve(options, limits, estate)
     }
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
         let Estate { lock, listeners, predecessor } = estate;
-        let http = listeners.http[0].local_addr()?;
-        let https = listeners.https.first().map(TcpListener::local_addr).transpose()?;
+        let address = |of: &[TcpListener]| of.first().map(TcpListener::local_addr).transpose();
+        let http = address(&listeners.http)?.unwrap_or(options.http);
+        let https = address(&listeners.https)?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
@@ -225,6 +244,15 @@ impl Running {
         });
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
+        let listeners = match &options.front {
+            None => listeners,
+            Some(front) => {
+                let behind = listener::bind_beside(front.behind(), threads(&limits))?;
+                front.begin(Sockets::new(listeners.http, listeners.https))?;
+                Listeners { http: behind, https: Vec::new() }
+            }
+        };
+        let is_alone = options.front.is_some();
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -246,7 +274,8 @@ impl Running {
             let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
                 (listener, Https { port: address.port(), terminator: terminator.clone() })
             });
-            let gate = Gate { listener, https: secure, is_open: gates.clone(), log: outlet.clone() };
+            let (is_open, log) = (gates.clone(), outlet.clone());
+            let gate = Gate { listener, https: secure, is_alone, is_open, log };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let challenges = challenges.clone();
             let work = move || worker::run(registry, limits, challenges, gate, orders);
@@ -321,6 +350,26 @@ impl Running {
         self.log.join().map_err(|_| anyhow::anyhow!("the access log's thread panicked"))?;
         Ok(())
     }
+}
+
+/// Listening sockets where the options say.
+fn listen(options: &Options, limits: &Limits) -> anyhow::Result<Listeners> {
+    // What a front has left behind may accept there still, and so may that of a predecessor.
+    let is_shared = options.takes_over || options.front.is_some();
+    let bind = |address| {
+        let bound = match is_shared {
+            true => listener::bind_beside(address, threads(limits)),
+            false => listener::bind(address, threads(limits)),
+        };
+        bound.with_context(|| format!("listening on {address}"))
+    };
+    let http = bind(options.http)?;
+    Ok(Listeners { http, https: options.https.map(bind).transpose()?.unwrap_or_default() })
+}
+
+fn threads(limits: &Limits) -> usize {
+    let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
+    threads.map_or(1, NonZeroUsize::get)
 }
 
 fn wait_until(deadline: Instant, is_so: impl Fn() -> bool) {

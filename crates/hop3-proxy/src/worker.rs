@@ -92,6 +92,8 @@ pub(crate) struct Https {
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
     pub(crate) https: Option<(TcpListener, Https)>,
+    /// Nobody else accepts on the same socket.
+    pub(crate) is_alone: bool,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
@@ -155,7 +157,7 @@ async fn serve(
             }
         }
     }
-    if *orders.borrow() != Order::Retire {
+    if gate.is_alone || *orders.borrow() != Order::Retire {
         // Connections the kernel has completed would be reset with the listener.
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             accept(&worker, accepted).await;

@@ -2,7 +2,7 @@
 //! Certificates: which one answers for a host, where it lies, who made it.
 //!
 //! Reading order: `store` (files), `internal` (the authority of our own), `resolver` (host to certificate), `own`
-//! (what people bring), `desk` (what the control socket can ask), `challenge` (what an issuer asks), `acme` (how
+//! (what people bring), `hand` (what others end TLS with), `desk` (what the control socket can ask), `challenge` (what an issuer asks), `acme` (how
 //! certificates are obtained and renewed by themselves), `dns` (for wildcards).
 
 pub mod acme;
@@ -11,6 +11,7 @@ mod desk;
 mod dns;
 mod facts;
 mod file;
+mod hand;
 mod internal;
 mod own;
 mod resolver;

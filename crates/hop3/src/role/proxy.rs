@@ -32,7 +32,16 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
-    let options = hop3_proxy::Options::new(layout, args.http);
     let takes_over = args.takes_over;
-    hop3_proxy::run(hop3_proxy::Options { https: args.https, wanted, takes_over, ..options })
+    let front = wire::front(&layout, takes_over)?;
+    let options = hop3_proxy::Options::new(layout, args.http);
+    hop3_proxy::run(hop3_proxy::Options { https: args.https, wanted, takes_over, front, ..options })
+}
+
+/// `hop3 front`: becomes the program that accepts connections in the proxy's place.
+pub(crate) fn front(options: &GlobalArgs) -> ExitCode {
+    let error = wire::become_front(&layout(options));
+    log();
+    tracing::error!(error, "front");
+    ExitCode::FAILURE
 }
