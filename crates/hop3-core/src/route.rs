@@ -5,9 +5,12 @@
 use crate::name::Domain;
 use crate::observe::Observe;
 use crate::policy::Policy;
+use crate::problem::{Kind, Problem};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The whole table. Applied as one: a request sees the old table or the new one, never a mixture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,17 +112,48 @@ pub enum Target {
 }
 
 /// Instances that share the load.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     pub upstreams: Vec<Upstream>,
     #[serde(default)]
     pub timeouts: Timeouts,
+    #[serde(default, skip_serializing_if = "Speaks::is_http1")]
+    pub speaks: Speaks,
     /// Path asked every few seconds; an upstream that fails is left out until it answers again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_path: Option<String>,
     /// The upstreams may be away: somebody brings them up when a request comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_demand: Option<OnDemand>,
+}
+
+/// What a pool's upstreams are spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaks {
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS and without being asked first, as gRPC servers do (RFC 9113, 3.3).
+    H2c,
+}
+
+impl Speaks {
+    pub fn is_http1(&self) -> bool {
+        *self == Speaks::Http1
+    }
+}
+
+impl FromStr for Speaks {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Speaks, Problem> {
+        match text {
+            "http1" => Ok(Speaks::Http1),
+            "h2c" => Ok(Speaks::H2c),
+            _ => Err(Problem::new(Kind::Config, "config.bad-protocol", "this is no protocol of an app")
+                .hint("http1, or h2c for HTTP/2 without TLS")),
+        }
+    }
 }
 
 /// How requests are treated that come while a pool has no upstream.

@@ -33,11 +33,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// A client that is told its error while it still sends gets this long, and may send this much, before the close.
+/// A client that is told its error while it still sends gets this long before the close.
 const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
 /// How long a client may not take a byte of an answer of the proxy's own.
-const SEND_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const SEND_IDLE: Duration = Duration::from_secs(60);
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +45,22 @@ pub(crate) enum After {
     Close,
     /// Close, but let the client read first: it is still sending.
     Linger,
+}
+
+/// The way a connection came.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) peer: IpAddr,
+    /// What the handshake established; `None` on a plain connection.
+    pub(crate) secure: Option<Rc<Secure>>,
+    /// What the client speaks, for the access log.
+    pub(crate) protocol: &'static str,
+}
+
+impl Way {
+    pub(crate) fn http1(peer: IpAddr, secure: Option<Rc<Secure>>) -> Way {
+        Way { peer, secure, protocol: "HTTP/1.1" }
+    }
 }
 
 pub(crate) struct Client {
@@ -57,6 +72,7 @@ pub(crate) struct Client {
     peer: String,
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
+    protocol: &'static str,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
 }
@@ -74,15 +90,11 @@ impl From<Refusal> for NoHead {
 }
 
 impl Client {
-    pub(crate) fn new(
-        worker: Rc<Worker>,
-        stream: Stream,
-        peer: IpAddr,
-        secure: Option<Rc<Secure>>,
-    ) -> Client {
+    pub(crate) fn new(worker: Rc<Worker>, stream: Stream, way: Way) -> Client {
         let watch = worker.deadlines.watch();
+        let Way { peer, secure, protocol } = way;
         let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
-        Client { worker, stream, watch, plan: None, peer, secure, pending }
+        Client { worker, stream, watch, plan: None, peer, secure, protocol, pending }
     }
 
     /// The address at the other end of the connection.
@@ -92,18 +104,26 @@ impl Client {
 
     pub(crate) async fn serve(mut self) {
         loop {
-            let mut head = Buffer::default();
-            let after = match self.read_head(&mut head).await {
-                // Boxed so that an idle connection does not own the room a request needs.
-                Ok(request) => Box::pin(self.answer(request, head)).await,
-                Err(NoHead::Closed) => After::Close,
-                Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
-            };
-            match after {
+            match self.serve_next().await {
                 After::Stay => {}
                 After::Close => return self.stream.farewell(),
                 After::Linger => return self.linger().await,
             }
+        }
+    }
+
+    /// Answers the only request of a connection whose other end is the proxy's own.
+    pub(crate) async fn serve_one(mut self) {
+        self.serve_next().await;
+    }
+
+    async fn serve_next(&mut self) -> After {
+        let mut head = Buffer::default();
+        match self.read_head(&mut head).await {
+            // Boxed so that an idle connection does not own the room a request needs.
+            Ok(request) => Box::pin(self.answer(request, head)).await,
+            Err(NoHead::Closed) => After::Close,
+            Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
         }
     }
 
@@ -193,7 +213,7 @@ impl Client {
 
     fn arrival(&self) -> Arrival<'_> {
         let tls = self.secure.as_ref().map(|secure| secure.version);
-        Arrival { peer: &self.peer, protocol: "HTTP/1.1", tls }
+        Arrival { peer: &self.peer, protocol: self.protocol, tls }
     }
 
     /// What has gone over the connection; bytes that nothing has used yet have not come.
@@ -306,12 +326,7 @@ impl Client {
 
     /// Runs to the end, or to the watch's verdict.
     pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => self.watch.poll(cx).map(|_| None),
-        })
-        .await
+        self.watch.in_time(work).await
     }
 
     /// Carries an upgraded connection to its end.
@@ -350,18 +365,7 @@ impl Client {
     async fn linger(&mut self) {
         self.worker.deadlines.set(&self.watch, LINGER);
         self.pending.release();
-        let discard = async {
-            self.stream.finish().await.ok();
-            let mut left = LINGER_BYTES;
-            while left > 0 {
-                let read = poll_fn(|cx| with_scratch(|scratch| self.stream.poll_read(cx, scratch))).await;
-                match read {
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => left = left.saturating_sub(count),
-                }
-            }
-        };
-        self.in_time(discard).await;
+        self.in_time(self.stream.linger()).await;
     }
 }
 

@@ -9,6 +9,8 @@
 
 use crate::upstream::InFlight;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -31,6 +33,8 @@ pub(crate) struct Watch {
     deadline: Cell<u64>,
     /// Between two requests: ends at once when the proxy stops.
     is_idle: Cell<bool>,
+    /// Whoever waited is gone, and nothing can change that.
+    is_left: Cell<bool>,
     verdict: Cell<Option<Verdict>>,
     /// The upstream that works for this connection; being held here counts as in flight.
     upstream: RefCell<Option<InFlight>>,
@@ -39,7 +43,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn poll(&self, cx: &mut Context) -> Poll<Verdict> {
-        if let Some(verdict) = self.verdict.get() {
+        if let Some(verdict) = self.is_left.get().then_some(Verdict::Cut).or(self.verdict.get()) {
             return Poll::Ready(verdict);
         }
         let mut waker = self.waker.borrow_mut();
@@ -47,6 +51,24 @@ impl Watch {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Runs to the end, or to the verdict.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.poll(cx).map(|_| None),
+        })
+        .await
+    }
+
+    /// Cuts whatever is under way, now and from now on.
+    pub(crate) fn leave(&self) {
+        self.is_left.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
     }
 
     pub(crate) fn hold(&self, upstream: Option<InFlight>) {

@@ -23,10 +23,12 @@ use crate::http1::request::{BAD_CHUNK, BODY_TOO_SLOW};
 use crate::http1::response::Response;
 use crate::page::{self, Page};
 use crate::pool::Connection;
+use crate::stream::Stream;
 use crate::table::{LivePool, LiveTarget};
 use crate::upload::{Upload, UploadError};
 use crate::upstream::{InFlight, Open};
 use crate::wake::{self, Asleep};
+use hop3_core::route::Speaks;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -201,7 +203,12 @@ async fn connect(
         return Some(kept);
     }
     let open = Open::count(upstream);
-    let connecting = crate::stream::Stream::connect(&upstream.address);
+    let connecting = async {
+        match pool.speaks {
+            Speaks::Http1 => Stream::connect(&upstream.address).await,
+            Speaks::H2c => client.worker.h2c.connect(upstream).await,
+        }
+    };
     let stream = match pool.timeouts.connect_ms {
         0 => connecting.await.ok()?,
         limit => tokio::time::timeout(Duration::from_millis(limit), connecting).await.ok()?.ok()?,

@@ -8,7 +8,7 @@
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
 //!                                  │                    └ files, page
-//!                                  └ policy: what a service wants done beside
+//!             http2: one a stream   └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -26,9 +26,11 @@ mod files;
 mod front;
 mod handover;
 mod http1;
+mod http2;
 mod journal;
 mod limit;
 mod listener;
+mod memory;
 mod metric;
 mod page;
 mod policy;

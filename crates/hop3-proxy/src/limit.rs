@@ -35,6 +35,8 @@ pub struct Limits {
     pub pool_idle_timeout: Duration,
     /// Idle connections kept for one upstream by one thread.
     pub pool_size: usize,
+    /// Requests of one HTTP/2 connection that are under way; one more is refused.
+    pub streams: u32,
     /// A request body up to this size is kept to be sent again when the method allows it.
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
@@ -114,6 +116,7 @@ impl Default for Limits {
             connect_patience: Duration::from_secs(2),
             pool_idle_timeout: Duration::from_secs(30),
             pool_size: 256,
+            streams: 128,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
             log_file_bytes: 64 << 20,

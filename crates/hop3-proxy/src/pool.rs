@@ -58,7 +58,8 @@ impl Pool {
 
     pub(crate) fn give(&self, mut connection: Connection, limits: &Limits) {
         let upstream = connection.open.upstream();
-        if upstream.is_retired() {
+        // What runs over another connection keeps that, not itself.
+        if upstream.is_retired() || !connection.stream.is_socket() {
             return;
         }
         let mut idle = self.idle.borrow_mut();

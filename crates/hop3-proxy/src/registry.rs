@@ -244,6 +244,7 @@ impl Writer {
             upstreams,
             canary,
             timeouts: pool.timeouts.clone(),
+            speaks: pool.speaks,
             health_path: pool.health_path.clone(),
             on_demand: pool.on_demand.clone(),
         }

@@ -5,6 +5,7 @@
 //! for one poll gives that for every transport, also for those (TLS) whose halves share state.
 
 use crate::buffer::with_scratch;
+use crate::memory::Memory;
 use crate::tls::Session;
 use hop3_core::route::Address;
 use rustix::net::RecvFlags;
@@ -20,11 +21,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+/// More than this is not waited for.
+const LINGER_BYTES: usize = 1 << 20;
+
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// Boxed, so that a plain connection does not own the room of a session.
     Tls(Box<Session>),
+    /// The other end is in this thread.
+    Memory(Memory),
 }
 
 pub(crate) struct Stream(RefCell<Transport>, Cell<Traffic>);
@@ -43,6 +49,7 @@ macro_rules! each {
             Transport::Tcp($stream) => $body,
             Transport::Unix($stream) => $body,
             Transport::Tls($stream) => $body,
+            Transport::Memory($stream) => $body,
         }
     };
 }
@@ -74,6 +81,10 @@ impl Stream {
 
     pub(crate) fn tls(session: Session) -> Stream {
         Stream::over(Transport::Tls(Box::new(session)))
+    }
+
+    pub(crate) fn memory(end: Memory) -> Stream {
+        Stream::over(Transport::Memory(end))
     }
 
     pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
@@ -116,6 +127,19 @@ impl Stream {
         poll_fn(|cx| each!(self, stream => Pin::new(stream).poll_shutdown(cx))).await
     }
 
+    /// Tells the end and waits for the other side's, discarding what it still sends, so that a close does not reset
+    /// away what it has yet to read.
+    pub(crate) async fn linger(&self) {
+        self.finish().await.ok();
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match poll_fn(|cx| with_scratch(|scratch| self.poll_read(cx, scratch))).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => left = left.saturating_sub(count),
+            }
+        }
+    }
+
     /// Right before a drop: what was sent is whole. A socket's own end says that already.
     pub(crate) fn farewell(&self) {
         if let Transport::Tls(session) = &mut *self.0.borrow_mut() {
@@ -123,16 +147,16 @@ impl Stream {
         }
     }
 
-    /// Asks the kernel whether an idle connection is still good: open, and silent.
+    /// Asks the kernel, if it knows, whether an idle connection is still good: open, and silent.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut byte = [0_u8; 1];
         let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let seen = self.with_fd(|fd| rustix::net::recv(fd, &mut byte[..], look).map(|_| ()));
         let is_drained = match &*self.0.borrow() {
             Transport::Tls(session) => session.is_drained(),
-            Transport::Tcp(_) | Transport::Unix(_) => true,
+            Transport::Tcp(_) | Transport::Unix(_) | Transport::Memory(_) => true,
         };
-        is_drained && seen == Err(rustix::io::Errno::WOULDBLOCK)
+        is_drained && seen == Some(Err(rustix::io::Errno::WOULDBLOCK))
     }
 
     /// What the last wait for events told, without asking the kernel.
@@ -144,6 +168,7 @@ impl Stream {
             Transport::Tls(session) => {
                 !session.is_drained() || session.tcp().poll_read_ready(&mut cx).is_ready()
             }
+            Transport::Memory(_) => true,
         }
     }
 
@@ -155,6 +180,7 @@ impl Stream {
                 session.abort();
                 reset_at_close(session.tcp());
             }
+            Transport::Memory(end) => end.abort(),
             Transport::Unix(_) => {}
         }
     }
@@ -162,7 +188,7 @@ impl Stream {
     /// Sends some of a file, at most `count` bytes from `offset` on; 0 when there are no more. The kernel sends it
     /// where nothing has to be done with the bytes on the way.
     pub(crate) async fn send_file(&self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
-        if matches!(&*self.0.borrow(), Transport::Tls(_)) {
+        if !self.is_socket() {
             return poll_fn(|cx| self.poll_copy(cx, file, offset, count)).await;
         }
         self.write_with(|socket| {
@@ -217,6 +243,7 @@ impl Stream {
             Transport::Tcp(stream) => stream.poll_read_ready(cx),
             Transport::Unix(stream) => stream.poll_read_ready(cx),
             Transport::Tls(session) => session.tcp().poll_read_ready(cx),
+            Transport::Memory(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -226,7 +253,7 @@ impl Stream {
             Transport::Tcp(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
             // Bytes past the session would break it.
-            Transport::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Transport::Tls(_) | Transport::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -249,6 +276,7 @@ impl Stream {
             Transport::Tcp(stream) => stream.poll_write_ready(cx),
             Transport::Unix(stream) => stream.poll_write_ready(cx),
             Transport::Tls(session) => session.tcp().poll_write_ready(cx),
+            Transport::Memory(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -261,15 +289,16 @@ impl Stream {
             Transport::Tcp(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
             // Bytes past the session would break it.
-            Transport::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Transport::Tls(_) | Transport::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    fn with_fd<T>(&self, work: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    fn with_fd<T>(&self, work: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         match &*self.0.borrow() {
-            Transport::Tcp(stream) => work(std::os::fd::AsFd::as_fd(stream)),
-            Transport::Unix(stream) => work(std::os::fd::AsFd::as_fd(stream)),
-            Transport::Tls(session) => work(std::os::fd::AsFd::as_fd(session.tcp())),
+            Transport::Tcp(stream) => Some(work(std::os::fd::AsFd::as_fd(stream))),
+            Transport::Unix(stream) => Some(work(std::os::fd::AsFd::as_fd(stream))),
+            Transport::Tls(session) => Some(work(std::os::fd::AsFd::as_fd(session.tcp()))),
+            Transport::Memory(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::metric::Metrics;
 use crate::policy::Live;
 use crate::upstream::Upstream;
 use crate::wake::Sleeper;
-use hop3_core::route::{OnDemand, Page, Service, StaticFiles, Timeouts};
+use hop3_core::route::{OnDemand, Page, Service, Speaks, StaticFiles, Timeouts};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -65,6 +65,7 @@ pub(crate) struct LivePool {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) canary: Option<LiveCanary>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) speaks: Speaks,
     pub(crate) health_path: Option<String>,
     pub(crate) on_demand: Option<OnDemand>,
 }

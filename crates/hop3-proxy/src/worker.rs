@@ -4,8 +4,9 @@
 
 use crate::access::{Outlet, Sink};
 use crate::cert::Challenges;
-use crate::client::Client;
+use crate::client::{Client, Way};
 use crate::deadline::{Deadlines, Stop};
+use crate::http2;
 use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::registry::Registry;
@@ -39,6 +40,8 @@ pub(crate) struct Worker {
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
+    /// Those that are shared by many requests.
+    pub(crate) h2c: http2::Connections,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
@@ -59,6 +62,12 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// Closes idle connections to upstreams that left the table.
+    fn drop_retired(&self) {
+        self.pool.drop_retired();
+        self.h2c.drop_retired();
     }
 
     /// How many requests had their heads read here.
@@ -118,6 +127,7 @@ pub(crate) fn run(
         registry,
         limits,
         pool: Pool::default(),
+        h2c: http2::Connections::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
@@ -153,7 +163,7 @@ async fn serve(
                 if changed.is_err() || matches!(order, Order::Retire | Order::Drain | Order::End) {
                     break;
                 }
-                worker.pool.drop_retired();
+                worker.drop_retired();
             }
         }
     }
@@ -187,7 +197,7 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.pool.drop_retired(),
+            () = tokio::time::sleep(Duration::from_millis(10)) => worker.drop_retired(),
             changed = orders.changed() => if changed.is_err() { return },
         }
     }
@@ -206,7 +216,7 @@ async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
 async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
         Ok((stream, peer)) => {
-            let client = Client::new(worker.clone(), Stream::tcp(stream), peer.ip(), None);
+            let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
         }
         Err(error) => not_accepted(error).await,

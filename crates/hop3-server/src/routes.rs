@@ -11,8 +11,8 @@ use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, StaticFiles, Target, Timeouts, Tls,
-    Upstream,
+    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, Timeouts,
+    Tls, Upstream,
 };
 use hop3_core::sleep::SleepTimes;
 use hop3_core::workload::Instance;
@@ -96,6 +96,7 @@ pub(crate) fn service(
     };
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
     let observe = std::mem::take(&mut policy.log);
+    policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
     Ok(Service { name, hosts, mounts, routes, policy, pages, observe, ..Service::default() })
@@ -114,7 +115,7 @@ pub(crate) fn control_plane(server: &Server) -> Service {
     hosts.extend(site.https.map(|https| Host(https.ip().to_string())).filter(|host| !hosts.contains(host)));
     // Deployments, followed logs and pushes are long; the server itself decides when they end.
     let timeouts = Timeouts { response_ms: 0, idle_ms: 0, ..Timeouts::default() };
-    let pool = Pool { upstreams: vec![upstream], timeouts, health_path: None, on_demand: None };
+    let pool = Pool { upstreams: vec![upstream], timeouts, ..Pool::default() };
     let route = Route { prefix: "/".into(), target: Target::Upstreams(pool) };
     // Clients with a token do not follow a redirect; what they speak is theirs to choose.
     let tls = Tls { https: Https::Both, for_unnamed: true, ..Tls::default() };
@@ -155,6 +156,7 @@ fn routes_of(
         let pool = Pool {
             upstreams,
             timeouts: timeouts(policy),
+            speaks: policy.app_protocol,
             health_path: serves.health_path.map(str::to_owned),
             on_demand: (sleeps || is_ranged).then(|| OnDemand::new(server.layout.wake_socket())),
         };

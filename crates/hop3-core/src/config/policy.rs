@@ -30,6 +30,7 @@ pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> 
         allow: list(raw.allow)?,
         deny: list(raw.deny)?,
         max_body_size: raw.max_body_size.map(|size| size.get_ref().0),
+        app_protocol: raw.app_protocol.map(|name| place.parse(&name)).transpose()?.unwrap_or_default(),
         connect_timeout: seconds(raw.connect_timeout)?,
         response_timeout: seconds(raw.response_timeout)?,
         idle_timeout: seconds(raw.idle_timeout)?,

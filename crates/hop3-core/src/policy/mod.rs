@@ -15,6 +15,7 @@ pub use pattern::{PathPattern, Place};
 
 use crate::name::Domain;
 use crate::observe::Observe;
+use crate::route::Speaks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +38,9 @@ pub struct Policy {
     /// Bytes of a request's body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body_size: Option<u64>,
+    /// What the app's web process is spoken to in.
+    #[serde(skip_serializing_if = "Speaks::is_http1")]
+    pub app_protocol: Speaks,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

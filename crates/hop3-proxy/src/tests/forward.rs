@@ -73,8 +73,7 @@ fn hosts_and_paths_are_routed() {
         Target::Upstreams(Pool {
             upstreams: vec![server.upstream()],
             timeouts: timeouts(),
-            health_path: None,
-            on_demand: None,
+            ..Pool::default()
         })
     };
     proxy.put(Service {
@@ -156,7 +155,7 @@ fn an_upstream_may_listen_on_a_unix_socket() {
         }
     });
     let upstreams = vec![Upstream { id: "unix".into(), address: Address::Unix(path) }];
-    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), health_path: None, on_demand: None }));
+    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), ..Pool::default() }));
     assert_eq!(proxy.get("/x").text(), "unix");
 }
 

@@ -109,8 +109,7 @@ pub(crate) fn service(host: &str, servers: &[&Server]) -> Service {
         Pool {
             upstreams: servers.iter().map(|s| s.upstream()).collect(),
             timeouts: timeouts(),
-            health_path: None,
-            on_demand: None,
+            ..Pool::default()
         },
     )
 }

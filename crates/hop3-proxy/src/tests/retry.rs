@@ -78,7 +78,7 @@ fn an_upstream_that_refuses_connections_is_passed_over_even_for_a_post() {
     let (proxy, good) = (Proxy::start(), Server::named("good"));
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let upstreams = vec![Upstream { id: "dead".into(), address: Address::Tcp(dead) }, good.upstream()];
-    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), health_path: None, on_demand: None }));
+    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), ..Pool::default() }));
     let mut client = proxy.connect();
     for _ in 0..10 {
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
@@ -93,7 +93,7 @@ fn a_request_waits_for_the_table_to_name_an_instance_that_lives() {
     let (proxy, good) = (Proxy::start(), Server::named("good"));
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let upstreams = vec![Upstream { id: "dead".into(), address: Address::Tcp(dead) }];
-    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), health_path: None, on_demand: None }));
+    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), ..Pool::default() }));
     let mut client = proxy.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
     // It has been refused by the time the health says so.
@@ -115,7 +115,7 @@ fn an_application_that_is_down_gets_a_page_and_soon_a_quick_one() {
     let proxy = Proxy::with(limits);
     let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let upstreams = vec![Upstream { id: "dead".into(), address: Address::Tcp(dead) }];
-    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), health_path: None, on_demand: None }));
+    proxy.put(pool("a", Pool { upstreams, timeouts: timeouts(), ..Pool::default() }));
     let reply = proxy.get("/");
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("5")));
     let start = Instant::now();
@@ -172,7 +172,7 @@ fn an_upstream_that_fails_its_health_check_is_left_out_until_it_passes() {
     let upstreams = vec![ill.upstream(), good.upstream()];
     proxy.put(pool(
         "a",
-        Pool { upstreams, timeouts: timeouts(), health_path: Some("/health".into()), on_demand: None },
+        Pool { upstreams, timeouts: timeouts(), health_path: Some("/health".into()), ..Pool::default() },
     ));
     let wait = |unhealthy: usize| {
         let start = Instant::now();

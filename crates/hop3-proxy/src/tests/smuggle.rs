@@ -104,10 +104,7 @@ fn find(program: &str) -> Option<std::path::PathBuf> {
 
 fn route(proxy: &Proxy, server: &Echo) {
     let upstreams = vec![Upstream { id: "real".into(), address: Address::Tcp(server.address) }];
-    proxy.put(pool(
-        "a",
-        Pool { upstreams, timeouts: Timeouts::default(), health_path: None, on_demand: None },
-    ));
+    proxy.put(pool("a", Pool { upstreams, timeouts: Timeouts::default(), ..Pool::default() }));
 }
 
 /// Sends everything, says that no more comes, and reads to the end.

@@ -264,8 +264,7 @@ fn slow_upstreams_and_stalled_bodies_are_given_up() {
     let mut pool_of_one = hop3_core::route::Pool {
         upstreams: vec![server.upstream()],
         timeouts: timeouts(),
-        health_path: None,
-        on_demand: None,
+        ..hop3_core::route::Pool::default()
     };
     pool_of_one.timeouts.response_ms = 200;
     pool_of_one.timeouts.idle_ms = 200;
@@ -295,8 +294,7 @@ fn an_upstream_that_takes_no_more_of_a_large_body_is_given_up() {
     let mut pool_of_one = hop3_core::route::Pool {
         upstreams: vec![server.upstream()],
         timeouts: timeouts(),
-        health_path: None,
-        on_demand: None,
+        ..hop3_core::route::Pool::default()
     };
     pool_of_one.timeouts.idle_ms = 300;
     proxy.put(pool("a", pool_of_one));

@@ -61,7 +61,7 @@ fn place(proxy: &Proxy) -> PathBuf {
 
 fn on_demand(demand: &OnDemand, servers: &[&Server]) -> Service {
     let upstreams = servers.iter().map(|server| server.upstream()).collect();
-    pool("a", Pool { upstreams, timeouts: timeouts(), health_path: None, on_demand: Some(demand.clone()) })
+    pool("a", Pool { upstreams, timeouts: timeouts(), on_demand: Some(demand.clone()), ..Pool::default() })
 }
 
 fn status(proxy: &Proxy) -> ProxyStatus {

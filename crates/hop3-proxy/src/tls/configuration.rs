@@ -20,7 +20,7 @@ use rustls::sign::SingleCertAndKey;
 use std::sync::{Arc, OnceLock};
 
 /// What is spoken inside. The order is ours; a client that speaks none of it is refused.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1", b"http/1.0"];
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1", b"http/1.0"];
 
 /// Shared by all threads.
 pub(crate) struct Terminator {

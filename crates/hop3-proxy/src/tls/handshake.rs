@@ -7,7 +7,8 @@ use super::hello;
 use super::secure::Secure;
 use super::session::Session;
 use super::subject;
-use crate::client::Client;
+use crate::client::{Client, Way};
+use crate::http2;
 use crate::stream::Stream;
 use crate::worker::Worker;
 use std::cell::{Cell, RefCell};
@@ -15,10 +16,8 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
@@ -64,12 +63,7 @@ async fn begin(place: Place, terminator: Arc<Terminator>, tcp: TcpStream, peer: 
     let worker = place.0.clone();
     let watch = worker.deadlines.watch();
     worker.deadlines.set(&watch, worker.limits.handshake_timeout);
-    let mut shaking = pin!(shake(&terminator, tcp));
-    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => watch.poll(cx).map(|_| None),
-    })
-    .await;
+    let shaken = watch.in_time(shake(&terminator, tcp)).await;
     drop(place);
     match shaken {
         Some(Ok(Some((session, secure)))) => dispatch(worker, session, secure, peer),
@@ -106,7 +100,12 @@ async fn shake(terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Option
 
 /// Hands a connection to whoever speaks its protocol. A task of its own, since this one has the size of a handshake.
 fn dispatch(worker: Rc<Worker>, session: Session, secure: Secure, peer: IpAddr) {
-    // HTTP/2 branches off here, by `session.state().alpn_protocol()`.
-    let client = Client::new(worker, Stream::tls(session), peer, Some(Rc::new(secure)));
-    tokio::task::spawn_local(client.serve());
+    let is_http2 = session.state().alpn_protocol() == Some(b"h2");
+    let way = Way::http1(peer, Some(Rc::new(secure)));
+    let stream = Stream::tls(session);
+    if is_http2 {
+        tokio::task::spawn_local(http2::serve(worker, stream, way));
+    } else {
+        tokio::task::spawn_local(Client::new(worker, stream, way).serve());
+    }
 }

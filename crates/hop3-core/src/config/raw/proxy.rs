@@ -27,6 +27,10 @@ pub(crate) struct Proxy {
     /// Largest body of a request, for example `"50m"`; a larger one gets 413. No limit unless set.
     #[schemars(with = "Option<Size>")]
     pub(crate) max_body_size: Option<Spanned<Size>>,
+    /// What the app's process is spoken to in: `http1`, or `h2c` for HTTP/2 without TLS, as gRPC servers want it.
+    /// `http1` unless set.
+    #[schemars(with = "Option<String>")]
+    pub(crate) app_protocol: Option<Text>,
     /// Seconds a connection to an instance may take. 2 unless set.
     #[schemars(with = "Option<u32>")]
     pub(crate) connect_timeout: Option<Spanned<u32>>,

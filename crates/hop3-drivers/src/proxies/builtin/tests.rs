@@ -36,8 +36,7 @@ fn the_table_is_applied_changed_and_drained() {
     let proxy = Builtin::new(&layout);
     let stopped = service("stopped.test", Target::Page(Page::Stopped));
     let upstream = Upstream { id: "i1".into(), address: Address::Unix("/nowhere".into()) };
-    let pool =
-        Pool { upstreams: vec![upstream], timeouts: Default::default(), health_path: None, on_demand: None };
+    let pool = Pool { upstreams: vec![upstream], timeouts: Default::default(), ..Pool::default() };
     for _ in 0..2 {
         proxy.apply(&RouteTable { services: vec![stopped.clone()] }).unwrap();
         proxy.put(&service("pool.test", Target::Upstreams(pool.clone()))).unwrap();
