@@ -246,14 +246,7 @@ impl Running {
         });
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
-        let listeners = match &options.front {
-            None => listeners,
-            Some(front) => {
-                let behind = listener::bind_beside(front.behind(), threads(&limits))?;
-                front.begin(Sockets::new(listeners.http, listeners.https))?;
-                Listeners { http: behind, https: Vec::new() }
-            }
-        };
+        let listeners = behind(&options, &limits, listeners)?;
         let is_alone = options.front.is_some();
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
@@ -367,6 +360,14 @@ fn listen(options: &Options, limits: &Limits) -> anyhow::Result<Listeners> {
     };
     let http = bind(options.http)?;
     Ok(Listeners { http, https: options.https.map(bind).transpose()?.unwrap_or_default() })
+}
+
+/// Where this proxy itself accepts: behind its front, once that accepts on the listeners in its place.
+fn behind(options: &Options, limits: &Limits, listeners: Listeners) -> anyhow::Result<Listeners> {
+    let Some(front) = &options.front else { return Ok(listeners) };
+    let http = listener::bind_beside(front.behind(), threads(limits))?;
+    front.begin(Sockets::new(listeners.http, listeners.https))?;
+    Ok(Listeners { http, https: Vec::new() })
 }
 
 fn threads(limits: &Limits) -> usize {

@@ -82,7 +82,11 @@ impl Product for Nginx {
         head(&mut out, place);
         // Writing to a string cannot fail.
         let mut pools = 0;
-        let _ = writeln!(out, "    upstream behind {{ server {}; keepalive 64; }}", place.behind);
+        let _ = writeln!(
+            out,
+            "    upstream behind {{ server {}; keepalive 64; keepalive_timeout 4s; }}",
+            place.behind
+        );
         for to in plan.sites.iter().flat_map(|site| &site.ways).map(|way| &way.to) {
             if let To::Pool { addresses, .. } = to {
                 let servers: String = addresses.iter().map(|a| format!("server {}; ", address(a))).collect();

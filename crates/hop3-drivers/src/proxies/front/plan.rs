@@ -184,9 +184,12 @@ fn way(route: &Route, able: Abilities) -> Result<Way, Option<&'static str>> {
         Target::Upstreams(pool) => pool,
     };
     // The path that is asked for health is the built-in proxy's alone: products see failures as they come.
-    let Pool { upstreams, timeouts, health_path: _, on_demand } = pool;
+    let Pool { upstreams, timeouts, speaks, health_path: _, on_demand } = pool;
     if on_demand.is_some() {
         return Err(Some("sleep"));
+    }
+    if !speaks.is_http1() {
+        return Err(Some("HTTP/2 to the app"));
     }
     if upstreams.is_empty() {
         return Err(None);
@@ -213,6 +216,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         deny,
         max_body_size,
         // Part of the pools.
+        app_protocol: _,
         connect_timeout: _,
         response_timeout: _,
         idle_timeout: _,

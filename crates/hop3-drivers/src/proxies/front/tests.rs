@@ -8,8 +8,8 @@ use expect_test::{Expect, expect, expect_file};
 use hop3_core::name::Domain;
 use hop3_core::policy::{BasicAuth, Policy};
 use hop3_core::route::{
-    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, RouteTable, Service, StaticFiles, Target,
-    Timeouts, Tls, Upstream,
+    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, RouteTable, Service, StaticFiles, Target, Tls,
+    Upstream,
 };
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ fn upstream(id: &str, address: &str) -> Upstream {
 
 fn pool(addresses: &[&str]) -> Target {
     let upstreams = addresses.iter().map(|address| upstream(address, address)).collect();
-    Target::Upstreams(Pool { upstreams, timeouts: Timeouts::default(), health_path: None, on_demand: None })
+    Target::Upstreams(Pool { upstreams, ..Pool::default() })
 }
 
 fn service(name: &str, hosts: &[&str], routes: Vec<(&str, Target)>) -> Service {
