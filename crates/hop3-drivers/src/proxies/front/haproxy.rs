@@ -86,7 +86,6 @@ impl Product for Haproxy {
         let mut arguments = self.start(folder, place).arguments;
         arguments.retain(|argument| argument != "-W");
         arguments.push("-c".into());
-        arguments.push("-q".into());
         arguments
     }
 
@@ -158,8 +157,10 @@ fn backends_of(out: &mut String, plan: &Plan) {
         for (turn, way) in deep {
             let (name, prefix) = (name(index, turn, site), &way.prefix);
             for matching in [format!("path {prefix}"), format!("path_beg {prefix}/")] {
-                let _ =
-                    writeln!(out, "    use_backend {name} if {{ var(txn.site) s{index} }} {{ {matching} }}");
+                let _ = writeln!(
+                    out,
+                    "    use_backend {name} if {{ var(txn.site) -m str s{index} }} {{ {matching} }}"
+                );
             }
         }
     }
