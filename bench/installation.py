@@ -53,7 +53,7 @@ class Local(http.client.HTTPConnection):
 
 
 class Hop:
-    def __init__(self):
+    def __init__(self, secure=False):
         # Ends in order, as at Ctrl-C.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hop3-bench-"))
@@ -63,6 +63,8 @@ class Hop:
         # A copy of its own: pages shared with another installation would make each look smaller.
         self.program = shutil.copy2(program(), self.directory / "hop3")
         self.port = 0
+        # Where HTTPS is served, when it is.
+        self.https = 0 if secure else None
         self.server = None
         home = self.directory / "home"
         home.mkdir()
@@ -104,8 +106,9 @@ class Hop:
         """Starts the server; seconds from its exec to its `ready` line. The port stays from boot to boot."""
         log = open(self.directory / "server.log", "ab")
         begun = time.perf_counter()
+        secure = [] if self.https is None else ["--https", f"127.0.0.1:{self.https}"]
         self.server = subprocess.Popen(
-            [self.program, "server", "--http", f"127.0.0.1:{self.port}"],
+            [self.program, "server", "--http", f"127.0.0.1:{self.port}", *secure],
             env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, process_group=0,
         )
         line = self.server.stdout.readline().decode()
@@ -113,8 +116,13 @@ class Hop:
         log.close()
         if not line.startswith("ready "):
             raise SystemExit(f"the server is not ready: {line!r}\n" + (self.directory / "server.log").read_text())
-        self.port = int(line.strip().rsplit(":", 1)[1])
+        self.port = self.port_of("http")
+        if secure:
+            self.https = self.port_of("https")
         return seconds
+
+    def port_of(self, listener):
+        return int((self.root / "run" / "proxy" / listener).read_text().strip().rsplit(":", 1)[1])
 
     def stop(self, *arguments):
         self.hop3("server", "stop", *arguments)
@@ -183,8 +191,8 @@ class Hop:
 
 
 @contextlib.contextmanager
-def installation():
-    with Hop() as hop:
+def installation(secure=False):
+    with Hop(secure) as hop:
         yield hop
 
 

@@ -14,6 +14,8 @@ mod connection;
 mod context;
 mod deployment;
 mod dotenv;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod login;
 mod pack;
 mod problem;

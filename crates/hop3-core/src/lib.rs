@@ -18,6 +18,8 @@ pub mod config;
 pub mod cron;
 pub mod driver;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod layout;
 pub mod lock;
 pub mod name;
@@ -32,6 +34,7 @@ pub mod secret;
 pub mod settings;
 pub mod sleep;
 pub mod source;
+pub mod tcp;
 pub mod workload;
 
 pub use problem::{Kind, Problem};

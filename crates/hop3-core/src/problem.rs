@@ -66,14 +66,15 @@ pub struct Span {
 }
 
 impl Span {
-    /// Finds line and column of a byte offset in `text`.
+    /// Finds line and column of a byte offset in `text`. The excerpt does nothing to a terminal.
     pub fn at(file: &str, text: &str, offset: usize) -> Span {
         let mut offset = offset.min(text.len());
         while !text.is_char_boundary(offset) {
             offset -= 1;
         }
         let start = text[..offset].rfind('\n').map_or(0, |i| i + 1);
-        let excerpt = text[start..].lines().next().unwrap_or("").to_owned();
+        let line = text[start..].lines().next().unwrap_or("");
+        let excerpt = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Span {
             file: file.to_owned(),
             line: text[..start].matches('\n').count() as u32 + 1,

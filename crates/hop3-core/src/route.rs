@@ -6,6 +6,7 @@ use crate::name::Domain;
 use crate::observe::Observe;
 use crate::policy::Policy;
 use crate::problem::{Kind, Problem};
+use crate::tcp::Entry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -43,6 +44,9 @@ pub struct Service {
     pub pages: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Tls::is_usual")]
     pub tls: Tls,
+    /// Connections that are no HTTP to us. Each entry leads to one service; the one put last has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpRoute>,
 }
 
 /// Everything beneath a path of a host. The longest path wins, and every mount wins over the host's own service.
@@ -99,6 +103,16 @@ pub struct Route {
     /// Begins with `/`.
     pub prefix: String,
     pub target: Target,
+}
+
+/// Connections that are carried to instances byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpRoute {
+    pub entry: Entry,
+    pub pool: Pool,
+    /// Instances get a header of the PROXY protocol, version 2, before the first byte.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
 }
 
 /// What answers.

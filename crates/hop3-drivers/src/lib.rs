@@ -3,6 +3,8 @@
 
 pub mod builders;
 pub mod contract;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod proxies;
 pub mod runtimes;
 pub mod toolchains;

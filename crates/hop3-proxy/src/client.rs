@@ -15,7 +15,7 @@ use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
 use crate::files;
 use crate::http1::forward::{self, Origin, Request};
-use crate::http1::header::{may_be_complete, slots};
+use crate::http1::header::{may_be_complete, own_slots, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
@@ -23,12 +23,10 @@ use crate::redirect;
 use crate::stream::{Stream, Traffic};
 use crate::table::{LiveService, LiveTarget};
 use crate::tls::Secure;
-use crate::tunnel::pump;
+use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -332,34 +330,10 @@ impl Client {
     /// Carries an upgraded connection to its end.
     pub(crate) async fn tunnel(&mut self, upstream: &Stream, down: Buffer) {
         let limits = &self.worker.limits;
-        let (both, one) = (limits.tunnel_idle_timeout, limits.idle_timeout);
-        let limit = Cell::new(both);
-        let moved = || self.worker.deadlines.set(&self.watch, limit.get());
-        moved();
+        let silence = Silence { both: limits.tunnel_idle_timeout, one: limits.idle_timeout };
         let up = std::mem::take(&mut self.pending);
-        let mut up = pin!(pump(&self.stream, upstream, up, moved));
-        let mut down = pin!(pump(upstream, &self.stream, down, moved));
-        let (mut up_ended, mut down_ended) = (false, false);
-        poll_fn(|cx| {
-            for (ended, side) in [(&mut up_ended, 0), (&mut down_ended, 1)] {
-                if *ended {
-                    continue;
-                }
-                let polled = if side == 0 { up.as_mut().poll(cx) } else { down.as_mut().poll(cx) };
-                match polled {
-                    Poll::Ready(Ok(())) => {
-                        *ended = true;
-                        // Half a connection is seldom of use for long.
-                        limit.set(one);
-                        moved();
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-            }
-            if up_ended && down_ended { Poll::Ready(()) } else { self.watch.poll(cx).map(|_| ()) }
-        })
-        .await;
+        let ends = ((&self.stream, up), (upstream, down));
+        tunnel::carry(ends, &self.worker.deadlines, &self.watch, silence).await;
     }
 
     async fn linger(&mut self) {
@@ -371,7 +345,7 @@ impl Client {
 
 /// A header of a head that was rewritten by us, so that it parses.
 pub(crate) fn header_of(head: &[u8], name: &str) -> String {
-    let mut slots = slots();
+    let mut slots = own_slots();
     let mut parsed = httparse::Request::new(&mut []);
     if head.is_empty() || parsed.parse_with_uninit_headers(head, &mut slots).is_err() {
         return String::new();

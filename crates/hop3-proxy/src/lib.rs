@@ -8,7 +8,7 @@
 //!             own listener,       one per              │ upload   ──▶
 //!             own pools           connection           │ download ◀──
 //!                                  │                    └ files, page
-//!             http2: one a stream   └ policy: what a service wants done beside
+//!             http2, http3: one     └ policy: what a service wants done beside
 //! ```
 //! Promise: a change of the table drops no request. Reading order: `http1`, `table`, `registry`, `upstream`,
 //! `exchange` (when a request may be tried again), `client`, `worker`, `control`.
@@ -22,11 +22,15 @@ mod deadline;
 mod disk;
 mod download;
 mod exchange;
+mod ferry;
 mod files;
 mod front;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handover;
 mod http1;
 mod http2;
+mod http3;
 mod journal;
 mod limit;
 mod listener;
@@ -36,11 +40,13 @@ mod page;
 mod policy;
 mod pool;
 mod probe;
+mod proxy_protocol;
 mod redirect;
 mod registry;
 mod splice;
 mod stream;
 mod table;
+mod tcp;
 mod tls;
 mod tunnel;
 mod upload;
@@ -61,14 +67,19 @@ use cert::{CertStore, Challenges, Resolver};
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::policy::Net;
+use hop3_core::tcp::Port;
 use journal::Journal;
+use proxy_protocol::Rules;
 use registry::Registry;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tcp::Ports;
 use tls::Terminator;
 use tokio::sync::{Notify, watch};
 use worker::{Gate, Https, Order};
@@ -81,6 +92,8 @@ pub struct Options {
     pub http: SocketAddr,
     /// Where HTTPS is served, if it is. Port 0 takes a free one.
     pub https: Option<SocketAddr>,
+    /// Whoever connects from these must begin with a header of the PROXY protocol, and is believed. Nobody else is.
+    pub introducers: Vec<Net>,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -98,6 +111,7 @@ impl Options {
             layout,
             http,
             https: None,
+            introducers: Vec::new(),
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
@@ -163,6 +177,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
+    ports: Ports,
     certificates: Arc<Resolver>,
     keeper: Keeper,
     allowed_uid: u32,
@@ -180,6 +195,27 @@ pub(crate) struct Shared {
 impl Shared {
     fn holdings(&self) -> MutexGuard<'_, Holdings> {
         self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens what the table leads from. A port that cannot be had keeps nobody from the others; whoever applies the
+    /// table again tries again.
+    fn open_ports(&self, ports: impl IntoIterator<Item = Port>) {
+        for port in ports {
+            if let Err(problem) = self.ports.open(port) {
+                tracing::error!(%port, problem = problem.title, detail = problem.detail, "a port stays closed");
+            }
+        }
+    }
+
+    /// At the start: opens what the saved table leads from, closes what a predecessor had beside.
+    fn settle_ports(&self) {
+        self.open_ports(self.registry.ports());
+        self.close_ports();
+    }
+
+    /// Closes what the table does not lead from any more.
+    fn close_ports(&self) {
+        self.ports.keep(&self.registry.ports());
     }
 
     /// Another process is the proxy now, or may become it.
@@ -210,6 +246,7 @@ impl Running {
             false => Estate {
                 lock: disk::lock(&options)?,
                 listeners: Listeners::default(),
+                ports: BTreeMap::new(),
                 predecessor: Predecessor::default(),
             },
         };
@@ -222,11 +259,12 @@ impl Running {
     }
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
-        let Estate { lock, listeners, predecessor } = estate;
-        let address = |of: &[TcpListener]| of.first().map(TcpListener::local_addr).transpose();
-        let http = address(&listeners.http)?.unwrap_or(options.http);
-        let https = address(&listeners.https)?;
+        let Estate { lock, listeners, ports, predecessor } = estate;
+        let (http, https) = listeners.addresses()?;
+        let http = http.unwrap_or(options.http);
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
+        let count = if options.front.is_some() { threads(&limits) } else { listeners.http.len() };
+        let ports = Ports::new(http, https, count, ports);
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
@@ -236,7 +274,7 @@ impl Running {
         let certificates = Arc::new(certificates);
         let terminator =
             Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
-        let terminator = Arc::new(terminator);
+        let secure = https.map(|address| Https::new(address.port(), terminator));
         let keeper = Keeper::new(acme::Parts {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -251,6 +289,7 @@ impl Running {
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
+            ports,
             certificates,
             keeper,
             allowed_uid: options.allowed_uid,
@@ -262,19 +301,23 @@ impl Running {
             finish: Notify::new(),
             predecessor,
         });
+        shared.settle_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
-        let workers = listeners.http.into_iter().map(|listener| {
-            let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
-                (listener, Https { port: address.port(), terminator: terminator.clone() })
-            });
-            let (is_open, log) = (gates.clone(), outlet.clone());
-            let gate = Gate { listener, https: secure, is_alone, is_open, log };
-            let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
-            let challenges = challenges.clone();
-            let work = move || worker::run(registry, limits, challenges, gate, orders);
-            thread::Builder::new().name("proxy".into()).spawn(work)
+        let mut quic = https.filter(|_| !is_alone);
+        let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
+            let gate = Gate {
+                listener,
+                https: tls_listeners.next().zip(secure.clone()),
+                quic: quic.take(),
+                ports: (place, shared.ports.subscribe()),
+                rules: Rules::new(&options.introducers),
+                is_alone,
+                is_open: gates.clone(),
+                log: outlet.clone(),
+            };
+            worker::start(&registry, &limits, &challenges, gate, &received)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
         drop(outlet);
@@ -329,6 +372,7 @@ impl Running {
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         // A listener that is open and that nobody accepts from would keep connections waiting.
         self.shared.holdings().listeners = Listeners::default();
+        self.shared.ports.forget();
         self.shared.orders.send_replace(Order::Drain);
         self.shared.keeper.stop();
         self.shared.predecessor.finish();

@@ -9,6 +9,10 @@ use std::time::Duration;
 /// More header lines than this are answered 431. A constant because the parser's table lies on the stack.
 pub const MAX_HEADERS: usize = 100;
 
+/// Lines that the proxy adds to a head, and some that policies do. A head is read again with room for them: one that
+/// does not fit would seem to have no headers at all.
+pub(crate) const OWN_HEADERS: usize = 28;
+
 /// A chunk's size line, extensions included. Longer ones are an attack.
 pub(crate) const MAX_CHUNK_LINE: usize = 256;
 
@@ -35,8 +39,10 @@ pub struct Limits {
     pub pool_idle_timeout: Duration,
     /// Idle connections kept for one upstream by one thread.
     pub pool_size: usize,
-    /// Requests of one HTTP/2 connection that are under way; one more is refused.
+    /// Requests of one HTTP/2 or HTTP/3 connection that are under way; one more is refused, or waits.
     pub streams: u32,
+    /// HTTP/3 connections; one more is refused, and its client comes by TCP.
+    pub quic_connections: usize,
     /// A request body up to this size is kept to be sent again when the method allows it.
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
@@ -117,6 +123,7 @@ impl Default for Limits {
             pool_idle_timeout: Duration::from_secs(30),
             pool_size: 256,
             streams: 128,
+            quic_connections: 4096,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
             log_file_bytes: 64 << 20,

@@ -6,17 +6,23 @@ use crate::access::{Outlet, Sink};
 use crate::cert::Challenges;
 use crate::client::{Client, Way};
 use crate::deadline::{Deadlines, Stop};
-use crate::http2;
 use crate::limit::Limits;
 use crate::pool::Pool;
+use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
 use crate::stream::Stream;
+use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
+use crate::{http2, http3};
+use hop3_core::tcp::Port;
+use http::HeaderValue;
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -36,6 +42,13 @@ pub(crate) enum Order {
     End,
 }
 
+impl Order {
+    /// No new connections.
+    pub(crate) fn is_end(self) -> bool {
+        matches!(self, Order::Retire | Order::Drain | Order::End)
+    }
+}
+
 pub(crate) struct Worker {
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
@@ -48,6 +61,9 @@ pub(crate) struct Worker {
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
     pub(crate) challenges: Arc<Challenges>,
+    rules: Rules,
+    /// QUIC handshakes under way.
+    pub(crate) quic_handshakes: Cell<usize>,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -62,6 +78,20 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// The ends of a connection, by the word of its peer where that is believed.
+    pub(crate) async fn ends(&self, tcp: &tokio::net::TcpStream, peer: SocketAddr) -> io::Result<Ends> {
+        if self.rules.wants_header(peer.ip()) {
+            return proxy_protocol::read(tcp).await;
+        }
+        Ok(Ends { source: peer, destination: tcp.local_addr()? })
+    }
+
+    /// Where else the same is to be had (RFC 7838).
+    pub(crate) fn alt_svc(&self) -> Option<HeaderValue> {
+        let https = self.https.as_ref().filter(|https| https.quic.load(Relaxed))?;
+        HeaderValue::from_str(&format!("h3=\":{}\"; ma=3600", https.port)).ok()
     }
 
     /// Closes idle connections to upstreams that left the table.
@@ -95,6 +125,14 @@ impl Worker {
 pub(crate) struct Https {
     pub(crate) port: u16,
     pub(crate) terminator: Arc<Terminator>,
+    /// HTTP/3 is served on the same port.
+    pub(crate) quic: Arc<AtomicBool>,
+}
+
+impl Https {
+    pub(crate) fn new(port: u16, terminator: Terminator) -> Https {
+        Https { port, terminator: Arc::new(terminator), quic: Arc::default() }
+    }
 }
 
 /// Where connections come in.
@@ -103,14 +141,34 @@ pub(crate) struct Gate {
     pub(crate) https: Option<(TcpListener, Https)>,
     /// Nobody else accepts on the same socket.
     pub(crate) is_alone: bool,
+    /// Of the other ports, which of the listeners there are this thread's.
+    pub(crate) ports: (usize, watch::Receiver<Snapshot>),
+    /// Who is asked for a header of the PROXY protocol.
+    pub(crate) rules: Rules,
+    /// Where this thread is the one that serves HTTP/3.
+    pub(crate) quic: Option<SocketAddr>,
     /// Dropped when it is shut, for whoever counts.
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
 }
 
+/// Starts a thread.
+pub(crate) fn start(
+    registry: &Arc<Registry>,
+    limits: &Limits,
+    challenges: &Arc<Challenges>,
+    gate: Gate,
+    orders: &watch::Receiver<Order>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let (registry, limits) = (registry.clone(), limits.clone());
+    let (challenges, orders) = (challenges.clone(), orders.clone());
+    let work = move || run(registry, limits, challenges, gate, orders);
+    thread::Builder::new().name("proxy".into()).spawn(work)
+}
+
 /// Serves until it is ordered to end.
-pub(crate) fn run(
+fn run(
     registry: Arc<Registry>,
     limits: Limits,
     challenges: Arc<Challenges>,
@@ -133,6 +191,8 @@ pub(crate) fn run(
         handshakes: Handshakes::default(),
         https,
         challenges,
+        rules: gate.rules.clone(),
+        quic_handshakes: Cell::new(0),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
@@ -148,8 +208,12 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(gate.listener)?;
     let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
+    let mut entries = Entries::new(gate.ports.0, gate.ports.1);
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
+    if let (Some(address), Some(https)) = (gate.quic, worker.https.clone()) {
+        tokio::task::spawn_local(http3::serve(worker.clone(), https, address, orders.clone()));
+    }
     let logger = worker.clone();
     tokio::task::spawn_local(async move { logger.log.run().await });
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
@@ -157,10 +221,11 @@ async fn serve(
         tokio::select! {
             accepted = listener.accept() => accept(&worker, accepted).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
+            (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
-                if changed.is_err() || matches!(order, Order::Retire | Order::Drain | Order::End) {
+                if changed.is_err() || order.is_end() {
                     break;
                 }
                 worker.drop_retired();
@@ -175,8 +240,11 @@ async fn serve(
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await {
             accept_tls(&worker, accepted).await;
         }
+        while let Ok((port, accepted)) = tokio::time::timeout(Duration::ZERO, entries.next()).await {
+            accept_tcp(&worker, port, accepted).await;
+        }
     }
-    drop((listener, tls));
+    drop((listener, tls, entries));
     drop(gate.is_open);
     worker.is_stopping.set(true);
     finish(&worker, orders).await;
@@ -215,6 +283,7 @@ async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
 
 async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
+        Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
         Ok((stream, peer)) => {
             let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
@@ -223,11 +292,35 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     }
 }
 
+/// Serves a connection once its header has told whose it is.
+fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAddr) {
+    let worker = worker.clone();
+    tokio::task::spawn_local(async move {
+        let watch = worker.deadlines.watch();
+        worker.deadlines.set(&watch, worker.limits.head_timeout);
+        match watch.in_time(worker.ends(&stream, peer)).await {
+            Some(Ok(ends)) => {
+                let client = Client::new(worker, Stream::tcp(stream), Way::http1(ends.source.ip(), None));
+                tokio::task::spawn_local(client.serve());
+            }
+            Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),
+            None => {}
+        }
+    });
+}
+
 async fn accept_tls(worker: &Rc<Worker>, accepted: Accepted) {
     match (accepted, &worker.https) {
-        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer.ip()),
+        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer),
         (Err(error), _) => not_accepted(error).await,
         (Ok(_), None) => {}
+    }
+}
+
+async fn accept_tcp(worker: &Rc<Worker>, port: Port, accepted: Accepted) {
+    match accepted {
+        Ok((stream, peer)) => tcp::accept(worker, port, stream, peer),
+        Err(error) => not_accepted(error).await,
     }
 }
 

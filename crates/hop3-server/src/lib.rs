@@ -8,6 +8,8 @@ pub mod api;
 pub mod checkout;
 mod deploy;
 mod disk;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod git;
 mod jobs;
 mod listen;

@@ -9,6 +9,8 @@
 
 mod client;
 mod connection;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keeper;
 mod kernel;
 mod launch;

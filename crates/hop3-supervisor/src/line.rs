@@ -89,6 +89,10 @@ fn cut(mut out: String) -> String {
         end -= 1;
     }
     out.truncate(end);
+    // Half a colour would take what follows for its other half.
+    if let Some(escape) = out.rfind('\u{1b}').filter(|at| !out[*at..].contains('m')) {
+        out.truncate(escape);
+    }
     out.push_str(MARK);
     out
 }
@@ -110,7 +114,10 @@ fn escape(text: &str) -> (&str, &str) {
             }
         }
         // Designations of character sets have one more byte.
-        Some('(' | ')' | '*' | '+' | '#' | '%' | ' ') => ("", body.get(2..).unwrap_or("")),
+        Some('(' | ')' | '*' | '+' | '#' | '%' | ' ') => {
+            let rest = &body[1..];
+            ("", rest.strip_prefix(|c: char| c.is_ascii_graphic()).unwrap_or(rest))
+        }
         Some(c) => ("", &body[c.len_utf8()..]),
         None => ("", ""),
     }

@@ -4,6 +4,8 @@
 //! Bounded on disk (5 files of 10 MiB) and in memory (a slow follower is told how much it missed). A full disk loses
 //! lines, never blocks or ends a process.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod read;
 
 use crate::protocol::LogRequest;

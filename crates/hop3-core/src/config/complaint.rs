@@ -4,11 +4,11 @@
 use crate::problem::{Kind, Problem, Span};
 use std::ops::Range;
 
-/// The place of a byte offset, its line cut short and made harmless for a terminal.
+/// The place of a byte offset, its line cut short.
 pub(super) fn at(file: &str, text: &str, offset: usize) -> Span {
     let span = Span::at(file, text, offset);
     let excerpt = match span.column {
-        1..=120 => span.excerpt.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect(),
+        1..=120 => span.excerpt.chars().take(160).collect(),
         _ => String::new(),
     };
     Span { excerpt, ..span }

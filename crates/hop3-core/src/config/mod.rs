@@ -5,10 +5,12 @@
 //! [`Settings`](crate::settings::Settings), the type used everywhere else. Nothing is read but through the
 //! `SourceTree`, and whatever a file says wrongly is a `Problem` that points at it.
 //!
-//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
+//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `tcp`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
 
 mod app_json;
 mod complaint;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod load;
 mod overlay;
 mod path;
@@ -18,6 +20,7 @@ mod procfile;
 mod raw;
 mod reference;
 mod resolve;
+mod tcp;
 
 pub use load::load;
 pub use overlay::{Assignments, assignment, entries, overlay, without_passwords};

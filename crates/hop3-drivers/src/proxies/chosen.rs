@@ -196,7 +196,8 @@ fn upstreams(service: &Service) -> impl Iterator<Item = (String, Address)> {
         Target::Upstreams(pool) => Some(&pool.upstreams),
         _ => None,
     });
-    let all = pools.chain(service.canaries.iter().map(|canary| &canary.upstreams)).flatten();
+    let carried = service.tcp.iter().map(|route| &route.pool.upstreams);
+    let all = pools.chain(carried).chain(service.canaries.iter().map(|canary| &canary.upstreams)).flatten();
     all.map(|upstream| (upstream.id.clone(), upstream.address.clone()))
 }
 
@@ -328,6 +329,7 @@ impl Chosen {
     ) -> Result<(), Problem> {
         let product = product(name).ok_or_else(|| unknown(name))?;
         program(product)?;
+        self.refuse_introducers(product.name())?;
         let choice = match before {
             // What the former product still passes on comes in there.
             Some(before) => Choice { product, ..before },
@@ -352,6 +354,17 @@ impl Chosen {
         state.passed_on = plan.passed_on;
         state.reloaded = Some(Instant::now());
         Ok(())
+    }
+
+    /// Connections that begin with a header of the PROXY protocol are read by the built-in proxy alone.
+    fn refuse_introducers(&self, name: &str) -> Result<(), Problem> {
+        let wanted = std::fs::read_to_string(self.layout.run_of("proxy").join("wanted")).unwrap_or_default();
+        if !wanted.lines().any(|word| word.starts_with("--proxy-protocol-from")) {
+            return Ok(());
+        }
+        let title = format!("{name} cannot serve here: the server was started with --proxy-protocol-from");
+        Err(Problem::new(Kind::Conflict, "proxy.cannot", title)
+            .hint("only the built-in proxy reads the PROXY protocol"))
     }
 
     /// Writes the choice and has the role be it; as it was when that fails.

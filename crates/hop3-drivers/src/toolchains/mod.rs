@@ -3,6 +3,8 @@
 //!
 //! Reading order: `installed` (the driver), `tool` (the table), `search` (where things lie), `version`, `obtain`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod installed;
 mod obtain;
 mod search;

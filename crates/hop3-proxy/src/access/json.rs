@@ -12,7 +12,7 @@ fn key(out: &mut Vec<u8>, name: &str) {
 }
 
 /// A text of the proxy's own, which needs no escape.
-pub(super) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
+pub(crate) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
     key(out, name);
     out.push(b'"');
     out.extend_from_slice(value.as_bytes());
@@ -20,7 +20,7 @@ pub(super) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// A text that somebody sent, at most `limit` bytes of it.
-pub(super) fn text(out: &mut Vec<u8>, name: &str, value: &[u8], limit: usize) {
+pub(crate) fn text(out: &mut Vec<u8>, name: &str, value: &[u8], limit: usize) {
     key(out, name);
     out.push(b'"');
     let cut = &value[..value.len().min(limit)];

@@ -8,7 +8,7 @@
 pub mod acme;
 mod challenge;
 mod desk;
-mod dns;
+pub(crate) mod dns;
 mod facts;
 mod file;
 mod hand;

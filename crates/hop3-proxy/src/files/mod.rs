@@ -2,11 +2,11 @@
 //! Static files: a path beneath a root becomes a response. Reading order: `path`, `find`, `kept`,
 //! `condition`, `serve`.
 
-mod condition;
+pub(crate) mod condition;
 mod find;
 mod kept;
 mod media;
-mod path;
+pub(crate) mod path;
 mod serve;
 
 pub(crate) use find::page;

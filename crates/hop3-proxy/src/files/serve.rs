@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::client::{After, Client};
 use crate::exchange::Ended;
 use crate::http1::forward::Request;
-use crate::http1::header::{is, push_line, slots};
+use crate::http1::header::{is, own_slots, push_line};
 use crate::http1::response::{push_connection, push_date, push_status};
 use crate::page::{self, reason};
 use hop3_core::route::StaticFiles;
@@ -138,7 +138,7 @@ async fn redirect(client: &mut Client, request: &Request, target: &str) -> Ended
 impl Asked {
     fn of(head: &[u8]) -> Asked {
         let mut asked = Asked { wanted: Wanted::default(), encodings: 0 };
-        let mut slots = slots();
+        let mut slots = own_slots();
         let mut parsed = httparse::Request::new(&mut []);
         // It was written by the proxy itself, so that it parses.
         if parsed.parse_with_uninit_headers(head, &mut slots).is_err() {

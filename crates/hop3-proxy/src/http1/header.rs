@@ -11,6 +11,14 @@ pub(crate) fn slots<'b>() -> Slots<'b> {
     [const { MaybeUninit::uninit() }; crate::limit::MAX_HEADERS]
 }
 
+/// Room for a head that the proxy wrote: it has lines more than what came.
+pub(crate) type OwnSlots<'b> =
+    [MaybeUninit<Header<'b>>; crate::limit::MAX_HEADERS + crate::limit::OWN_HEADERS];
+
+pub(crate) fn own_slots<'b>() -> OwnSlots<'b> {
+    [const { MaybeUninit::uninit() }; crate::limit::MAX_HEADERS + crate::limit::OWN_HEADERS]
+}
+
 /// Every line end is CRLF. The parser alone would take a bare LF, which another server may read differently.
 pub(crate) fn has_bare_lf(head: &[u8]) -> bool {
     // Without an early end, so that the compiler can look at many bytes at once.

@@ -5,9 +5,10 @@
 //! lines, no bare line feeds.
 
 use super::body::Length;
-use super::header::{Connection, Slots, content_length, has_bare_lf, is};
+use super::header::{Connection, content_length, has_bare_lf, is};
 use crate::limit::Limits;
 use httparse::{Error, Header, Status};
+use std::mem::MaybeUninit;
 
 /// Why a request is not served. The connection ends with it, since the next request's beginning is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub(crate) struct Head<'h, 'b> {
 /// Parses the head at the start of `input`; `None` when more bytes are needed.
 pub(crate) fn parse<'h, 'b>(
     input: &'b [u8],
-    slots: &'h mut Slots<'b>,
+    slots: &'h mut [MaybeUninit<Header<'b>>],
     limits: &Limits,
 ) -> Result<Option<Head<'h, 'b>>, Refusal> {
     let mut request = httparse::Request::new(&mut []);

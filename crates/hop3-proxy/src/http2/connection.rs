@@ -8,9 +8,10 @@
 //! ```
 
 use super::corked::Corked;
-use super::exchange::{self, Fate};
+use super::exchange;
 use crate::client::Way;
 use crate::deadline::{Verdict, Watch};
+use crate::ferry::Fate;
 use crate::limit::Limits;
 use crate::stream::Stream;
 use crate::worker::Worker;

@@ -15,7 +15,7 @@ mod connection;
 mod corked;
 mod exchange;
 mod flow;
-mod head;
+pub(crate) mod head;
 mod upstream;
 
 pub(crate) use connection::serve;

@@ -78,7 +78,7 @@ pub(super) async fn check(live: &Live, visit: &mut Visit<'_>) -> Result<(), Answ
 }
 
 /// The decoded `user:password` of a header.
-fn basic(header: &str) -> Option<Vec<u8>> {
+pub(super) fn basic(header: &str) -> Option<Vec<u8>> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > 1024 {
         return None;
@@ -86,7 +86,7 @@ fn basic(header: &str) -> Option<Vec<u8>> {
     STANDARD.decode(encoded.trim()).ok()
 }
 
-fn split(credentials: &[u8]) -> Option<(&str, &[u8])> {
+pub(super) fn split(credentials: &[u8]) -> Option<(&str, &[u8])> {
     let colon = credentials.iter().position(|b| *b == b':')?;
     Some((std::str::from_utf8(&credentials[..colon]).ok()?, &credentials[colon + 1..]))
 }

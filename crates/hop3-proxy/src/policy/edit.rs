@@ -120,6 +120,12 @@ pub(super) fn values<'a>(head: &'a [u8], name: &str) -> impl Iterator<Item = &'a
     values_of(&head[line_end(head)..], name)
 }
 
+/// All lines of these names have values that are text, which the others here pass over when they are none.
+pub(super) fn are_text(head: &[u8], names: &[&str]) -> bool {
+    let named = |line: &&[u8]| names.iter().any(|name| name_of(line).eq_ignore_ascii_case(name.as_bytes()));
+    each(&head[line_end(head)..]).filter(named).all(|line| std::str::from_utf8(line).is_ok())
+}
+
 /// The value of the first of these lines, which have no first line of a message before them.
 pub(super) fn line_value<'a>(lines: &'a [u8], name: &str) -> Option<&'a str> {
     values_of(lines, name).next()

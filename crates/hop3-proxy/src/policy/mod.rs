@@ -17,6 +17,8 @@ mod cors;
 mod edit;
 mod error_page;
 mod forward_auth;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod key;
 mod live;
 mod maintenance;

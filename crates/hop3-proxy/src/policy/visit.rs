@@ -6,7 +6,7 @@ use super::edit::Edit;
 use super::live::Live;
 use crate::http1::body::Length;
 use crate::http1::forward::{Forwarded, Request};
-use crate::http1::header::slots;
+use crate::http1::header::own_slots;
 use hop3_core::policy::{Net, PathPattern};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -39,7 +39,7 @@ pub(crate) struct Visit<'a> {
 impl<'a> Visit<'a> {
     /// `head` is one that was written by us, so that it parses.
     pub(super) fn new(peer: &str, request: &Request, head: &'a [u8]) -> Visit<'a> {
-        let mut slots = slots();
+        let mut slots = own_slots();
         let mut parsed = httparse::Request::new(&mut []);
         parsed.parse_with_uninit_headers(head, &mut slots).ok();
         let headers: Vec<_> = parsed.headers.iter().map(|header| (header.name, header.value)).collect();
@@ -136,23 +136,20 @@ impl<'a> Visit<'a> {
 }
 
 /// Decodes a path and resolves its segments, as the most lenient server behind may do.
-fn plain(path: &str) -> String {
+pub(super) fn plain(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {
         let ahead = rest.clone();
         let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16));
-        bytes.push(match (byte, digit(rest.next()), digit(rest.next())) {
+        let byte = match (byte, digit(rest.next()), digit(rest.next())) {
             (b'%', Some(high), Some(low)) => (high << 4 | low) as u8,
-            (b'\\', ..) => {
-                rest = ahead;
-                b'/'
-            }
             (other, ..) => {
                 rest = ahead;
                 other
             }
-        });
+        };
+        bytes.push(if byte == b'\\' { b'/' } else { byte });
     }
     let text = String::from_utf8_lossy(&bytes);
     let mut parts: Vec<&str> = Vec::new();

@@ -255,3 +255,13 @@ fn its_connection_closes_when_it_leaves_the_table() {
     proxy.put(service("one", &[]));
     assert_eq!(peer.told.recv().unwrap(), "closed");
 }
+
+#[test]
+fn a_head_with_as_many_lines_as_are_allowed_reaches_it() {
+    let peer = Peer::start();
+    let proxy = peer.proxy();
+    let lines: String = (0..99).map(|i| format!("x-{i}: {i}\r\n")).collect();
+    let mut client = proxy.connect();
+    client.send(format!("GET /fine HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
+    assert_eq!(client.reply().text(), "GET http");
+}

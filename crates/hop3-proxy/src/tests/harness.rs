@@ -44,6 +44,12 @@ impl Proxy {
         Proxy::resume(root, running)
     }
 
+    /// The next one on a root.
+    pub(crate) fn resume_at(root: tempfile::TempDir) -> Proxy {
+        let running = Running::start(options(root.path()), Limits::default()).unwrap();
+        Proxy::resume(root, running)
+    }
+
     /// One that was started by the test itself.
     pub(crate) fn resume(root: tempfile::TempDir, running: Running) -> Proxy {
         Proxy { http: running.http(), https: running.https(), running: Some(running), root }

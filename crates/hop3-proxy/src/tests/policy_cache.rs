@@ -72,6 +72,28 @@ fn a_fresh_answer_is_given_again() {
 }
 
 #[test]
+fn a_request_with_as_many_headers_as_may_be_is_seen_whole() {
+    let (proxy, server) = (Proxy::start(), counting());
+    put(&proxy, &server, cache());
+    let private = format!("Authorization: Bearer x\r\n{}", "X: 1\r\n".repeat(crate::MAX_HEADERS - 2));
+    assert_eq!([1, 2].map(|_| number(&ask(&proxy, FRESH, &private))), [1, 2]);
+    let anybody = "X: 1\r\n".repeat(crate::MAX_HEADERS - 1);
+    assert_eq!([1, 2].map(|_| number(&ask(&proxy, FRESH, &anybody))), [3, 3]);
+}
+
+#[test]
+fn a_cookie_that_is_no_text_is_somebodys_own_too() {
+    let server = Server::start(|_, stream| {
+        let head = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nSet-Cookie: a=\xff\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(head)
+    });
+    let proxy = Proxy::start();
+    put(&proxy, &server, cache());
+    assert_eq!([1, 2].map(|_| ask(&proxy, "/", "").status), [200, 200]);
+    assert_eq!(server.requests.load(SeqCst), 2);
+}
+
+#[test]
 fn answers_that_may_be_private_are_asked_for_each_time() {
     let (proxy, server) = (Proxy::start(), counting());
     put(&proxy, &server, cache());

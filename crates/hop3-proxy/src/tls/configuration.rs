@@ -10,6 +10,7 @@ use crate::limit::Limits;
 use crate::registry::Registry;
 use crate::table::LiveService;
 use anyhow::Context;
+use quinn::crypto::rustls::QuicServerConfig;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -57,6 +58,13 @@ impl Terminator {
         let sessions = limits.tls_sessions;
         let usual = config(&provider, None, resolver.clone(), sessions)?;
         Ok(Terminator { registry, resolver, challenges, provider, usual: Arc::new(usual), sessions })
+    }
+
+    /// For QUIC, which has TLS 1.3 alone. Services whose clients must show certificates answer 421 there.
+    pub(crate) fn quic(&self) -> anyhow::Result<Arc<QuicServerConfig>> {
+        let mut config = config(&self.provider, None, self.resolver.clone(), self.sessions)?;
+        config.alpn_protocols = vec![b"h3".to_vec()];
+        Ok(Arc::new(config.try_into()?))
     }
 
     pub(super) fn choose(&self, hello: &Hello) -> Result<Choice, Alert> {

@@ -61,7 +61,7 @@ fn run(command: &mut std::process::Command) -> Result<String, Problem> {
         .hint("check the address and the ref; private repositories are deployed by git push"))
 }
 
-fn parse(url: &str) -> Result<(String, u16), Problem> {
+pub(crate) fn parse(url: &str) -> Result<(String, u16), Problem> {
     let refuse = |why: &str| {
         Problem::new(Kind::User, "git.bad-url", format!("this is not an address to fetch from: {why}"))
             .hint("for example https://example.org/team/shop.git")
@@ -83,14 +83,19 @@ fn parse(url: &str) -> Result<(String, u16), Problem> {
     }
     let host_port = authority.rsplit('@').next().unwrap_or("");
     let (host, port) = match host_port.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':').map_or(Ok(port), str::parse)),
+        Some((host, "")) => (host, Ok(port)),
+        Some((host, rest)) => (host, rest.strip_prefix(':').unwrap_or_default().parse()),
         None => match host_port.rsplit_once(':') {
             Some((host, port)) => (host, port.parse()),
             None => (host_port, Ok(port)),
         },
     };
     let port = port.map_err(|_| refuse("its port is not a number"))?;
-    if host.is_empty() || host.starts_with('-') {
+    // git and what it fetches with end a host at `?`, `#` or `\`, and decode `%`: what is looked at here and what is
+    // asked there must be one host.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:@[]".contains(c);
+    let is_plain = authority.chars().all(allowed) && host_port.starts_with('[') == host.contains(':');
+    if host.is_empty() || host.starts_with('-') || !is_plain {
         return Err(refuse("it has no host"));
     }
     Ok((host.to_owned(), port))

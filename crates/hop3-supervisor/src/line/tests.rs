@@ -27,6 +27,7 @@ fn a_progress_line_is_collapsed_to_its_last_state() {
 fn colours_stay_and_everything_else_goes() {
     let raw = b"\x1b[31mred\x1b[0m \x1b[2J\x1b[1;1H\x1b]0;title\x07\x1b]8;;http://x\x1b\\link\x1b[?25l\x1b(B\x1bcend\x08\x7f\ttab";
     assert_eq!(sanitise(raw), "\x1b[31mred\x1b[0m linkend\ttab");
+    assert_eq!(sanitise("\x1b(é stays".as_bytes()), "é stays");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn is_wanted(name: &str, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| name == wanted || name.split('.').next() == Some(wanted))
 }
 
-fn parse(record: &str) -> Option<LogLine> {
+pub(super) fn parse(record: &str) -> Option<LogLine> {
     let (time_ms, rest) = record.split_once(' ')?;
     let (name, text) = rest.split_once(' ')?;
     Some(LogLine { time_ms: time_ms.parse().ok()?, instance: name.to_owned(), text: text.to_owned() })

@@ -34,8 +34,20 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
     let takes_over = args.takes_over;
     let front = wire::front(&layout, takes_over)?;
+    let introducers = args.proxy_protocol_from.clone();
+    anyhow::ensure!(
+        front.is_none() || introducers.is_empty(),
+        "the proxy that is chosen does not read the PROXY protocol; remove front.json, or --proxy-protocol-from"
+    );
     let options = hop3_proxy::Options::new(layout, args.http);
-    hop3_proxy::run(hop3_proxy::Options { https: args.https, wanted, takes_over, front, ..options })
+    hop3_proxy::run(hop3_proxy::Options {
+        https: args.https,
+        introducers,
+        wanted,
+        takes_over,
+        front,
+        ..options
+    })
 }
 
 /// `hop3 front`: becomes the program that accepts connections in the proxy's place.

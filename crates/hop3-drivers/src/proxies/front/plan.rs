@@ -9,6 +9,7 @@ use super::name::{self, HostName};
 use hop3_core::policy::Policy;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::{Address, Https, Pool, Route, RouteTable, Service, Target, Timeouts, Tls, Upstream};
+use hop3_core::tcp::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a product can do beside routing.
@@ -109,10 +110,15 @@ impl Plan {
 
     /// The site of a service, without its hosts.
     fn site(&mut self, service: &Service, able: Abilities, product: &str) -> Result<Site, Problem> {
-        let Service { name, hosts: _, routes, observe, mounts: _, canaries, policy, pages: _, tls } = service;
+        let Service { name, hosts: _, routes, observe, mounts: _, canaries, policy, pages: _, tls, tcp } =
+            service;
         let Tls { https: _, client_ca, for_unnamed: _ } = tls;
         if client_ca.is_some() {
             return Err(refused(product, name, "certificates of its clients"));
+        }
+        // Ports of its own are opened by the built-in proxy, whoever has the others.
+        if tcp.iter().any(|route| matches!(route.entry, Entry::Host(_))) {
+            return Err(refused(product, name, "TLS that it ends itself"));
         }
         let mut whys = BTreeSet::new();
         if !canaries.is_empty() {

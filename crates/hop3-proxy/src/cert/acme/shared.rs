@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use hop3_core::acme::{Acme, AcmeChange, AcmeShown, Waiting};
 use hop3_core::layout::Layout;
 use hop3_core::name::Domain;
+use hop3_core::tcp::Entry;
 use hop3_core::{Kind, Problem};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -93,6 +94,9 @@ impl Shared {
         let services = self.registry.services();
         let hosts = services.iter().flat_map(|service| &service.source.hosts);
         let domains = hosts.filter_map(|host| host.0.parse::<Domain>().ok());
+        // Whose process ends the TLS itself has its own certificate.
+        let table = self.registry.table();
+        let domains = domains.filter(|domain| table.tcp(&Entry::Host(domain.clone())).is_none());
         let may = |name: &String| settings.authorities.iter().any(|authority| authority.may_issue(name));
         domains.map(|domain| domain.to_string()).filter(may).collect()
     }

@@ -5,7 +5,7 @@
 mod hook;
 mod message;
 mod seen;
-mod update;
+pub(crate) mod update;
 
 use crate::cert::acme::Fault;
 use crate::limit::AcmeLimits;

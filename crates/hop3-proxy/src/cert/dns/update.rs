@@ -11,7 +11,7 @@ use hickory_proto::op::update_message::{append, delete_by_rdata};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
-use hickory_proto::rr::{self, Name, RData, RecordSet, TSigner};
+use hickory_proto::rr::{self, Name, RData, RecordSet, TSigVerifier, TSigner};
 use hop3_core::acme::DnsUpdate;
 use hop3_core::{Kind, Problem};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,7 +22,7 @@ const TTL: u32 = 60;
 const FUDGE: u16 = 300;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Add,
     Remove,
 }
@@ -32,14 +32,9 @@ pub(super) async fn change(update: &DnsUpdate, record: &Record<'_>, change: Chan
     let name = Name::from_ascii(format!("{}.", record.fqdn)).map_err(|e| refused(&e.to_string()))?;
     let zone = zone_of(&name, update.server).await;
     let zone = zone.ok_or_else(|| refused("it does not answer for a zone that the name lies in"))?;
-    let mut message = message(name, zone, &record.value, change);
-    let signer = signer(update).map_err(|why| refused(&why))?;
+    let message = message(name, zone, &record.value, change);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let verifier = match &signer {
-        Some(signer) => message.finalize(signer, now).map_err(|e| refused(&e.to_string()))?,
-        None => None,
-    };
-    let bytes = message.to_vec().map_err(|e| refused(&e.to_string()))?;
+    let (bytes, verifier) = signed(message, update, now).map_err(|why| refused(&why))?;
     let answer = by_tcp(update.server, &bytes).await.map_err(|e| refused(&e.to_string()))?;
     let told = Message::from_vec(&answer).map_err(|e| refused(&e.to_string()))?;
     if told.response_code != ResponseCode::NoError {
@@ -51,6 +46,19 @@ pub(super) async fn change(update: &DnsUpdate, record: &Record<'_>, change: Chan
     Ok(())
 }
 
+/// The message with its signature, and what looks at the answer's.
+pub(crate) fn signed(
+    mut message: Message,
+    update: &DnsUpdate,
+    now: u64,
+) -> Result<(Vec<u8>, Option<TSigVerifier>), String> {
+    let verifier = match signer(update)? {
+        Some(signer) => message.finalize(&signer, now).map_err(|e| e.to_string())?,
+        None => None,
+    };
+    Ok((message.to_vec().map_err(|e| e.to_string())?, verifier))
+}
+
 /// A key that cannot be used is told when it is given.
 pub(super) fn check(update: &DnsUpdate) -> Result<(), Problem> {
     signer(update).map(|_| ()).map_err(|why| {
@@ -58,7 +66,7 @@ pub(super) fn check(update: &DnsUpdate) -> Result<(), Problem> {
     })
 }
 
-fn message(name: Name, zone: Name, value: &str, change: Change) -> Message {
+pub(crate) fn message(name: Name, zone: Name, value: &str, change: Change) -> Message {
     let data = RData::TXT(TXT::new(vec![value.to_owned()]));
     let record = rr::Record::from_rdata(name, TTL, data);
     let records = RecordSet::from(record);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What headers say about keeping an answer (RFC 9111, for a cache that many share). In doubt it is not kept.
 
-use super::super::edit::{value, values};
+use super::super::edit::{are_text, value, values};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use std::time::Duration;
@@ -11,10 +11,10 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// How an answer may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Freshness {
-    pub(super) lifetime: Duration,
+pub(in crate::policy) struct Freshness {
+    pub(in crate::policy) lifetime: Duration,
     /// Also for requests that bring a cookie.
-    pub(super) is_public: bool,
+    pub(in crate::policy) is_public: bool,
 }
 
 /// Of the directives of a `Cache-Control`, those that matter.
@@ -45,7 +45,11 @@ impl Directives {
 }
 
 /// How long the answer of that head is good from now on; `None` when it is not to be kept.
-pub(super) fn of(head: &[u8], status: u16, now: Timestamp) -> Option<Freshness> {
+pub(in crate::policy) fn of(head: &[u8], status: u16, now: Timestamp) -> Option<Freshness> {
+    // What cannot be read may say that it is somebody's own.
+    if !are_text(head, &["Cache-Control", "Set-Cookie", "Vary"]) {
+        return None;
+    }
     let directives = Directives::read(head);
     let is_cookie = value(head, "Set-Cookie").is_some();
     let is_kept = matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 410);
@@ -66,7 +70,7 @@ fn expires_in(head: &[u8], now: Timestamp) -> Option<u64> {
 }
 
 /// A request that wants nothing kept, or wants it fresh from the upstream.
-pub(super) fn bypasses(cache_control: &str, pragma: &str) -> bool {
+pub(in crate::policy) fn bypasses(cache_control: &str, pragma: &str) -> bool {
     let word = |text: &str| {
         let text = text.trim().to_ascii_lowercase();
         matches!(text.as_str(), "no-store" | "no-cache" | "max-age=0")

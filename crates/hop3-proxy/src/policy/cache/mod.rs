@@ -10,7 +10,7 @@
 //! ```
 //! Answers are kept as they leave, compressed for those who take it, so that one from memory costs a copy.
 
-mod freshness;
+pub(super) mod freshness;
 mod store;
 
 pub(crate) use store::Store;

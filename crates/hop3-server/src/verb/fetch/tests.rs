@@ -45,6 +45,14 @@ fn only_plain_addresses_are_parsed() {
         "https://h\n/x",
         "/etc",
         "host:path",
+        "https://public.example?@/x",
+        "https://public.example?x/y",
+        "https://public.example#x/y",
+        "https://public.example\\x/y",
+        "http://%31%32%37.0.0.1/x",
+        "http://2001:db8::1:80/x",
+        "http://[::1]x/",
+        "ssh://g#it@public.example/x",
     ] {
         assert!(parse(url).is_err(), "{url:?}");
     }

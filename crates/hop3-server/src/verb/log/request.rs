@@ -13,15 +13,22 @@ const BLOCK: u64 = 256 << 10;
 /// As many earlier files are looked at as the proxy keeps.
 const OLD_FILES: u32 = 4;
 
-/// What a line says, as far as it is shown.
+/// What a line says, as far as it is shown. Of a request, or of a connection that was no HTTP.
 #[derive(Deserialize)]
 struct Line {
     time: String,
     service: String,
     client: String,
-    method: String,
-    path: String,
-    status: u16,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    entry: Option<String>,
+    #[serde(default)]
+    ended: Option<String>,
     bytes_out: u64,
     ms: f64,
     #[serde(default)]
@@ -69,12 +76,16 @@ fn entry(line: &[u8], mark: &str, service: &str) -> Option<LogEntry> {
     let line: Line = serde_json::from_str(text).ok().filter(|line: &Line| line.service == service)?;
     let time: jiff::Timestamp = line.time.parse().ok()?;
     let upstream = line.upstream.map_or_else(String::new, |upstream| format!(" {upstream}"));
-    let Line { method, path, status, ms, bytes_out, client, .. } = line;
+    let Line { ms, bytes_out, client, .. } = line;
+    let what = match (line.entry, line.ended) {
+        (Some(entry), Some(ended)) => format!("{entry} {ended}"),
+        _ => format!("{} {} {}", line.status?, line.method?, line.path?),
+    };
     Some(LogEntry {
         time_ms: time.as_millisecond().max(0) as u64,
         origin: LogOrigin::Platform,
         source: "proxy".to_owned(),
-        text: format!("{status} {method} {path} {ms} ms {bytes_out} B {client}{upstream}"),
+        text: format!("{what} {ms} ms {bytes_out} B {client}{upstream}"),
     })
 }
 
@@ -139,6 +150,11 @@ mod tests {
         assert_eq!(paths(1_000_000, None), all);
         let since: jiff::Timestamp = "2026-01-01T00:00:02Z".parse().unwrap();
         assert_eq!(paths(1_000_000, Some(since.as_millisecond() as u64)), all[200..]);
+        let connection = "{\"time\":\"2026-01-01T00:00:03Z\",\"service\":\"shop\",\"client\":\"::1\",\"protocol\":\"TCP\",\
+             \"entry\":\"tcp:5432\",\"ended\":\"closed\",\"bytes_in\":1,\"bytes_out\":2,\"ms\":3.0,\"upstream\":\"shop/db.v1.1\"}\n";
+        fs::write(&path, connection).unwrap();
+        let found = newest(&layout, "shop", 1, None).unwrap();
+        assert_eq!(found[0].text, "tcp:5432 closed 3 ms 2 B ::1 shop/db.v1.1");
         assert!(newest(&layout, "nobody", 5, None).unwrap().is_empty());
         assert!(newest(&Layout::new("/nowhere"), "shop", 5, None).unwrap().is_empty());
     }

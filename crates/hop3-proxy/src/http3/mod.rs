@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//! HTTP/3 (RFC 9114) towards clients: QUIC on the port of HTTPS, told to those who come by HTTP/2 (`Alt-Svc`).
+//!
+//! One thread serves it, the first: a client may go on from another address, which the kernel would give to another
+//! thread. While an old proxy finishes what it has on the port, its successor has none and does not offer it; clients
+//! come by TCP then.
+
+mod connection;
+mod endpoint;
+mod exchange;
+
+pub(crate) use endpoint::serve;
