@@ -56,10 +56,10 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Where they listen for HTTP and for HTTPS.
-    pub(crate) fn addresses(&self) -> io::Result<(Option<SocketAddr>, Option<SocketAddr>)> {
+    /// Where they listen for HTTP and for HTTPS; `http` when there are none.
+    pub(crate) fn addresses(&self, http: SocketAddr) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
         let address = |of: &[TcpListener]| of.first().map(TcpListener::local_addr).transpose();
-        Ok((address(&self.http)?, address(&self.https)?))
+        Ok((address(&self.http)?.unwrap_or(http), address(&self.https)?))
     }
 
     pub(crate) fn copy(&self) -> io::Result<Listeners> {

@@ -73,7 +73,7 @@ use journal::Journal;
 use proxy_protocol::Rules;
 use registry::Registry;
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -260,8 +260,7 @@ impl Running {
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
         let Estate { lock, listeners, ports, predecessor } = estate;
-        let (http, https) = listeners.addresses()?;
-        let http = http.unwrap_or(options.http);
+        let (http, https) = listeners.addresses(options.http)?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
         let count = if options.front.is_some() { threads(&limits) } else { listeners.http.len() };
         let ports = Ports::new(http, https, count, ports);
@@ -285,7 +284,6 @@ impl Running {
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
         let listeners = behind(&options, &limits, listeners)?;
-        let is_alone = options.front.is_some();
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -305,7 +303,7 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
-        let mut quic = https.filter(|_| !is_alone);
+        let mut quic = https.filter(|_| options.front.is_none());
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
@@ -313,7 +311,7 @@ impl Running {
                 quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
                 rules: Rules::new(&options.introducers),
-                is_alone,
+                is_alone: options.front.is_some(),
                 is_open: gates.clone(),
                 log: outlet.clone(),
             };

@@ -5,13 +5,16 @@
 //! Invariant: the built-in proxy always has the whole table, so whatever a product passes on is answered by the rules
 //! of the service it belongs to. It believes a product about visitors' addresses, and nobody else.
 
+mod certificates;
+mod choose;
+
 use super::Builtin;
 use super::front::choice::Choice;
 use super::front::files;
 use super::front::plan::Plan;
 use super::front::process::{Main, connections, wait};
-use super::front::product::{product, products, program, version};
-use hop3_core::driver::{Drained, PassedOn, Proxy, ProxyChoice, ProxyChosen, ProxyStatus};
+use super::front::product::products;
+use hop3_core::driver::{Drained, Proxy, ProxyStatus};
 use hop3_core::layout::Layout;
 use hop3_core::observe::RouteFigures;
 use hop3_core::policy::Net;
@@ -19,12 +22,10 @@ use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::{Address, RouteTable, Service, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-/// The word for the built-in proxy.
-const BUILT_IN: &str = "built-in";
 /// A product that is being started again is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A product with thousands of hosts takes its time to read them.
@@ -59,7 +60,7 @@ impl Chosen {
         let chosen = Arc::new(Chosen { builtin, layout: layout.clone(), take_over, state: Mutex::default() });
         let weak = Arc::downgrade(&chosen);
         let watch = thread::Builder::new().name("certificates".into()).stack_size(256 << 10);
-        if let Err(error) = watch.spawn(move || watch_certificates(&weak)) {
+        if let Err(error) = watch.spawn(move || certificates::watch(&weak)) {
             tracing::error!(%error, "new certificates are not handed over by themselves");
         }
         chosen
@@ -265,155 +266,5 @@ impl Proxy for Chosen {
 
     fn figures(&self) -> Result<Vec<RouteFigures>, Problem> {
         self.builtin.figures()
-    }
-}
-
-impl ProxyChoice for Chosen {
-    fn shown(&self) -> Result<ProxyChosen, Problem> {
-        let Some(choice) = Choice::read(&self.layout)? else {
-            let version = env!("CARGO_PKG_VERSION").to_owned();
-            return Ok(ProxyChosen {
-                driver: BUILT_IN.to_owned(),
-                version,
-                passed_on: Vec::new(),
-                runs: true,
-            });
-        };
-        let told = |(service, why): (&String, &BTreeSet<&'static str>)| PassedOn {
-            service: service.clone(),
-            why: why.iter().map(|why| (*why).to_owned()).collect(),
-        };
-        let passed_on = self.state().passed_on.iter().map(told).collect();
-        Ok(ProxyChosen {
-            driver: choice.product.name().to_owned(),
-            version: version(choice.product)?,
-            passed_on,
-            runs: Main::accepting(&self.layout.front(), choice.product.name()).is_some(),
-        })
-    }
-
-    fn choose(&self, name: &str, table: &RouteTable) -> Result<ProxyChosen, Problem> {
-        let mut state = self.state();
-        let before = Choice::read(&self.layout).unwrap_or_default();
-        let is_same = before.map_or(BUILT_IN, |choice| choice.product.name()) == name;
-        if !is_same {
-            match name {
-                BUILT_IN => self.choose_builtin(&mut state, before, table)?,
-                name => self.choose_product(&mut state, before, name, table)?,
-            }
-        }
-        drop(state);
-        self.shown()
-    }
-}
-
-impl Chosen {
-    fn choose_builtin(
-        &self,
-        state: &mut State,
-        before: Option<Choice>,
-        table: &RouteTable,
-    ) -> Result<(), Problem> {
-        self.switch(before.as_ref(), None)?;
-        *state = State { addresses: std::mem::take(&mut state.addresses), ..State::default() };
-        // Nobody stands before it any more.
-        self.builtin.apply(table)
-    }
-
-    fn choose_product(
-        &self,
-        state: &mut State,
-        before: Option<Choice>,
-        name: &str,
-        table: &RouteTable,
-    ) -> Result<(), Problem> {
-        let product = product(name).ok_or_else(|| unknown(name))?;
-        program(product)?;
-        self.refuse_introducers(product.name())?;
-        let choice = match before {
-            // What the former product still passes on comes in there.
-            Some(before) => Choice { product, ..before },
-            None => Choice::new(product).map_err(|error| files::disk(&error))?,
-        };
-        let plan = Plan::of(table, product.abilities(), product.name())?;
-        let place = choice.place(&self.layout)?;
-        self.hand(&plan, place.https.is_some())?;
-        if let Some(folder) = files::prepare(&choice, &self.layout, &product.render(&plan, &place))? {
-            files::activate(&choice, &self.layout, &folder)?;
-            files::sweep(&choice, &self.layout);
-        }
-        self.builtin.apply(&RouteTable { services: table.services.iter().map(behind).collect() })?;
-        if let Err(problem) = self.switch(before.as_ref(), Some(&choice)) {
-            if before.is_none() {
-                self.builtin.apply(table)?;
-            }
-            return Err(problem);
-        }
-        state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
-        state.addresses.extend(table.services.iter().flat_map(upstreams));
-        state.passed_on = plan.passed_on;
-        state.reloaded = Some(Instant::now());
-        Ok(())
-    }
-
-    /// Connections that begin with a header of the PROXY protocol are read by the built-in proxy alone.
-    fn refuse_introducers(&self, name: &str) -> Result<(), Problem> {
-        let wanted = std::fs::read_to_string(self.layout.run_of("proxy").join("wanted")).unwrap_or_default();
-        if !wanted.lines().any(|word| word.starts_with("--proxy-protocol-from")) {
-            return Ok(());
-        }
-        let title = format!("{name} cannot serve here: the server was started with --proxy-protocol-from");
-        Err(Problem::new(Kind::Conflict, "proxy.cannot", title)
-            .hint("only the built-in proxy reads the PROXY protocol"))
-    }
-
-    /// Writes the choice and has the role be it; as it was when that fails.
-    fn switch(&self, before: Option<&Choice>, after: Option<&Choice>) -> Result<(), Problem> {
-        let write = |choice| Choice::write(&self.layout, choice).map_err(|error| files::disk(&error));
-        write(after)?;
-        (self.take_over)().inspect_err(|_| {
-            if let Err(problem) = write(before) {
-                tracing::error!(%problem, "the choice of a proxy is not as it was");
-            }
-        })
-    }
-
-    /// Hands certificates over that have changed.
-    fn renew(&self) -> Result<(), Problem> {
-        let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else { return Ok(()) };
-        if state.services.is_empty() {
-            return Ok(());
-        }
-        self.update(&mut state, &choice, || Ok(()))
-    }
-}
-
-fn unknown(name: &str) -> Problem {
-    let names: Vec<_> = products().iter().map(|product| product.name()).collect();
-    Problem::new(Kind::User, "proxy.unknown", format!("there is no proxy {name:?}"))
-        .hint(format!("choose one of: {BUILT_IN}, {}", names.join(", ")))
-}
-
-/// Looks whether certificates have changed; those that are signed here are looked at from time to time.
-fn watch_certificates(chosen: &Weak<Chosen>) {
-    const PAUSE: Duration = Duration::from_secs(1);
-    const HOUR: Duration = Duration::from_secs(3600);
-    let mut seen: Option<(SystemTime, Instant)> = None;
-    loop {
-        thread::sleep(PAUSE);
-        let Some(chosen) = chosen.upgrade() else { return };
-        if !chosen.layout.front_choice().exists() {
-            continue;
-        }
-        let changed = std::fs::metadata(chosen.layout.certificates()).and_then(|folder| folder.modified());
-        let Ok(changed) = changed else { continue };
-        if seen.is_some_and(|(last, at)| last == changed && at.elapsed() < HOUR) {
-            continue;
-        }
-        match chosen.renew() {
-            Ok(()) => seen = Some((changed, Instant::now())),
-            Err(problem) => tracing::error!(%problem, "certificates were not handed over"),
-        }
     }
 }
