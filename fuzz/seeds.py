@@ -15,8 +15,8 @@ PLANNED = re.findall(r'^    "([^"]+)",$', (TOP / "crates/hop3-drivers/src/fuzz.r
 
 
 def malformed(name):
-    """The requests of one list, as bytes."""
-    for line in (TOP / "crates/hop3-proxy/src/tests" / name).read_text().splitlines():
+    """The requests, or headers, of one list, as bytes."""
+    for line in (TOP / "crates/hop3-proxy/src" / name).read_text().splitlines():
         if line and not line.startswith("#"):
             text = line.split(" ", 1)[1]
             yield re.sub(
@@ -62,8 +62,8 @@ SERVICE = (
 
 
 def seeds():
-    requests = HEADS + list(malformed("malformed.txt"))
-    bodies = [request.split(b"\r\n\r\n", 1)[1] for request in malformed("malformed-bodies.txt")]
+    requests = HEADS + list(malformed("tests/malformed.txt"))
+    bodies = [request.split(b"\r\n\r\n", 1)[1] for request in malformed("tests/malformed-bodies.txt")]
     bodies += [b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\nGET", b"A\r\n0123456789\r\n000\r\n\r\n"]
     yield "request_head", requests
     yield "visit", requests
@@ -80,6 +80,7 @@ def seeds():
     yield "file_path", [b"/a/b.html", b"/%2e%2e/etc", b"/.well-known/acme", b"//a/../b", b"/a%2fb%00", b"/%c3%a9/"]
     yield "condition", [b"\7\3\"a-1\", W/\"b\"\0Wed, 15 Nov 2023 00:00:00 GMT\0\"a-1\"\0bytes=" + spec
                         for spec in (b"0-", b"-5", b"1-2", b"5-1", b"0-1,2-3", b"9999999999999999999-")]
+    yield "proxy_header", [one for name in ("headers", "malformed") for one in malformed(f"proxy_protocol/{name}.txt")]
     yield "host", [b"A.example.org:80", b"a.b.", b"[::1]:80", b"*.a.b", b"a.b:80:80", b"xn--a.b"]
     yield "journal", [b'{"generation":0,"services":[' + SERVICE + b"]}\0" + b'{"generation":0}\n{"put":' + SERVICE
                       + b'}\n{"remove":"a"}\n', b'{"services":[]}\0']
@@ -96,7 +97,7 @@ def seeds():
     ]
     yield "cron_line", [b"*/5 * * * * x", b"0 4 1-7/2 jan,FEB mon-fri y z", b"59 23 31 12 7", b"@daily x", b"5/10 * * * *"]
     yield "name", [b"shop", b"*.example.org", b"example.org/api", b"A_B", b"web-1", b"127.0.0.1", b"a--b"]
-    yield "policy_text", [b"10.0.0.0/8", b"2001:db8::/32", b"/a/*\n/a/b", b"https://a.b:80/*\n//c", b"header:X-Y", b"2h", b"never",
+    yield "policy_text", [b"10.0.0.0/8", b"2001:db8::/32", b"/a/*\n/a/b", b"https://a.example.org:80/*\n//c", b"header:X-Y", b"2h", b"never",
                           b"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"]
     keys = re.findall(rb"^([a-z][a-z-]* = .+)$", b"\n".join(toml), re.M)
     yield "policy_value", [re.sub(rb"\s*=\s*", b"=", key, count=1) for key in keys] + [

@@ -13,6 +13,7 @@ mod question;
 mod tests;
 
 pub use crate::policy::fuzz::{auth_answer, freshness, head_edit, visit};
+pub use crate::proxy_protocol::fuzz::proxy_header;
 pub use answer::{dns_answer, log_line, response_head};
 pub use framing::{body_framing, chunked_body};
 pub use place::{condition, file_path, host, journal};

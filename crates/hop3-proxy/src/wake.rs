@@ -107,7 +107,10 @@ pub(crate) async fn hold(
     let limit =
         if is_person { on_demand.patience_ms.min(on_demand.deadline_ms) } else { on_demand.deadline_ms };
     let until = *since.get_or_insert_with(Instant::now) + Duration::from_millis(limit);
-    match wait(&client.worker, &client.watch, asleep, until).await {
+    // Who leaves makes room for another.
+    let (worker, watch) = (client.worker.clone(), client.watch.clone());
+    let waited = client.while_there(wait(&worker, &watch, asleep, until)).await;
+    match waited.unwrap_or(Err(Missed::Ending)) {
         Ok(()) => None,
         Err(Missed::Crowded) => Some(page::CROWDED),
         Err(Missed::NotWoken) => Some(page::NOT_WOKEN),

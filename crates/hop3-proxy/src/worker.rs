@@ -294,9 +294,9 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
 
 /// Serves a connection once its header has told whose it is.
 fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAddr) {
-    let worker = worker.clone();
+    // Here, so that a thread that ends waits for it.
+    let (worker, watch) = (worker.clone(), worker.deadlines.watch());
     tokio::task::spawn_local(async move {
-        let watch = worker.deadlines.watch();
         worker.deadlines.set(&watch, worker.limits.head_timeout);
         match watch.in_time(worker.ends(&stream, peer)).await {
             Some(Ok(ends)) => {

@@ -130,13 +130,25 @@ pub(crate) fn service(
         true => server.store.former_artifacts(app, serves.artifact, BRIDGED).map_err(internal)?,
         false => Vec::new(),
     };
+    let tls = tls(server, serves.artifact, &mut policy).unwrap_or_else(|problem| {
+        tracing::error!(app = %app.name, problem = problem.title, "the authorities of its clients are not there; closed");
+        policy = Policy::closed();
+        Tls::default()
+    });
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
     let tcp = tcp_routes((server, app), &serves, instances, &set.domains);
     let observe = std::mem::take(&mut policy.log);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, tcp, ..Service::default() })
+    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, tls, tcp, ..Service::default() })
+}
+
+/// Takes out of a policy what routes say in words of their own.
+fn tls(server: &Server, artifact: &str, policy: &mut Policy) -> Result<Tls, Problem> {
+    let client_ca = verb::proxy::client_ca(server, artifact, policy)?;
+    policy.client_ca = None;
+    Ok(Tls { https: std::mem::take(&mut policy.https), client_ca, ..Tls::default() })
 }
 
 /// The service of an app that was stopped on purpose.

@@ -16,8 +16,8 @@ pub(super) use build::Build;
 pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
 pub(super) use proxy::{
-    BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Log, Maintenance, Pause, Proxy, RateLimit,
-    Redirect, Rewrite,
+    BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Hsts, Log, Maintenance, Pause, Proxy,
+    RateLimit, Redirect, Rewrite,
 };
 pub(super) use run::{HealthCheck, Run};
 pub(super) use size::Size;

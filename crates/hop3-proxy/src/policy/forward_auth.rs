@@ -149,7 +149,9 @@ pub(super) fn parse(bytes: &[u8], is_end: bool) -> io::Result<Option<Said>> {
         .iter()
         .filter_map(|h| Some((h.name.to_owned(), std::str::from_utf8(h.value).ok()?.to_owned())))
         .collect();
-    let mut said = Said { status: head.code.unwrap_or(0), headers, body: Vec::new() };
+    // One that announces another is no answer, and no other status exists.
+    let status = head.code.filter(|status| (200..1000).contains(status)).ok_or(io::ErrorKind::InvalidData)?;
+    let mut said = Said { status, headers, body: Vec::new() };
     let length = match (said.header("transfer-encoding"), said.header("content-length")) {
         _ if matches!(said.status, 204 | 304) => Length::None,
         (Some(_), _) => Length::Chunked,

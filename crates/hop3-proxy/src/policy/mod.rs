@@ -19,6 +19,7 @@ mod error_page;
 mod forward_auth;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod hsts;
 mod key;
 mod live;
 mod maintenance;
@@ -112,7 +113,12 @@ impl From<Answer> for Stop {
 /// canary       only what the upstream is asked needs one
 /// rewrite, headers   what the upstream sees
 /// ```
-async fn judge(client: &Client, live: &Arc<Live>, visit: &mut Visit<'_>, was_held: bool) -> Result<(), Stop> {
+async fn judge(
+    client: &mut Client,
+    live: &Arc<Live>,
+    visit: &mut Visit<'_>,
+    was_held: bool,
+) -> Result<(), Stop> {
     access::check(live, visit)?;
     maintenance::check(live, visit)?;
     canonical::check(live, visit)?;

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 const MAX_LINE: usize = 107;
 /// Version 2 with its vectors. The protocol would allow 64 KiB; what balancers send has some hundred bytes, with a
 /// client's certificate some thousand.
-pub(super) const MAX_BYTES: usize = 4096;
+pub(crate) const MAX_BYTES: usize = 4096;
 /// Begins version 2 (§2.2).
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and transport, length.
@@ -19,7 +19,7 @@ const FIXED: usize = 16;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// The connection speaks for one with these ends.
     Proxied(Ends),
     /// It speaks for itself: a health check, or ends that have no address of ours.
@@ -29,11 +29,11 @@ pub(super) enum Said {
 /// It is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(super) &'static str);
 
 /// Reads a header at the beginning of `bytes`, and tells its length. `None` when more bytes are needed; all of those
 /// there belong to it then.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
     let begins = |word: &[u8]| word.starts_with(&bytes[..bytes.len().min(word.len())]);
     if begins(SIGNATURE) {
         return if bytes.len() < SIGNATURE.len() { Ok(None) } else { version_2(bytes) };
@@ -52,6 +52,9 @@ fn version_1(bytes: &[u8]) -> Result<Option<(Said, usize)>, Malformed> {
         };
     };
     let line = std::str::from_utf8(&window[..end]).map_err(|_| Malformed("its line is no text"))?;
+    if line.contains(['\r', '\n']) {
+        return Err(Malformed("its line does not end"));
+    }
     Ok(Some((said(line)?, end + 2)))
 }
 

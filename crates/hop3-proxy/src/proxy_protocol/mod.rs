@@ -8,6 +8,8 @@
 //! Invariant: whether a header comes is never guessed (§5). From addresses that the operator trusts there is one, or
 //! the connection ends; from all others there is none, and what looks like one is the client's own bytes.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod header;
 mod read;
 #[cfg(test)]

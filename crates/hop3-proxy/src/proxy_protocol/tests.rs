@@ -2,6 +2,7 @@
 //! The lists of headers beside this file: each line is a verdict and bytes, with the escapes of the other lists.
 
 use super::Ends;
+use super::fuzz::proxy_header;
 use super::header::{MAX_BYTES, Malformed, Said, parse, write};
 use crate::tests::corpus::cases_of;
 use std::net::SocketAddr;
@@ -75,7 +76,7 @@ fn what_is_written_is_read_again() {
     }
 }
 
-/// Bytes changed, cut and doubled at every place of every good header: no panic, and never more than was given.
+/// Bytes changed, cut off and put in at random places of every header of the lists.
 #[test]
 fn no_change_of_a_header_confuses_the_reader() {
     let mut seed = 0x9e37_79b9_u64;
@@ -83,8 +84,10 @@ fn no_change_of_a_header_confuses_the_reader() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize
     };
-    for (_, bytes, line) in cases_of(include_str!("headers.txt")) {
-        for _ in 0..2_000 {
+    let lists = [include_str!("headers.txt"), include_str!("malformed.txt")];
+    for (_, bytes, _) in lists.into_iter().flat_map(cases_of) {
+        proxy_header(&bytes);
+        for _ in 0..200 {
             let mut bytes = bytes.clone();
             for _ in 0..=random() % 3 {
                 let at = random() % bytes.len();
@@ -94,9 +97,7 @@ fn no_change_of_a_header_confuses_the_reader() {
                     _ => bytes.insert(at, random() as u8),
                 }
             }
-            if let Ok(Some((_, length))) = parse(&bytes) {
-                assert!(length <= bytes.len().min(MAX_BYTES), "{line}");
-            }
+            proxy_header(&bytes);
         }
     }
 }

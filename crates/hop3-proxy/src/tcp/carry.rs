@@ -63,9 +63,9 @@ impl Outcome {
 
 /// Serves a connection to a port of its own, on a task of its own.
 pub(crate) fn accept(worker: &Rc<Worker>, port: Port, tcp: TcpStream, peer: SocketAddr) {
-    let worker = worker.clone();
+    // Here, so that a thread that ends waits for it.
+    let (worker, watch) = (worker.clone(), worker.deadlines.watch());
     tokio::task::spawn_local(async move {
-        let watch = worker.deadlines.watch();
         worker.deadlines.set(&watch, worker.limits.head_timeout);
         match watch.in_time(worker.ends(&tcp, peer)).await {
             Some(Ok(ends)) => {

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::subject;
 use crate::buffer::Buffer;
 use crate::client::{Client, Way};
+use crate::deadline::Watch;
 use crate::http2;
 use crate::stream::Stream;
 use crate::tcp::{self, Arrived};
@@ -57,14 +58,20 @@ impl Drop for Place {
 /// Serves an accepted connection on tasks of its own.
 pub(crate) fn serve(worker: &Rc<Worker>, terminator: &Arc<Terminator>, tcp: TcpStream, peer: SocketAddr) {
     let number = worker.handshakes.enter(worker.limits.handshakes);
-    let task = begin(Place(worker.clone(), number), terminator.clone(), tcp, peer);
+    // Here, so that a thread that ends waits for it.
+    let watch = worker.deadlines.watch();
+    let task = begin(Place(worker.clone(), number), watch, terminator.clone(), (tcp, peer));
     let task = tokio::task::spawn_local(task).abort_handle();
     worker.handshakes.tasks.borrow_mut().insert(number, task);
 }
 
-async fn begin(place: Place, terminator: Arc<Terminator>, tcp: TcpStream, peer: SocketAddr) {
+async fn begin(
+    place: Place,
+    watch: Rc<Watch>,
+    terminator: Arc<Terminator>,
+    (tcp, peer): (TcpStream, SocketAddr),
+) {
     let worker = place.0.clone();
-    let watch = worker.deadlines.watch();
     worker.deadlines.set(&watch, worker.limits.handshake_timeout);
     let shaking = async {
         let ends = worker.ends(&tcp, peer).await?;
@@ -130,7 +137,7 @@ fn dispatch(worker: Rc<Worker>, session: Session, secure: Secure, peer: IpAddr) 
     let way = Way::http1(peer, Some(Rc::new(secure)));
     let stream = Stream::tls(session);
     if is_http2 {
-        tokio::task::spawn_local(http2::serve(worker, stream, way));
+        http2::serve(worker, stream, way);
     } else {
         tokio::task::spawn_local(Client::new(worker, stream, way).serve());
     }

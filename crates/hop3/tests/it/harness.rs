@@ -193,6 +193,11 @@ impl Hop {
         said(self.command(arguments).output().unwrap())
     }
 
+    /// Runs a command to its end.
+    pub(crate) fn said(&self, command: &mut Command) -> Said {
+        said(command.output().unwrap())
+    }
+
     /// Runs the command line in a directory.
     pub(crate) fn hop3_in<A: AsRef<OsStr>>(
         &self,

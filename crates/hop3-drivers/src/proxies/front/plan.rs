@@ -112,7 +112,7 @@ impl Plan {
     fn site(&mut self, service: &Service, able: Abilities, product: &str) -> Result<Site, Problem> {
         let Service { name, hosts: _, routes, observe, mounts: _, canaries, policy, pages: _, tls, tcp } =
             service;
-        let Tls { https: _, client_ca, for_unnamed: _ } = tls;
+        let Tls { https, client_ca, for_unnamed: _ } = tls;
         if client_ca.is_some() {
             return Err(refused(product, name, "certificates of its clients"));
         }
@@ -123,6 +123,9 @@ impl Plan {
         let mut whys = BTreeSet::new();
         if !canaries.is_empty() {
             whys.insert("canaries");
+        }
+        if *https == Https::Only {
+            whys.insert("HTTPS only");
         }
         if observe.server_timing {
             whys.insert("Server-Timing");
@@ -218,6 +221,10 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
     let Policy {
         canonical_host,
         trusted_proxies: _,
+        // Both are said of TLS, too.
+        https: _,
+        client_ca: _,
+        hsts,
         allow,
         deny,
         max_body_size,
@@ -247,6 +254,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
     } = policy;
     let asked = [
         (canonical_host.is_some(), "canonical-host"),
+        (hsts.is_some(), "hsts"),
         (!allow.is_empty(), "allow"),
         (!deny.is_empty(), "deny"),
         (max_body_size.is_some() && !able.limits_bodies, "max-body-size"),

@@ -150,6 +150,13 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
         haproxy: canonical-host, sticky
     "]],
     );
+    check(
+        &passed_on(|service| service.tls.https = Https::Only),
+        expect![[r"
+        nginx: HTTPS only
+        haproxy: HTTPS only
+    "]],
+    );
     let sleeps = |service: &mut Service| {
         let Target::Upstreams(pool) = &mut service.routes[0].target else { return };
         pool.on_demand = Some(OnDemand::new("/srv/wake.sock".into()));

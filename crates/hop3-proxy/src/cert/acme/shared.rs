@@ -92,7 +92,7 @@ impl Shared {
     /// Hosts of the table that an authority can be asked for: whoever is not served here gets nothing.
     pub(super) fn wanted(&self, settings: &Acme) -> BTreeSet<String> {
         let services = self.registry.services();
-        let hosts = services.iter().flat_map(|service| &service.source.hosts);
+        let hosts = services.iter().flat_map(|service| service.source.all_hosts());
         let domains = hosts.filter_map(|host| host.0.parse::<Domain>().ok());
         // Whose process ends the TLS itself has its own certificate.
         let table = self.registry.table();
@@ -101,8 +101,11 @@ impl Shared {
         domains.map(|domain| domain.to_string()).filter(may).collect()
     }
 
-    /// What keeps a name from having a new certificate; nothing where nothing failed.
+    /// What keeps a name from having a new certificate; nothing where nothing failed, or nobody is asked any more.
     pub(crate) fn waiting(&self, name: &str) -> Option<Waiting> {
+        if !self.settings.load().is_on() {
+            return None;
+        }
         let Progress { problem, failures, next_ms, .. } = Progress::load(&self.layout, name);
         Some(Waiting { name: name.to_owned(), problem: problem?, failures, next_ms })
     }

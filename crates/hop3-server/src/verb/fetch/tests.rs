@@ -53,6 +53,7 @@ fn only_plain_addresses_are_parsed() {
         "http://2001:db8::1:80/x",
         "http://[::1]x/",
         "ssh://g#it@public.example/x",
+        "git://public.example[]/x",
     ] {
         assert!(parse(url).is_err(), "{url:?}");
     }
