@@ -27,7 +27,6 @@ use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
