@@ -21,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum ProxyCommand {
     /// Show which proxy accepts connections, and what each route has served
     Status,
-    /// Have nginx or HAProxy accept the connections, or Hop3's own proxy again; no request is dropped
+    /// Have nginx or HAProxy accept the connections, or Hop3's own proxy again
     ///
     /// What the product cannot do for a service is done by Hop3's own proxy, which goes on behind it
     Use {
