@@ -165,6 +165,11 @@ impl Layout {
         self.run_of("proxy").join("table.json")
     }
 
+    /// Where the request filter is asked.
+    pub fn waf_socket(&self) -> PathBuf {
+        self.run_of("waf").join("ask.sock")
+    }
+
     pub fn supervisor_socket(&self) -> PathBuf {
         self.run_of("supervisor").join("control.sock")
     }

@@ -34,6 +34,7 @@ pub mod secret;
 pub mod settings;
 pub mod sleep;
 pub mod source;
+pub mod waf;
 pub mod workload;
 
 pub use problem::{Kind, Problem};

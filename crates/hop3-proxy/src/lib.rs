@@ -63,6 +63,7 @@ use cert::{CertStore, Challenges, Resolver};
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::route::Address;
 use journal::Journal;
 use registry::Registry;
 use std::net::{SocketAddr, TcpListener};
@@ -257,7 +258,8 @@ impl Running {
                 (listener, Https { port, terminator, quic })
             });
             let (is_open, log) = (gates.clone(), outlet.clone());
-            let gate = Gate { listener, https: secure, quic: quic.take(), is_open, log };
+            let filter = Address::Unix(options.layout.waf_socket());
+            let gate = Gate { listener, https: secure, quic: quic.take(), is_open, log, filter };
             let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
             let challenges = challenges.clone();
             let work = move || worker::run(registry, limits, challenges, gate, orders);

@@ -12,6 +12,7 @@ use crate::registry::Registry;
 use crate::stream::Stream;
 use crate::tls::{self, Handshakes, Terminator};
 use crate::{http2, http3};
+use hop3_core::route::Address;
 use http::HeaderValue;
 use std::cell::Cell;
 use std::io;
@@ -57,6 +58,8 @@ pub(crate) struct Worker {
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
     pub(crate) challenges: Arc<Challenges>,
+    /// Where the request filter is asked.
+    pub(crate) filter: Address,
     /// QUIC handshakes under way.
     pub(crate) quic_handshakes: Cell<usize>,
     turn: Cell<usize>,
@@ -126,6 +129,7 @@ pub(crate) struct Gate {
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
+    pub(crate) filter: Address,
 }
 
 /// Serves until it is ordered to end.
@@ -152,6 +156,7 @@ pub(crate) fn run(
         handshakes: Handshakes::default(),
         https,
         challenges,
+        filter: gate.filter.clone(),
         quic_handshakes: Cell::new(0),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),

@@ -16,7 +16,7 @@ pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
 pub(super) use proxy::{
     BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Log, Maintenance, Pause, Proxy, RateLimit,
-    Redirect, Rewrite,
+    Redirect, Rewrite, Waf,
 };
 pub(super) use run::{HealthCheck, Run};
 pub(super) use size::Size;

@@ -8,10 +8,12 @@
 mod net;
 mod password;
 mod pattern;
+mod waf;
 
 pub use net::Net;
 pub use password::PasswordHash;
 pub use pattern::{PathPattern, Place};
+pub use waf::{Waf, WafMode};
 
 use crate::name::Domain;
 use crate::observe::Observe;
@@ -55,6 +57,8 @@ pub struct Policy {
     pub basic_auth: Option<BasicAuth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_auth: Option<ForwardAuth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waf: Option<Waf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     #[serde(skip_serializing_if = "Option::is_none")]
