@@ -15,8 +15,8 @@ PLANNED = re.findall(r'^    "([^"]+)",$', (TOP / "crates/hop3-drivers/src/fuzz.r
 
 
 def malformed(name):
-    """The requests of one list, as bytes."""
-    for line in (TOP / "crates/hop3-proxy/src/tests" / name).read_text().splitlines():
+    """The requests, or headers, of one list, as bytes."""
+    for line in (TOP / "crates/hop3-proxy/src" / name).read_text().splitlines():
         if line and not line.startswith("#"):
             text = line.split(" ", 1)[1]
             yield re.sub(
@@ -52,6 +52,7 @@ ANSWERS = [
     head("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"),
     head("HTTP/1.1 304 Not Modified", "ETag: W/\"a\"", "Set-Cookie: a=b"),
     head("HTTP/1.1 103 Early Hints", "Link: </a>"),
+    head("HTTP/1.0 200 OK", *["X: 1"] * 100),
 ]
 SERVICE = (
     b'{"name":"a","hosts":["a.example.org","*.b.org"],"routes":[{"prefix":"/","target":'
@@ -61,20 +62,25 @@ SERVICE = (
 
 
 def seeds():
-    requests = HEADS + list(malformed("malformed.txt"))
-    bodies = [request.split(b"\r\n\r\n", 1)[1] for request in malformed("malformed-bodies.txt")]
+    requests = HEADS + list(malformed("tests/malformed.txt"))
+    bodies = [request.split(b"\r\n\r\n", 1)[1] for request in malformed("tests/malformed-bodies.txt")]
     bodies += [b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\nGET", b"A\r\n0123456789\r\n000\r\n\r\n"]
     yield "request_head", requests
     yield "visit", requests
+    yield "request_of_http2", [b"\0GET\nhttps://a/x?y\ncookie: a=b\ncookie: c=d\nx: 1", b"\1OPTIONS\n*\nhost: a\nte: trailers",
+                               b"\1POST\nhttps://a:1/\ncontent-length: 3\nhost: b", b"\0CONNECT\na:80\nx:\t1 "]
     yield "request_pieces", [b"\x04\x01" + request for request in requests]
     yield "head_edit", [b"/x?y\0cookie\0X-New\0value\0" + one for one in HEADS] + [b"\0X\0X\0\0" + HEADS[1]]
     yield "response_head", [bytes([kind]) + answer for kind in range(16) for answer in ANSWERS]
+    yield "auth_answer", [b"\7" + answer + b"hello" for answer in ANSWERS] + [
+        b"\6HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"]
     yield "freshness", [b"\0a=b\0" + answer for answer in ANSWERS]
     yield "chunked_body", [b"\x01\x07\x02" + body for body in bodies]
     yield "body_framing", [b"\x03\x04" + body for body in bodies]
     yield "file_path", [b"/a/b.html", b"/%2e%2e/etc", b"/.well-known/acme", b"//a/../b", b"/a%2fb%00", b"/%c3%a9/"]
     yield "condition", [b"\7\3\"a-1\", W/\"b\"\0Wed, 15 Nov 2023 00:00:00 GMT\0\"a-1\"\0bytes=" + spec
                         for spec in (b"0-", b"-5", b"1-2", b"5-1", b"0-1,2-3", b"9999999999999999999-")]
+    yield "proxy_header", [one for name in ("headers", "malformed") for one in malformed(f"proxy_protocol/{name}.txt")]
     yield "host", [b"A.example.org:80", b"a.b.", b"[::1]:80", b"*.a.b", b"a.b:80:80", b"xn--a.b"]
     yield "journal", [b'{"generation":0,"services":[' + SERVICE + b"]}\0" + b'{"generation":0}\n{"put":' + SERVICE
                       + b'}\n{"remove":"a"}\n', b'{"services":[]}\0']
@@ -91,7 +97,7 @@ def seeds():
     ]
     yield "cron_line", [b"*/5 * * * * x", b"0 4 1-7/2 jan,FEB mon-fri y z", b"59 23 31 12 7", b"@daily x", b"5/10 * * * *"]
     yield "name", [b"shop", b"*.example.org", b"example.org/api", b"A_B", b"web-1", b"127.0.0.1", b"a--b"]
-    yield "policy_text", [b"10.0.0.0/8", b"2001:db8::/32", b"/a/*\n/a/b", b"https://a.b:80/*\n//c", b"header:X-Y", b"2h", b"never",
+    yield "policy_text", [b"10.0.0.0/8", b"2001:db8::/32", b"/a/*\n/a/b", b"https://a.example.org:80/*\n//c", b"header:X-Y", b"2h", b"never",
                           b"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"]
     keys = re.findall(rb"^([a-z][a-z-]* = .+)$", b"\n".join(toml), re.M)
     yield "policy_value", [re.sub(rb"\s*=\s*", b"=", key, count=1) for key in keys] + [
@@ -106,7 +112,7 @@ def seeds():
     yield "ssh_key", [b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@here"]
     yield "ssh_command", [b"git-receive-pack '/shop.git'", b'git upload-pack "shop"', b"git-upload-pack shop.git", b"laptop@home"]
     yield "fetch_url", [b"https://example.org/a.git", b"ssh://git@example.org:22/a", b"http://[::1]:80/", b"git://a/b?c#d"]
-    yield "output_lines", [b"\x07plain\n10%\r50%\r\n\r\n", b"\x81\x1b[31mred\x1b[0m\x1b[2J\x1b]0;t\x07x\n", b"\x83\x1b(B\x1bP\x1b\\\xc2\x9b31m\xc3\xa9"]
+    yield "output_lines", [b"\x07plain\n10%\r50%\r\n\r\n", b"\xf1\x1b[31mred\x1b[0m\x1b[2J\x1b]0;t\x07x\n", b"\xf3\x1b(B\x1bP\x1b\\\xc2\x9b31m\xc3\xa9"]
     yield "log_records", [b"\5\x021 web.1 hello\n2 web.1 \xff\n\n3 x\n", b"\1\x011 a b\n"]
     yield "protocol", [b'"hello"', b'{"logs":{"group":"a","last":3}}', b'{"stop":{"ids":["a"]}}', b'{"signal":15}', b'{"ended":{"status":1}}',
                        b'{"instances":[]}', b'{"status":{"group":null}}', b'{"follow":{"group":"a"}}']

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import resource
+import select
 import shutil
 import statistics
 import subprocess
@@ -362,11 +363,35 @@ def changed(rig, part, product):
     )
 
 
+def lasting(rig, samples):
+    """Ten million requests while a route changes a thousand times: what was lost."""
+    product = rig.make("hop3")
+    product.start("0,1")
+    try:
+        load = rig.tool.start(
+            LOAD_CORE, "flow", to=f"127.0.0.1:{product.port}", host=host(0), connections=32, count=rig.args.requests
+        )
+        told, changes, number = select.poll(), 0, product.hosts - 1
+        told.register(load.stdout, select.POLLIN)
+        # Spread over the run; a wait that ends early has found it over.
+        while not told.poll(1000 * rig.args.requests / (30_000 * rig.args.changes)):
+            changes += 1
+            product.move(number, changes % 2)
+            if release(product, number) != "AB"[changes % 2]:
+                raise SystemExit("a route did not change")
+        result = json.loads(load.stdout.readline())
+        load.wait()
+        samples.add(0, product.name, changes=changes, count=result["count"], lost=result["failed"])
+    finally:
+        product.stop()
+    return [f"{changes} changes, {result['count']} requests in {result['seconds']:.0f} s, {result['failed']} failed"]
+
+
 CASES = {
     case.__name__: case
     for case in (
         *(plain, plain256, page, files, large, messages, idle, memory, latency, change),
-        *(tls, handshakes, h2, certificates),
+        *(tls, handshakes, h2, certificates, lasting),
     )
 }
 
@@ -379,6 +404,7 @@ def arguments():
     parser.add_argument("--only", type=lambda text: text.split(","), help="products; nginx is the base of the ratios")
     parser.add_argument("--hosts", type=int, default=10_000)
     parser.add_argument("--changes", type=int, default=1_000)
+    parser.add_argument("--requests", type=int, default=10_000_000, help="of the case lasting")
     parser.add_argument("--out", type=argparse.FileType("a"), help="every sample, as lines of JSON")
     args = parser.parse_args()
     unknown = set(args.cases) - set(CASES)

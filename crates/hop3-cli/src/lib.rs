@@ -2,7 +2,7 @@
 //! Arguments to API calls, answers to text.
 //!
 //! Knows the types of `hop3_core::api` and nothing of the server's insides. Reading order: `cli` (every command on
-//! one page), `argv` (what happens before parsing), `connection` and `client` (how the server is reached),
+//! one page), `argv` (what happens before parsing), `connection` and `client` (how the server is reached), `trust` (how it proves who it is),
 //! `commands/` (one file per command), `render/` (how answers look). Everything is plain blocking code; async stays
 //! inside `client` and `run`.
 
@@ -22,6 +22,7 @@ mod problem;
 mod reference;
 mod render;
 mod terminal;
+mod trust;
 mod upload;
 mod wire;
 

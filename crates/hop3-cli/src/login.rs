@@ -4,6 +4,7 @@
 //! Written to a new file and renamed, so that an interrupted login never loses the other servers' tokens.
 
 use crate::problem;
+use crate::trust::Trust;
 use hop3_core::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ struct LoginFile {
 #[serde(deny_unknown_fields)]
 struct Server {
     token: String,
+    /// PEM of the authorities that are trusted for it alone, in place of the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
 }
 
 /// The stored logins.
@@ -61,9 +65,18 @@ impl Logins {
         self.file.servers.get(key(url)).map(|s| s.token.clone())
     }
 
+    /// Whose word is taken for that server, when it is not the machine's authorities'.
+    pub(crate) fn ca(&self, url: &str) -> Option<Trust> {
+        self.file.servers.get(key(url))?.ca.clone().map(Trust::Only)
+    }
+
     /// Remembers a server and makes it the default.
-    pub(crate) fn add(&mut self, url: &str, token: &str) -> Result<(), Problem> {
-        self.file.servers.insert(key(url).to_owned(), Server { token: token.to_owned() });
+    pub(crate) fn add(&mut self, url: &str, token: &str, ca: Option<Trust>) -> Result<(), Problem> {
+        let ca = ca.and_then(|trust| match trust {
+            Trust::Only(pem) => Some(pem),
+            Trust::Machine => None,
+        });
+        self.file.servers.insert(key(url).to_owned(), Server { token: token.to_owned(), ca });
         self.file.default = Some(key(url).to_owned());
         self.write()
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 pub(crate) fn not_logged_in() -> Problem {
     Problem::new(Kind::Denied, "cli.not-logged-in", "no Hop3 server is known here").hint(
-        "log in with: hop3 login http://SERVER\non the server's own machine: HOP3_ROOT=DIR hop3 … (or --root DIR)",
+        "log in with: hop3 login https://SERVER\non the server's own machine: HOP3_ROOT=DIR hop3 … (or --root DIR)",
     )
 }
 
@@ -22,13 +22,58 @@ pub(crate) fn unreachable(target: &str, cause: impl ToString) -> Problem {
 
 pub(crate) fn bad_url(url: &str) -> Problem {
     Problem::new(Kind::User, "cli.bad-url", format!("{url:?} is not the address of a server"))
-        .hint("write it as http://HOST or http://HOST:PORT")
+        .hint("write it as https://HOST or https://HOST:PORT; http:// where there is no HTTPS")
 }
 
-pub(crate) fn https_not_spoken(url: &str) -> Problem {
-    Problem::new(Kind::User, "cli.no-https", format!("this client does not speak https yet ({url})"))
-        .detail("https arrives together with Hop3's own certificates.")
-        .hint("use http://…, over a tunnel when the network is not yours: ssh -L 8080:localhost:80 SERVER")
+pub(crate) fn untrusted(server: &str, cause: impl ToString) -> Problem {
+    Problem::new(Kind::Denied, "cli.untrusted", format!("{server} does not prove who it is"))
+        .detail(format!("its certificate was signed by nobody whom this machine trusts: {}", cause.to_string()))
+        .hint(format!(
+            "with a certificate of Hop3's own authority: print that on the server with hop3 cert ca, bring the file \
+             here by a way you trust, then: hop3 login {server} --ca-file FILE"
+        ))
+}
+
+pub(crate) fn expired(server: &str, cause: impl ToString) -> Problem {
+    Problem::new(Kind::Denied, "cli.certificate-expired", format!("the certificate of {server} has expired"))
+        .detail(cause.to_string())
+        .hint("see on the server why it was not renewed: hop3 cert info HOST; is this machine's clock right?")
+}
+
+pub(crate) fn not_yet_valid(server: &str, cause: impl ToString) -> Problem {
+    let title = format!("the certificate of {server} is not good yet");
+    Problem::new(Kind::Denied, "cli.certificate-not-yet-valid", title)
+        .detail(cause.to_string())
+        .hint("is this machine's clock right?")
+}
+
+pub(crate) fn other_name(server: &str, host: &str, cause: impl ToString) -> Problem {
+    let title = format!("the certificate of {server} is for another name");
+    Problem::new(Kind::Denied, "cli.certificate-other-name", title)
+        .detail(cause.to_string())
+        .hint(format!("use a name that is in it, or give the server one for {host}: hop3 cert add"))
+}
+
+pub(crate) fn not_https(server: &str, cause: impl ToString) -> Problem {
+    Problem::new(Kind::Unavailable, "cli.not-https", format!("something else than HTTPS answers at {server}"))
+        .detail(cause.to_string())
+        .hint("is it the right port? plain HTTP begins with http://")
+}
+
+pub(crate) fn no_authorities() -> Problem {
+    Problem::new(Kind::Unavailable, "cli.no-authorities", "this machine trusts no authority at all")
+        .hint("install its list of authorities (package ca-certificates), or name one: hop3 login URL --ca-file FILE")
+}
+
+pub(crate) fn bad_ca_file(cause: impl ToString) -> Problem {
+    Problem::new(Kind::User, "cli.bad-ca-file", "the file with the authorities to trust cannot be used")
+        .detail(cause.to_string())
+        .hint("give a PEM file that begins with -----BEGIN CERTIFICATE-----, as hop3 cert ca prints it")
+}
+
+pub(crate) fn ca_without_https(url: &str) -> Problem {
+    Problem::new(Kind::User, "cli.ca-without-https", format!("at {url} nobody shows a certificate"))
+        .hint("write https:// in place of http://, or leave --ca-file out")
 }
 
 pub(crate) fn not_hop3(status: u16, body: &str) -> Problem {

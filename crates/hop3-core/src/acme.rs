@@ -182,6 +182,17 @@ pub struct Waiting {
     pub next_ms: u64,
 }
 
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { title, detail, .. } = &self.problem;
+        write!(f, "the last try to obtain another failed: {title}")?;
+        if !detail.is_empty() {
+            write!(f, " ({})", detail.replace('\n', "; "))?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuthorityShown {
     /// As it is known, or its directory's address.

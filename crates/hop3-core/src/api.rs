@@ -63,6 +63,9 @@ pub struct AppInfo {
     pub git_url: String,
     pub deploy_branch: String,
     pub domains: Vec<DomainPath>,
+    /// Where its processes are reached without HTTP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpPlace>,
     /// Wanted instances per process.
     pub scale: BTreeMap<ProcessName, u32>,
     /// The least and the most instances, where they differ; a least of 0 sleeps.
@@ -70,6 +73,21 @@ pub struct AppInfo {
     pub ranges: BTreeMap<ProcessName, Range>,
     pub instances: Vec<Instance>,
     pub created_ms: u64,
+}
+
+/// A place at which a process is reached without HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TcpPlace {
+    pub process: ProcessName,
+    /// `shop.example.org:5432`
+    pub address: String,
+    /// The process ends TLS itself, and must be asked for by this very name.
+    pub tls: bool,
+    /// Instances are told who connects.
+    pub proxy_protocol: bool,
+    /// Why nobody gets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
 }
 
 /// `DELETE /api/apps/{app}`

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Certificates as people see them: what is kept for a host, who made it, how long it is good.
 
+use crate::acme::Waiting;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -46,6 +47,9 @@ pub struct CertificateInfo {
     pub key: String,
     /// SHA-256 of the certificate, in hexadecimal.
     pub fingerprint: String,
+    /// The last try to obtain another failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 /// `POST /api/certificates`: a certificate of one's own.

@@ -2,6 +2,7 @@
 //! `Event`: something that happened, told to users. Stored, streamed to the pusher's terminal and the dashboard
 //! from the same row; build output is events too.
 
+use crate::acme::Waiting;
 use crate::problem::Problem;
 use crate::release::ReleaseNumber;
 use crate::sleep::Sleep;
@@ -138,6 +139,9 @@ pub enum Event {
         name: String,
         days: u64,
         not_after_ms: u64,
+        /// What went wrong when another was asked for, and when that is tried again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waiting: Option<Waiting>,
     },
     /// Nobody had asked for so long that it was frozen or stopped.
     InstanceSlept {

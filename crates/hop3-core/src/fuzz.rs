@@ -14,6 +14,7 @@ use crate::name::{AppName, Domain, DomainPath, EnvKey, ProcessName};
 use crate::policy::{Net, PasswordHash, PathPattern, Place, RateKey};
 use crate::problem::Problem;
 use crate::sleep::parse_time;
+use crate::tcp::Ports;
 use std::fmt::Debug;
 use std::str::FromStr;
 
@@ -80,6 +81,7 @@ pub fn policy_text(data: &[u8]) {
         let first = text.split('/').next().and_then(|address| address.parse().ok());
         assert!(first.is_some_and(|first| net.contains(first)), "{text:?} is not in itself");
     }
+    check_text::<Ports>(text, Ports::to_string);
     check_text::<RateKey>(text, |key| String::from(key.clone()));
     check_text::<PasswordHash>(text, |hash| String::from(hash.clone()));
     if let Some(pattern) = check_text::<PathPattern>(text, |pattern| String::from(pattern.clone())) {

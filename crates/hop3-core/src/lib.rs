@@ -34,6 +34,7 @@ pub mod secret;
 pub mod settings;
 pub mod sleep;
 pub mod source;
+pub mod tcp;
 pub mod waf;
 pub mod workload;
 

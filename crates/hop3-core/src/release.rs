@@ -7,6 +7,7 @@ use crate::policy::Policy;
 use crate::sandbox::Command;
 use crate::settings::{Cron, HealthCheck};
 use crate::sleep::SleepTimes;
+use crate::tcp::TcpSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub struct ProcessTable {
     pub sleep: Option<SleepTimes>,
     #[serde(default, skip_serializing_if = "Policy::is_none")]
     pub proxy: Policy,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpSettings>,
     pub stop_grace_secs: u32,
     pub release_timeout_secs: u32,
 }

@@ -6,6 +6,7 @@ use crate::name::Domain;
 use crate::observe::Observe;
 use crate::policy::Policy;
 use crate::problem::{Kind, Problem};
+use crate::tcp::Entry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -43,6 +44,16 @@ pub struct Service {
     pub pages: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Tls::is_usual")]
     pub tls: Tls,
+    /// Connections that are no HTTP to us. Each entry leads to one service; the one put last has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpRoute>,
+}
+
+impl Service {
+    /// Every host of which it answers something.
+    pub fn all_hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().chain(self.mounts.iter().map(|mount| &mount.host))
+    }
 }
 
 /// Everything beneath a path of a host. The longest path wins, and every mount wins over the host's own service.
@@ -53,7 +64,7 @@ pub struct Mount {
     pub prefix: String,
 }
 
-/// What a service wants of TLS. Nothing of it acts on a proxy that does not listen for HTTPS, but for `client_ca`.
+/// What a service wants of TLS. On a proxy that does not listen for HTTPS, `client_ca` and `Https::Only` act alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Tls {
@@ -73,7 +84,7 @@ impl Tls {
 }
 
 /// What plain HTTP gets while the proxy listens for HTTPS too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Https {
     /// The address of the same thing at HTTPS.
@@ -81,6 +92,28 @@ pub enum Https {
     Redirect,
     /// The same as HTTPS.
     Both,
+    /// A refusal, also where the proxy does not listen for HTTPS.
+    Only,
+}
+
+impl Https {
+    pub fn is_redirect(&self) -> bool {
+        *self == Https::Redirect
+    }
+}
+
+impl FromStr for Https {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Https, Problem> {
+        match text {
+            "redirect" => Ok(Https::Redirect),
+            "both" => Ok(Https::Both),
+            "only" => Ok(Https::Only),
+            _ => Err(Problem::new(Kind::Config, "config.bad-value", "a value cannot be used")
+                .detail("one of these is wanted: redirect, both, only")),
+        }
+    }
 }
 
 /// A host name as requests write it. `localhost` is allowed here beside every `Domain`.
@@ -99,6 +132,16 @@ pub struct Route {
     /// Begins with `/`.
     pub prefix: String,
     pub target: Target,
+}
+
+/// Connections that are carried to instances byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpRoute {
+    pub entry: Entry,
+    pub pool: Pool,
+    /// Instances get a header of the PROXY protocol, version 2, before the first byte.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
 }
 
 /// What answers.

@@ -6,6 +6,7 @@
 use crate::name::{Domain, EnvKey, ProcessName};
 use crate::policy::Policy;
 use crate::sleep::SleepTimes;
+use crate::tcp::TcpSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ pub struct Settings {
     /// `[proxy]`: what the proxy does for the app.
     #[serde(default, skip_serializing_if = "Policy::is_none")]
     pub proxy: Policy,
+    /// `[[tcp]]`: processes that are reached without HTTP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpSettings>,
     /// Keys that were understood but that this version does not act on, told to the author at every deploy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -23,9 +23,8 @@ use crate::redirect;
 use crate::stream::{Stream, Traffic};
 use crate::table::{LiveService, LiveTarget};
 use crate::tls::Secure;
-use crate::tunnel::pump;
+use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -37,6 +36,9 @@ use std::time::Duration;
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a client may not take a byte of an answer of the proxy's own.
 pub(crate) const SEND_IDLE: Duration = Duration::from_secs(60);
+
+/// What a client may send while its request is held.
+const MAX_AHEAD: usize = 16 << 10;
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,14 +244,15 @@ impl Client {
                 visit.belongs(service.map(|service| (service, path)), self.worker.requests());
                 visit.draft(self.arrival(), service, &request, &head);
             }
-            let Some(service) = found else {
-                return self.own(page::UNKNOWN_HOST, &request, &head).await;
-            };
-            // Before the scheme and the policy: an authority comes by plain HTTP and has no password.
+            // Before the scheme and the policy: an authority comes by plain HTTP and has no password. Before the
+            // service too: where only parts of a host are served, the path it asks for is in none of them.
             if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
                 let after = if self.send(&response).await { After::Linger } else { After::Close };
                 return Ended { status: 200, after };
             }
+            let Some(service) = found else {
+                return self.own(page::UNKNOWN_HOST, &request, &head).await;
+            };
             if let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
                 return ended;
             }
@@ -329,37 +332,50 @@ impl Client {
         self.watch.in_time(work).await
     }
 
+    /// Runs to the end, to the watch's verdict, or until the client has gone: for work that keeps a place others
+    /// may want. What the client sends meanwhile is kept, as far as there is room; a client that fills it is not
+    /// seen to go. One that says it sends nothing more is taken for gone, since nothing tells the two apart.
+    pub(crate) async fn while_there<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            match self.poll_gone(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => self.watch.poll(cx).map(|_| None),
+            }
+        })
+        .await
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context) -> Poll<()> {
+        // A stream of HTTP/2 ends with its request; when it is reset the watch tells.
+        if self.stream.is_inner() {
+            return Poll::Pending;
+        }
+        while self.pending.len() < MAX_AHEAD {
+            let room = MAX_AHEAD - self.pending.len();
+            let read = with_scratch(|scratch| {
+                let room = room.min(scratch.len());
+                let count = ready!(self.stream.poll_read(cx, &mut scratch[..room])).unwrap_or(0);
+                self.pending.open().extend_from_slice(&scratch[..count]);
+                Poll::Ready(count)
+            });
+            if ready!(read) == 0 {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
     /// Carries an upgraded connection to its end.
     pub(crate) async fn tunnel(&mut self, upstream: &Stream, down: Buffer) {
         let limits = &self.worker.limits;
-        let (both, one) = (limits.tunnel_idle_timeout, limits.idle_timeout);
-        let limit = Cell::new(both);
-        let moved = || self.worker.deadlines.set(&self.watch, limit.get());
-        moved();
+        let silence = Silence { both: limits.tunnel_idle_timeout, one: limits.idle_timeout };
         let up = std::mem::take(&mut self.pending);
-        let mut up = pin!(pump(&self.stream, upstream, up, moved));
-        let mut down = pin!(pump(upstream, &self.stream, down, moved));
-        let (mut up_ended, mut down_ended) = (false, false);
-        poll_fn(|cx| {
-            for (ended, side) in [(&mut up_ended, 0), (&mut down_ended, 1)] {
-                if *ended {
-                    continue;
-                }
-                let polled = if side == 0 { up.as_mut().poll(cx) } else { down.as_mut().poll(cx) };
-                match polled {
-                    Poll::Ready(Ok(())) => {
-                        *ended = true;
-                        // Half a connection is seldom of use for long.
-                        limit.set(one);
-                        moved();
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-            }
-            if up_ended && down_ended { Poll::Ready(()) } else { self.watch.poll(cx).map(|_| ()) }
-        })
-        .await;
+        let ends = ((&self.stream, up), (upstream, down));
+        tunnel::carry(ends, &self.worker.deadlines, &self.watch, silence).await;
     }
 
     async fn linger(&mut self) {

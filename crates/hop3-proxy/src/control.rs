@@ -14,6 +14,7 @@ use hop3_core::certificate::CertificateInfo;
 use hop3_core::driver::{Drained, ProxyStatus};
 use hop3_core::observe::RouteFigures;
 use hop3_core::route::{RouteTable, Service};
+use hop3_core::tcp::{Entry, Port};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -49,6 +50,10 @@ pub enum Request<'a> {
     Figures,
     /// Another process asks for this one's place; see `handover`.
     HandOver,
+    /// The sockets of a port, which belong to the place.
+    Port {
+        port: Port,
+    },
     /// It has it.
     Serving,
     /// It ends on purpose, and so shall the old one.
@@ -144,7 +149,7 @@ fn serve(shared: &Arc<Shared>, connection: &UnixStream) -> io::Result<()> {
             Ok(Request::Acme(ask)) => {
                 Some(acme::answer(&shared.keeper, ask).map_or_else(Answer::Problem, Answer::Acme))
             }
-            Ok(Request::Serving | Request::Finish | Request::Leaving { .. }) => {
+            Ok(Request::Port { .. } | Request::Serving | Request::Finish | Request::Leaving { .. }) => {
                 Some(Answer::Refused("there was no hand-over".into()))
             }
             Ok(Request::Certificates(ask)) => {
@@ -201,22 +206,51 @@ fn change(shared: &Shared, change: Change) -> Option<Answer> {
     if *is_stopping {
         return None;
     }
+    if let Err(problem) = open_ports(shared, &change) {
+        shared.close_ports();
+        return Some(Answer::Problem(problem));
+    }
     match save(shared, &change) {
         Ok(true) => {}
         // A server that starts tells the table it told before.
         Ok(false) => return Some(Answer::Done),
         Err(error) => {
+            shared.close_ports();
             tracing::error!(%error, "the route table cannot be saved");
             return Some(Answer::Refused(format!("the route table cannot be saved: {error}")));
         }
     }
     let answer = effect(shared, change);
+    shared.close_ports();
     condense(shared);
     Some(answer)
 }
 
+/// Opens the ports that a change leads from, before it does. One service that wants a port anew and cannot have it is
+/// refused; one that had it goes on without, and so does everybody else.
+fn open_ports(shared: &Shared, change: &Change) -> Result<(), Problem> {
+    let ports = |service: &Service| -> Vec<Port> {
+        let entries = service.tcp.iter().map(|route| &route.entry);
+        entries.filter_map(|entry| if let Entry::Port(port) = entry { Some(*port) } else { None }).collect()
+    };
+    match change {
+        Change::Replace(table) => shared.open_ports(table.services.iter().flat_map(ports)),
+        Change::Put(service) => {
+            let (had, new): (Vec<Port>, Vec<Port>) =
+                ports(service).into_iter().partition(|port| shared.registry.has_port(&service.name, *port));
+            shared.open_ports(had);
+            new.into_iter().try_for_each(|port| shared.ports.open(port))?;
+        }
+        Change::Remove(_) => {}
+    }
+    Ok(())
+}
+
 fn status(shared: &Shared) -> ProxyStatus {
     let mut status = shared.registry.status();
+    let open = shared.ports.snapshot();
+    status.closed_ports =
+        shared.registry.ports().into_iter().filter(|port| !open.contains_key(port)).collect();
     if shared.predecessor.lives() {
         let is_busy =
             |id: &String| shared.predecessor.leaving(std::slice::from_ref(id), false).is_some_and(|n| n > 0);

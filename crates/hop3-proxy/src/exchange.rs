@@ -21,6 +21,7 @@ use crate::download::{Download, DownloadError, Timing};
 use crate::http1::forward::Request;
 use crate::http1::request::{BAD_CHUNK, BODY_TOO_SLOW};
 use crate::http1::response::Response;
+use crate::limit::Limits;
 use crate::page::{self, Page};
 use crate::pool::Connection;
 use crate::stream::Stream;
@@ -90,7 +91,7 @@ pub(crate) async fn forward(
             Attempt::NotConnected => {
                 upstream.failed();
                 client.watch.hold(None);
-                if !search.goes_on(client, &pool).await {
+                if !search.goes_on(&client.worker.limits, &pool).await {
                     break page::DOWN;
                 }
             }
@@ -145,19 +146,19 @@ fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool
 
 /// How one request's search for a willing upstream goes.
 #[derive(Default)]
-struct Search {
+pub(crate) struct Search {
     /// Only fresh connections from now on.
     wants_fresh: bool,
     repeats: u32,
     refused: usize,
     had_hope: bool,
     until: Option<Instant>,
-    held_since: Option<tokio::time::Instant>,
+    pub(crate) held_since: Option<tokio::time::Instant>,
     pause: Duration,
 }
 
 impl Search {
-    fn picked(&mut self, is_healthy: bool) {
+    pub(crate) fn picked(&mut self, is_healthy: bool) {
         self.had_hope |= is_healthy;
     }
 
@@ -170,10 +171,9 @@ impl Search {
 
     /// After a refused connection. Waits when there is no healthy upstream left, since the table may be changing;
     /// but a pool known to be down from the start gets a quick answer.
-    async fn goes_on(&mut self, client: &Client, pool: &LivePool) -> bool {
+    pub(crate) async fn goes_on(&mut self, limits: &Limits, pool: &LivePool) -> bool {
         self.refused += 1;
-        let patience = client.worker.limits.connect_patience;
-        let until = *self.until.get_or_insert_with(|| Instant::now() + patience);
+        let until = *self.until.get_or_insert_with(|| Instant::now() + limits.connect_patience);
         let has_healthy = pool.upstreams.iter().any(|upstream| upstream.is_healthy());
         if has_healthy && self.refused <= pool.upstreams.len() {
             return true;

@@ -12,12 +12,13 @@ mod question;
 #[cfg(test)]
 mod tests;
 
-pub use crate::policy::fuzz::{freshness, head_edit, visit};
+pub use crate::policy::fuzz::{auth_answer, freshness, head_edit, visit};
+pub use crate::proxy_protocol::fuzz::proxy_header;
 pub use answer::{dns_answer, log_line, response_head};
 pub use framing::{body_framing, chunked_body};
 pub use place::{condition, file_path, host, journal};
 pub(crate) use question::{PEER, forwarded, read};
-pub use question::{request_head, request_pieces};
+pub use question::{request_head, request_of_http2, request_pieces};
 
 use crate::limit::Limits;
 use std::sync::LazyLock;

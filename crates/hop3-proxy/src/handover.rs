@@ -4,6 +4,8 @@
 //! ```text
 //! new ── HandOver ───────────────────────▶ old    takes no change from now on: the table on disk is the last
 //! new ◀── lock and listening sockets ───── old    (SCM_RIGHTS)
+//! new ── Port, for each further one ─────▶ old
+//! new ◀── the sockets of that port ─────── old
 //! new    serves, opens the control socket
 //! new ── Serving ────────────────────────▶ old    gives up both, finishes what is under way
 //! new ── changes and drains, repeated ───▶ old    until its last request is done, and it with it
@@ -16,6 +18,7 @@ use crate::control::{self, Answer, Change, Request};
 use anyhow::{Context, ensure};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::tcp::Port;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -23,10 +26,11 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,6 +67,9 @@ impl Listeners {
 struct Handed {
     http: usize,
     https: usize,
+    /// Further ports, whose sockets are asked for one by one: all together may be more than one message can hold.
+    #[serde(default)]
+    ports: Vec<Port>,
 }
 
 /// The old proxy's side of one hand-over. `reader` is at the line after the request.
@@ -76,11 +83,20 @@ pub(crate) fn give(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> 
     // The new one takes up what is under way.
     shared.keeper.stop();
     let mut line = String::new();
-    let is_served = send_holdings(shared, reader.get_ref()).and_then(|()| reader.read_line(&mut line));
-    if is_served.is_err() || !matches!(serde_json::from_str(&line), Ok(Request::Serving)) {
+    let mut sent = send_holdings(shared, reader.get_ref());
+    let is_served = loop {
+        line.clear();
+        match sent.and_then(|()| reader.read_line(&mut line)).map(|_| serde_json::from_str(&line)) {
+            Ok(Ok(Request::Port { port })) => sent = send_port(shared, port, reader.get_ref()),
+            Ok(Ok(Request::Serving)) => break true,
+            _ => break false,
+        }
+    };
+    if !is_served {
         return take_back(shared);
     }
     *shared.holdings() = Holdings::default();
+    shared.ports.forget();
     shared.replaced.notify_one();
     follow(shared, reader)
 }
@@ -92,10 +108,23 @@ fn send_holdings(shared: &Shared, connection: &UnixStream) -> io::Result<()> {
     let Listeners { http, https } = &holdings.listeners;
     let sockets = http.iter().chain(https).map(AsFd::as_fd);
     let descriptors: Vec<_> = std::iter::once(lock.as_fd()).chain(sockets).collect();
-    let line = serde_json::to_string(&Handed { http: http.len(), https: https.len() })? + "\n";
+    let ports = shared.ports.snapshot().keys().copied().collect();
+    send(connection, &Handed { http: http.len(), https: https.len(), ports }, &descriptors)
+}
+
+fn send_port(shared: &Shared, port: Port, connection: &UnixStream) -> io::Result<()> {
+    let open = shared.ports.snapshot();
+    let listeners = open.get(&port).map_or(&[][..], |opened| opened.listeners());
+    let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+    send(connection, &port, &descriptors)
+}
+
+/// Sends a line with descriptors.
+fn send(connection: &UnixStream, line: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let line = serde_json::to_string(line)? + "\n";
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     let sent = sendmsg(connection, &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
     // The descriptors went with the first byte.
     { connection }.write_all(&line.as_bytes()[sent..])
@@ -132,6 +161,8 @@ fn follow(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> io::Resul
 pub(crate) struct Estate {
     pub(crate) lock: RoleLock,
     pub(crate) listeners: Listeners,
+    /// Further ports that are open.
+    pub(crate) ports: BTreeMap<Port, Vec<TcpListener>>,
     pub(crate) predecessor: Predecessor,
 }
 
@@ -156,7 +187,19 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     let lock = RoleLock::handed(descriptors.remove(0));
     let https = descriptors.split_off(handed.http).into_iter().map(TcpListener::from).collect();
     let listeners = Listeners { http: descriptors.into_iter().map(TcpListener::from).collect(), https };
-    Ok(Estate { lock, listeners, predecessor: Predecessor(Mutex::new(Some(connection))) })
+    let mut ports = BTreeMap::new();
+    for port in handed.ports {
+        ports.insert(port, receive_port(&connection, port, handed.http)?);
+    }
+    Ok(Estate { lock, listeners, ports, predecessor: Predecessor(Mutex::new(Some(connection))) })
+}
+
+fn receive_port(mut connection: &UnixStream, port: Port, threads: usize) -> anyhow::Result<Vec<TcpListener>> {
+    connection.write_all((serde_json::to_string(&Request::Port { port })? + "\n").as_bytes())?;
+    let (line, descriptors) = receive_line(connection).with_context(|| format!("receiving port {port}"))?;
+    let count = descriptors.len();
+    ensure!(count == threads, "the living proxy handed over {count} listeners of port {}", line.trim());
+    Ok(descriptors.into_iter().map(TcpListener::from).collect())
 }
 
 fn receive_line(connection: &UnixStream) -> io::Result<(String, Vec<OwnedFd>)> {

@@ -39,11 +39,13 @@ mod page;
 mod policy;
 mod pool;
 mod probe;
+mod proxy_protocol;
 mod redirect;
 mod registry;
 mod splice;
 mod stream;
 mod table;
+mod tcp;
 mod tls;
 mod tunnel;
 mod upload;
@@ -63,16 +65,20 @@ use cert::{CertStore, Challenges, Resolver};
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::policy::Net;
 use hop3_core::route::Address;
+use hop3_core::tcp::Port;
 use journal::Journal;
+use proxy_protocol::Rules;
 use registry::Registry;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tcp::Ports;
 use tls::Terminator;
 use tokio::sync::{Notify, watch};
 use worker::{Gate, Https, Order};
@@ -85,6 +91,8 @@ pub struct Options {
     pub http: SocketAddr,
     /// Where HTTPS is served, if it is. Port 0 takes a free one.
     pub https: Option<SocketAddr>,
+    /// Whoever connects from these must begin with a header of the PROXY protocol, and is believed. Nobody else is.
+    pub introducers: Vec<Net>,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -100,6 +108,7 @@ impl Options {
             layout,
             http,
             https: None,
+            introducers: Vec::new(),
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
@@ -152,6 +161,7 @@ pub struct Running {
 pub(crate) struct Shared {
     layout: Layout,
     registry: Arc<Registry>,
+    ports: Ports,
     certificates: Arc<Resolver>,
     keeper: Keeper,
     allowed_uid: u32,
@@ -169,6 +179,27 @@ pub(crate) struct Shared {
 impl Shared {
     fn holdings(&self) -> MutexGuard<'_, Holdings> {
         self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens what the table leads from. A port that cannot be had keeps nobody from the others; whoever applies the
+    /// table again tries again.
+    fn open_ports(&self, ports: impl IntoIterator<Item = Port>) {
+        for port in ports {
+            if let Err(problem) = self.ports.open(port) {
+                tracing::error!(%port, problem = problem.title, detail = problem.detail, "a port stays closed");
+            }
+        }
+    }
+
+    /// At the start: opens what the saved table leads from, closes what a predecessor had beside.
+    fn settle_ports(&self) {
+        self.open_ports(self.registry.ports());
+        self.close_ports();
+    }
+
+    /// Closes what the table does not lead from any more.
+    fn close_ports(&self) {
+        self.ports.keep(&self.registry.ports());
     }
 
     /// Another process is the proxy now, or may become it.
@@ -204,16 +235,18 @@ impl Running {
                 |address| listener::bind(address, threads).with_context(|| format!("listening on {address}"));
             let http = bind(options.http)?;
             let https = options.https.map(bind).transpose()?.unwrap_or_default();
-            Estate { lock, listeners: Listeners { http, https }, predecessor: Predecessor::default() }
+            let listeners = Listeners { http, https };
+            Estate { lock, listeners, ports: BTreeMap::new(), predecessor: Predecessor::default() }
         };
         Running::serve(options, limits, estate)
     }
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
-        let Estate { lock, listeners, predecessor } = estate;
+        let Estate { lock, listeners, ports, predecessor } = estate;
         let http = listeners.http[0].local_addr()?;
         let https = listeners.https.first().map(TcpListener::local_addr).transpose()?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
+        let ports = Ports::new(http, https, listeners.http.len(), ports);
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
@@ -223,7 +256,7 @@ impl Running {
         let certificates = Arc::new(certificates);
         let terminator =
             Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
-        let terminator = Arc::new(terminator);
+        let secure = https.map(|address| Https::new(address.port(), terminator));
         let keeper = Keeper::new(acme::Parts {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -236,6 +269,7 @@ impl Running {
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
+            ports,
             certificates,
             keeper,
             allowed_uid: options.allowed_uid,
@@ -247,23 +281,23 @@ impl Running {
             finish: Notify::new(),
             predecessor,
         });
+        shared.settle_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
-        let is_quic = Arc::new(AtomicBool::new(false));
         let mut quic = https;
-        let workers = listeners.http.into_iter().map(|listener| {
-            let secure = tls_listeners.next().zip(https).map(|(listener, address)| {
-                let (port, terminator, quic) = (address.port(), terminator.clone(), is_quic.clone());
-                (listener, Https { port, terminator, quic })
-            });
-            let (is_open, log) = (gates.clone(), outlet.clone());
-            let filter = Address::Unix(options.layout.waf_socket());
-            let gate = Gate { listener, https: secure, quic: quic.take(), is_open, log, filter };
-            let (registry, limits, orders) = (registry.clone(), limits.clone(), received.clone());
-            let challenges = challenges.clone();
-            let work = move || worker::run(registry, limits, challenges, gate, orders);
-            thread::Builder::new().name("proxy".into()).spawn(work)
+        let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
+            let gate = Gate {
+                listener,
+                https: tls_listeners.next().zip(secure.clone()),
+                quic: quic.take(),
+                ports: (place, shared.ports.subscribe()),
+                rules: Rules::new(&options.introducers),
+                is_open: gates.clone(),
+                log: outlet.clone(),
+                filter: Address::Unix(options.layout.waf_socket()),
+            };
+            worker::start(&registry, &limits, &challenges, gate, &received)
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
         drop(outlet);
@@ -318,6 +352,7 @@ impl Running {
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         // A listener that is open and that nobody accepts from would keep connections waiting.
         self.shared.holdings().listeners = Listeners::default();
+        self.shared.ports.forget();
         self.shared.orders.send_replace(Order::Drain);
         self.shared.keeper.stop();
         self.shared.predecessor.finish();

@@ -53,6 +53,8 @@ pub(crate) const CERTIFICATE_WANTED: Page = page(
     "This address answers over HTTPS alone, to clients that show a certificate.",
     0,
 );
+pub(crate) const HTTPS_WANTED: Page =
+    page(403, "proxy.https-wanted", "HTTPS is needed here", "This address answers over HTTPS alone.", 0);
 pub(crate) const NO_ROUTE: Page = page(
     404,
     "proxy.no-route",

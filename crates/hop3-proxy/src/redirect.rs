@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the scheme and the connection of a request decide before its path does: plain HTTP is sent to HTTPS, and a
+//! What the scheme and the connection of a request decide before its path does: plain HTTP is sent to HTTPS or refused, and a
 //! request that came over a connection opened for another host is sent to a connection of its own.
 
 use crate::buffer::Buffer;
@@ -33,6 +33,12 @@ pub(crate) async fn by_scheme(
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
     match https {
         _ if path.starts_with(CHALLENGES) && tls.client_ca.is_none() => None,
+        // Sent there, a visitor whom a proxy in front brought by HTTPS would come back the same way.
+        _ if is_secure_in_front(client, service, request) => {
+            let page = tls.client_ca.as_ref().map(|_| page::CERTIFICATE_WANTED)?;
+            Some(client.own(page, request, head).await)
+        }
+        _ if tls.https == Https::Only => Some(client.own(page::HTTPS_WANTED, request, head).await),
         Some(https) if tls.https == Https::Redirect || tls.client_ca.is_some() => {
             let port = if https.port == 443 { String::new() } else { format!(":{}", https.port) };
             Some(redirect(client, request, &format!("https://{host}{port}{path}")).await)
@@ -41,6 +47,12 @@ pub(crate) async fn by_scheme(
         None if tls.client_ca.is_some() => Some(client.own(page::CERTIFICATE_WANTED, request, head).await),
         _ => None,
     }
+}
+
+/// A proxy that the service trusts says that the visitor came to it by HTTPS.
+fn is_secure_in_front(client: &Client, service: &LiveService, request: &Request) -> bool {
+    let policy = service.policy.as_ref();
+    policy.is_some_and(|policy| policy.is_secure_in_front(client.peer(), request))
 }
 
 async fn redirect(client: &mut Client, request: &Request, location: &str) -> Ended {

@@ -4,15 +4,18 @@
 //!
 //! Invariant: an upstream in the current table is never retired; see `upstream` for what that gives a drain.
 
+use crate::metric::Metrics;
 use crate::policy::{Key, Live};
 use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Table};
+use crate::tcp::LiveTcp;
 use crate::upstream::Upstream;
 use crate::wake::Sleeper;
 use arc_swap::ArcSwap;
 use hop3_core::driver::{ProxyStatus, Traffic};
 use hop3_core::observe::RouteFigures;
 use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
-use std::collections::{HashMap, HashSet};
+use hop3_core::tcp::{Entry, Port};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -49,6 +52,17 @@ impl Registry {
     /// The policy of the service that answers for a `Host` header and a path.
     pub(crate) fn policy(&self, host: &[u8], path: &str) -> Option<Arc<Live>> {
         self.table().service(host, path).and_then(|service| service.policy.clone())
+    }
+
+    /// The service of this name has the port.
+    pub(crate) fn has_port(&self, name: &str, port: Port) -> bool {
+        let table = self.table();
+        table.tcp(&Entry::Port(port)).is_some_and(|(service, _)| service.source.name == name)
+    }
+
+    /// Those the table leads from.
+    pub(crate) fn ports(&self) -> BTreeSet<Port> {
+        self.table().ports().collect()
     }
 
     pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
@@ -138,8 +152,8 @@ impl Registry {
             upstreams.filter(|upstream| !upstream.is_healthy()).map(|upstream| upstream.id.clone()).collect();
         unhealthy.sort();
         let traffic = |service: &LiveService| Traffic {
-            requests: service.all_metrics().map(|(_, metrics)| metrics.begun()).sum(),
-            in_flight: service.all_metrics().map(|(_, metrics)| metrics.in_flight()).sum(),
+            requests: service.wanted_metrics().map(Metrics::begun).sum(),
+            in_flight: service.wanted_metrics().map(Metrics::in_flight).sum(),
         };
         let on_demand = writer.services.iter().filter(|(_, service)| service.is_on_demand());
         ProxyStatus {
@@ -149,6 +163,7 @@ impl Registry {
             unhealthy,
             on_demand: on_demand.map(|(name, service)| (name.clone(), traffic(service))).collect(),
             leaving: writer.retired.iter().filter(|u| u.in_flight() > 0).map(|u| u.id.clone()).collect(),
+            closed_ports: Vec::new(),
         }
     }
 
@@ -186,9 +201,10 @@ impl Writer {
         let metrics = old.as_ref().map(|old| old.metrics.clone()).unwrap_or_default();
         let sleeper = old.as_ref().map(|old| old.sleeper.clone()).unwrap_or_default();
         let routes = self.routes(&service, old.as_deref());
+        let tcp = self.tcp(&service, old.as_deref());
         let policy = Live::new(&service, old.as_ref().and_then(|old| old.policy.as_ref()), &self.key);
         let mutual = crate::tls::Mutual::default();
-        let live = Arc::new(LiveService { routes, metrics, sleeper, policy, source: service, mutual });
+        let live = Arc::new(LiveService { routes, tcp, metrics, sleeper, policy, source: service, mutual });
         self.changed.push(live.sleeper.clone());
         // The new one first: an upstream that both name is never without a reference.
         if let Some(old) = old {
@@ -231,6 +247,20 @@ impl Writer {
         routes
     }
 
+    /// As above.
+    fn tcp(&mut self, service: &Service, old: Option<&LiveService>) -> Vec<LiveTcp> {
+        let known =
+            |entry: &Entry| Some(old?.tcp.iter().find(|route| route.entry == *entry)?.metrics.clone());
+        let routes = service.tcp.iter().map(|route| LiveTcp {
+            label: route.entry.to_string(),
+            metrics: known(&route.entry).unwrap_or_default(),
+            pool: Arc::new(self.pool(&route.pool, None)),
+            proxy_protocol: route.proxy_protocol,
+            entry: route.entry.clone(),
+        });
+        routes.collect()
+    }
+
     fn pool(&mut self, pool: &Pool, canary: Option<(usize, &Canary)>) -> LivePool {
         let tried = canary.iter().flat_map(|(_, canary)| &canary.upstreams);
         let upstreams: Vec<_> =
@@ -269,11 +299,7 @@ impl Writer {
     /// Takes back the references a service's routes hold.
     fn release(&mut self, service: &LiveService) {
         self.replaced.extend(service.policy.clone());
-        let pools = service.routes.iter().filter_map(|route| match &route.target {
-            LiveTarget::Upstreams(pool) => Some(pool),
-            _ => None,
-        });
-        for upstream in pools.flat_map(|pool| &pool.upstreams) {
+        for upstream in service.pools().flat_map(|pool| &pool.upstreams) {
             let key = (upstream.id.clone(), upstream.address.clone());
             if let Some(entry) = self.upstreams.get_mut(&key) {
                 entry.1 -= 1;

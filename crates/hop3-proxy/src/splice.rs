@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Large bodies from socket to socket without a copy: the kernel moves pages through a pipe that stands between.
 //!
-//! Invariant: a pipe that is lent is empty, and exactly as many bytes pass as were asked for, or an error tells which
-//! side broke off.
+//! Invariant: a pipe that is lent is empty, and exactly as many bytes pass as were asked for or as came, or an error
+//! tells which side broke off.
 
 use crate::stream::Stream;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::pin::pin;
+use std::task::Poll;
 
 /// Less than this is copied: a pipe costs calls of its own.
 pub(crate) const WORTH: u64 = 128 << 10;
@@ -99,14 +102,60 @@ pub(crate) async fn carry(
         held.set(count);
         left -= count as u64;
         moved();
-        while held.get() > 0 {
-            let count = to.write_with(|fd| pipe.empty(fd)).await.map_err(|_| Broken::To)?;
-            if count == 0 {
-                return Err(Broken::To);
-            }
-            held.set(held.get() - count);
-            moved();
-        }
+        drain(&pipe, to, moved).await.map_err(|_| Broken::To)?;
     }
     Ok(())
+}
+
+/// Passes all that the pipe holds on.
+async fn drain(pipe: &Pipe<'_>, to: &Stream, moved: &impl Fn()) -> io::Result<()> {
+    while pipe.held.get() > 0 {
+        let count = to.write_with(|fd| pipe.empty(fd)).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        pipe.held.set(pipe.held.get() - count);
+        moved();
+    }
+    Ok(())
+}
+
+/// Why bytes stopped flowing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Ended,
+    /// Nothing is there at the moment.
+    Paused,
+}
+
+/// Carries whatever comes, for as long as it comes without a pause.
+pub(crate) async fn flow(from: &Stream, to: &Stream, moved: &impl Fn()) -> io::Result<Flow> {
+    let held = Cell::new(0);
+    let pipe = Pipe::take(&held)?;
+    loop {
+        let Some(count) = fill_now(&pipe, from).await? else { return Ok(Flow::Paused) };
+        if count == 0 {
+            return Ok(Flow::Ended);
+        }
+        held.set(count);
+        moved();
+        drain(&pipe, to, moved).await?;
+    }
+}
+
+/// `None` when nothing is there, even after others had their turn.
+async fn fill_now(pipe: &Pipe<'_>, from: &Stream) -> io::Result<Option<usize>> {
+    let mut reading = pin!(from.read_with(|fd| pipe.fill(fd, PIPE_BYTES as u64)));
+    for is_last in [false, true] {
+        let read = poll_fn(|cx| match reading.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        match read.await {
+            Some(read) => return read.map(Some),
+            None if is_last => break,
+            None => tokio::task::yield_now().await,
+        }
+    }
+    Ok(None)
 }

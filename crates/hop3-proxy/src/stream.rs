@@ -262,6 +262,11 @@ impl Stream {
         matches!(&*self.0.borrow(), Transport::Tcp(_) | Transport::Unix(_))
     }
 
+    /// The other end is the proxy's own.
+    pub(crate) fn is_inner(&self) -> bool {
+        matches!(&*self.0.borrow(), Transport::Memory(_))
+    }
+
     /// Reads the same bytes anew at each poll rather than keep them for a reader that is slow.
     fn poll_copy(&self, cx: &mut Context, file: &File, offset: u64, count: usize) -> Poll<io::Result<usize>> {
         with_scratch(|scratch| {

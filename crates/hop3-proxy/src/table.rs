@@ -6,9 +6,11 @@
 
 use crate::metric::Metrics;
 use crate::policy::Live;
+use crate::tcp::{LiveTcp, Routes};
 use crate::upstream::Upstream;
 use crate::wake::Sleeper;
 use hop3_core::route::{OnDemand, Page, Service, Speaks, StaticFiles, Timeouts};
+use hop3_core::tcp::{Entry, Port};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub(crate) struct Table {
     mounts: Arc<HashMap<String, Vec<Mounted>>>,
     /// Answers TLS clients that name no host.
     unnamed: Option<Arc<LiveService>>,
+    /// What is no HTTP to us. Few have any.
+    tcp: Arc<Routes>,
 }
 
 /// A path of a host that goes to a service of its own.
@@ -41,6 +45,7 @@ pub(crate) struct LiveService {
     pub(crate) mutual: crate::tls::Mutual,
     /// The longest prefix first.
     pub(crate) routes: Vec<LiveRoute>,
+    pub(crate) tcp: Vec<LiveTcp>,
     /// Of requests that no route answers for. Kept over changes of the service, as are the routes'.
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sleeper: Arc<Sleeper>,
@@ -82,7 +87,7 @@ pub(crate) struct LiveCanary {
 impl Default for Table {
     fn default() -> Table {
         let shards = (0..SHARDS).map(|_| Arc::default()).collect();
-        Table { shards, mounts: Arc::default(), unnamed: None }
+        Table { shards, mounts: Arc::default(), unnamed: None, tcp: Arc::default() }
     }
 }
 
@@ -119,6 +124,32 @@ impl Table {
         self.unnamed.as_ref()
     }
 
+    /// The host's own route for TLS that is not ended here: an exact name before a wildcard, whatever they lead to.
+    pub(crate) fn passthrough(&self, host: &str) -> Option<Entry> {
+        if self.tcp.is_empty() {
+            return None;
+        }
+        let wild = || &host[host.find('.').unwrap_or(host.len())..];
+        let found = match self.tcp.by_key(host) {
+            None if self.get(host).is_some() || self.mounts.contains_key(host) => None,
+            None => self.tcp.by_key(wild()).map(|service| (service, wild())),
+            Some(service) => Some((service, host)),
+        };
+        let (service, key) = found?;
+        let is_it = |entry: &&Entry| matches!(entry, Entry::Host(name) if key_of(name.as_str()) == key);
+        service.tcp.iter().map(|route| &route.entry).find(is_it).cloned()
+    }
+
+    /// Where connections of an entry go.
+    pub(crate) fn tcp(&self, entry: &Entry) -> Option<(&Arc<LiveService>, &LiveTcp)> {
+        let service = self.tcp.owner(entry)?;
+        Some((service, service.tcp.iter().find(|route| route.entry == *entry)?))
+    }
+
+    pub(crate) fn ports(&self) -> impl Iterator<Item = Port> {
+        self.tcp.ports()
+    }
+
     /// Somebody answers for a wildcard, written `*.` and a name.
     pub(crate) fn serves_beneath(&self, wildcard: &str) -> bool {
         wildcard.starts_with("*.") && self.get(&wildcard[1..]).is_some()
@@ -128,15 +159,22 @@ impl Table {
         self.shards[shard_of(key)].get(key)
     }
 
-    /// All hosts of the service lead to it.
+    /// All hosts and entries of the service lead to it.
     pub(crate) fn owns(&self, service: &Arc<LiveService>) -> bool {
+        let is_it = |owner: Option<&Arc<LiveService>>| owner.is_some_and(|owner| Arc::ptr_eq(owner, service));
+        if !service.tcp.iter().all(|route| is_it(self.tcp.owner(&route.entry))) {
+            return false;
+        }
         let mut keys = service.source.hosts.iter().map(|host| key_of(&host.0));
-        keys.all(|key| self.get(&key).is_some_and(|owner| Arc::ptr_eq(owner, service)))
+        keys.all(|key| is_it(self.get(&key)))
     }
 
     pub(crate) fn insert(&mut self, service: &Arc<LiveService>) {
         if service.source.tls.for_unnamed {
             self.unnamed = Some(service.clone());
+        }
+        if !service.tcp.is_empty() {
+            Arc::make_mut(&mut self.tcp).insert(service);
         }
         for host in &service.source.hosts {
             let key = key_of(&host.0);
@@ -160,6 +198,9 @@ impl Table {
                 Arc::make_mut(&mut self.shards[shard_of(&key)]).remove(key.as_str());
             }
         }
+        if !service.tcp.is_empty() {
+            Arc::make_mut(&mut self.tcp).remove(service);
+        }
         if !service.source.mounts.is_empty() {
             let mounts = Arc::make_mut(&mut self.mounts);
             mounts.values_mut().for_each(|of| of.retain(|mounted| !Arc::ptr_eq(&mounted.service, service)));
@@ -175,14 +216,23 @@ impl LiveService {
             "" => ("/", &*route.metrics),
             prefix => (prefix, &*route.metrics),
         });
-        routes.chain([("", &*self.metrics)])
+        let tcp = self.tcp.iter().map(|route| (route.label.as_str(), &*route.metrics));
+        routes.chain(tcp).chain([("", &*self.metrics)])
     }
 
-    fn pools(&self) -> impl Iterator<Item = &Arc<LivePool>> {
-        self.routes.iter().filter_map(|route| match &route.target {
+    /// The figures of those that ask for what may sleep: processes beside it do not count.
+    pub(crate) fn wanted_metrics(&self) -> impl Iterator<Item = &Metrics> {
+        let routes = self.routes.iter().map(|route| &*route.metrics);
+        let tcp = self.tcp.iter().filter(|route| route.pool.on_demand.is_some());
+        routes.chain(tcp.map(|route| &*route.metrics)).chain([&*self.metrics])
+    }
+
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<LivePool>> {
+        let routes = self.routes.iter().filter_map(|route| match &route.target {
             LiveTarget::Upstreams(pool) => Some(pool),
             _ => None,
-        })
+        });
+        routes.chain(self.tcp.iter().map(|route| &route.pool))
     }
 
     pub(crate) fn is_on_demand(&self) -> bool {
@@ -226,7 +276,7 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 /// The key of a host as a service names it. A wildcard's is its part from the dot on, which no host name equals.
-fn key_of(host: &str) -> String {
+pub(crate) fn key_of(host: &str) -> String {
     host.strip_prefix('*').unwrap_or(host).trim_end_matches('.').to_ascii_lowercase()
 }
 

@@ -11,9 +11,11 @@
 //! away for a moment itself.
 
 use crate::client::{Client, header_of};
+use crate::deadline::Watch;
 use crate::page::{self, Page, prefers_html};
 use crate::registry::Registry;
 use crate::table::{LivePool, LiveService};
+use crate::worker::Worker;
 use hop3_core::route::{OnDemand, Woken};
 use std::io;
 use std::pin::pin;
@@ -80,6 +82,18 @@ pub(crate) struct Asleep {
     pub(crate) pool: Arc<LivePool>,
 }
 
+/// Why a wait was in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missed {
+    /// Too many wait already.
+    Crowded,
+    /// Whoever wakes could not.
+    NotWoken,
+    Late,
+    /// The proxy ends.
+    Ending,
+}
+
 /// Waits until the service is another one; a page when that takes too long. `since` is when the request began to wait,
 /// over several waits.
 pub(crate) async fn hold(
@@ -88,34 +102,54 @@ pub(crate) async fn hold(
     since: &mut Option<Instant>,
     head: &[u8],
 ) -> Option<Page> {
-    let (service, sleeper) = (&asleep.service, &asleep.service.sleeper);
     let on_demand = asleep.pool.on_demand.as_ref()?;
-    let Some(_place) = sleeper.enter(on_demand.queue) else { return Some(page::CROWDED) };
-    let mut changed = pin!(sleeper.changed.notified());
-    changed.as_mut().enable();
-    let failures = sleeper.failures.load(SeqCst);
-    // Changed between the look-up and here: nobody will tell us.
-    if !client.worker.registry.is_current(service) {
-        return None;
-    }
-    if sleeper.has_just_failed() {
-        return Some(page::NOT_WOKEN);
-    }
-    if !sleeper.is_asked.swap(true, SeqCst) {
-        let asked = Asked(service.clone());
-        tokio::task::spawn_local(ask(client.worker.registry.clone(), asked, on_demand.clone()));
-    }
     let is_person = head.starts_with(b"GET ") && prefers_html(&header_of(head, "accept"));
     let limit =
         if is_person { on_demand.patience_ms.min(on_demand.deadline_ms) } else { on_demand.deadline_ms };
     let until = *since.get_or_insert_with(Instant::now) + Duration::from_millis(limit);
+    // Who leaves makes room for another.
+    let (worker, watch) = (client.worker.clone(), client.watch.clone());
+    let waited = client.while_there(wait(&worker, &watch, asleep, until)).await;
+    match waited.unwrap_or(Err(Missed::Ending)) {
+        Ok(()) => None,
+        Err(Missed::Crowded) => Some(page::CROWDED),
+        Err(Missed::NotWoken) => Some(page::NOT_WOKEN),
+        Err(Missed::Late) => Some(if is_person { page::WAKING } else { page::STARTING }),
+        Err(Missed::Ending) => Some(page::DOWN),
+    }
+}
+
+/// Waits until the service is another one.
+pub(crate) async fn wait(
+    worker: &Worker,
+    watch: &Watch,
+    asleep: &Asleep,
+    until: Instant,
+) -> Result<(), Missed> {
+    let (service, sleeper) = (&asleep.service, &asleep.service.sleeper);
+    let Some(on_demand) = &asleep.pool.on_demand else { return Ok(()) };
+    let Some(_place) = sleeper.enter(on_demand.queue) else { return Err(Missed::Crowded) };
+    let mut changed = pin!(sleeper.changed.notified());
+    changed.as_mut().enable();
+    let failures = sleeper.failures.load(SeqCst);
+    // Changed between the look-up and here: nobody will tell us.
+    if !worker.registry.is_current(service) {
+        return Ok(());
+    }
+    if sleeper.has_just_failed() {
+        return Err(Missed::NotWoken);
+    }
+    if !sleeper.is_asked.swap(true, SeqCst) {
+        let asked = Asked(service.clone());
+        tokio::task::spawn_local(ask(worker.registry.clone(), asked, on_demand.clone()));
+    }
     // The deadline here is this one's own; the watch tells when the proxy ends.
-    client.worker.deadlines.set(&client.watch, Duration::ZERO);
-    match tokio::time::timeout_at(until, client.in_time(changed)).await {
-        Err(_elapsed) => Some(if is_person { page::WAKING } else { page::STARTING }),
-        Ok(None) => Some(page::DOWN),
-        Ok(Some(())) if sleeper.failures.load(SeqCst) != failures => Some(page::NOT_WOKEN),
-        Ok(Some(())) => None,
+    worker.deadlines.set(watch, Duration::ZERO);
+    match tokio::time::timeout_at(until, watch.in_time(changed)).await {
+        Err(_elapsed) => Err(Missed::Late),
+        Ok(None) => Err(Missed::Ending),
+        Ok(Some(())) if sleeper.failures.load(SeqCst) != failures => Err(Missed::NotWoken),
+        Ok(Some(())) => Ok(()),
     }
 }
 

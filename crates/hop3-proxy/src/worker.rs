@@ -8,11 +8,14 @@ use crate::client::{Client, Way};
 use crate::deadline::{Deadlines, Stop};
 use crate::limit::Limits;
 use crate::pool::Pool;
+use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
 use crate::stream::Stream;
+use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
 use crate::{http2, http3};
 use hop3_core::route::Address;
+use hop3_core::tcp::Port;
 use http::HeaderValue;
 use std::cell::Cell;
 use std::io;
@@ -20,6 +23,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -60,6 +64,7 @@ pub(crate) struct Worker {
     pub(crate) challenges: Arc<Challenges>,
     /// Where the request filter is asked.
     pub(crate) filter: Address,
+    rules: Rules,
     /// QUIC handshakes under way.
     pub(crate) quic_handshakes: Cell<usize>,
     turn: Cell<usize>,
@@ -76,6 +81,14 @@ impl Worker {
     /// Where the balance begins to look, another place each time.
     pub(crate) fn turn(&self) -> usize {
         self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+
+    /// The ends of a connection, by the word of its peer where that is believed.
+    pub(crate) async fn ends(&self, tcp: &tokio::net::TcpStream, peer: SocketAddr) -> io::Result<Ends> {
+        if self.rules.wants_header(peer.ip()) {
+            return proxy_protocol::read(tcp).await;
+        }
+        Ok(Ends { source: peer, destination: tcp.local_addr()? })
     }
 
     /// Where else the same is to be had (RFC 7838).
@@ -119,10 +132,20 @@ pub(crate) struct Https {
     pub(crate) quic: Arc<AtomicBool>,
 }
 
+impl Https {
+    pub(crate) fn new(port: u16, terminator: Terminator) -> Https {
+        Https { port, terminator: Arc::new(terminator), quic: Arc::default() }
+    }
+}
+
 /// Where connections come in.
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
     pub(crate) https: Option<(TcpListener, Https)>,
+    /// Of the other ports, which of the listeners there are this thread's.
+    pub(crate) ports: (usize, watch::Receiver<Snapshot>),
+    /// Who is asked for a header of the PROXY protocol.
+    pub(crate) rules: Rules,
     /// Where this thread is the one that serves HTTP/3.
     pub(crate) quic: Option<SocketAddr>,
     /// Dropped when it is shut, for whoever counts.
@@ -132,8 +155,22 @@ pub(crate) struct Gate {
     pub(crate) filter: Address,
 }
 
+/// Starts a thread.
+pub(crate) fn start(
+    registry: &Arc<Registry>,
+    limits: &Limits,
+    challenges: &Arc<Challenges>,
+    gate: Gate,
+    orders: &watch::Receiver<Order>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let (registry, limits) = (registry.clone(), limits.clone());
+    let (challenges, orders) = (challenges.clone(), orders.clone());
+    let work = move || run(registry, limits, challenges, gate, orders);
+    thread::Builder::new().name("proxy".into()).spawn(work)
+}
+
 /// Serves until it is ordered to end.
-pub(crate) fn run(
+fn run(
     registry: Arc<Registry>,
     limits: Limits,
     challenges: Arc<Challenges>,
@@ -157,6 +194,7 @@ pub(crate) fn run(
         https,
         challenges,
         filter: gate.filter.clone(),
+        rules: gate.rules.clone(),
         quic_handshakes: Cell::new(0),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
@@ -173,6 +211,7 @@ async fn serve(
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(gate.listener)?;
     let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
+    let mut entries = Entries::new(gate.ports.0, gate.ports.1);
     let sweeper = worker.clone();
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
     if let (Some(address), Some(https)) = (gate.quic, worker.https.clone()) {
@@ -185,6 +224,7 @@ async fn serve(
         tokio::select! {
             accepted = listener.accept() => accept(&worker, accepted).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
+            (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
             _ = tidy.tick() => worker.pool.sweep(&worker.limits),
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
@@ -203,8 +243,11 @@ async fn serve(
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await {
             accept_tls(&worker, accepted).await;
         }
+        while let Ok((port, accepted)) = tokio::time::timeout(Duration::ZERO, entries.next()).await {
+            accept_tcp(&worker, port, accepted).await;
+        }
     }
-    drop((listener, tls));
+    drop((listener, tls, entries));
     drop(gate.is_open);
     worker.is_stopping.set(true);
     finish(&worker, orders).await;
@@ -243,6 +286,7 @@ async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
 
 async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
+        Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
         Ok((stream, peer)) => {
             let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
@@ -251,11 +295,35 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     }
 }
 
+/// Serves a connection once its header has told whose it is.
+fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAddr) {
+    // Here, so that a thread that ends waits for it.
+    let (worker, watch) = (worker.clone(), worker.deadlines.watch());
+    tokio::task::spawn_local(async move {
+        worker.deadlines.set(&watch, worker.limits.head_timeout);
+        match watch.in_time(worker.ends(&stream, peer)).await {
+            Some(Ok(ends)) => {
+                let client = Client::new(worker, Stream::tcp(stream), Way::http1(ends.source.ip(), None));
+                tokio::task::spawn_local(client.serve());
+            }
+            Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),
+            None => {}
+        }
+    });
+}
+
 async fn accept_tls(worker: &Rc<Worker>, accepted: Accepted) {
     match (accepted, &worker.https) {
-        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer.ip()),
+        (Ok((stream, peer)), Some(https)) => tls::serve(worker, &https.terminator, stream, peer),
         (Err(error), _) => not_accepted(error).await,
         (Ok(_), None) => {}
+    }
+}
+
+async fn accept_tcp(worker: &Rc<Worker>, port: Port, accepted: Accepted) {
+    match accepted {
+        Ok((stream, peer)) => tcp::accept(worker, port, stream, peer),
+        Err(error) => not_accepted(error).await,
     }
 }
 

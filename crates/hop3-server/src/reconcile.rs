@@ -87,9 +87,9 @@ pub fn route(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
 pub fn route_in_turn(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     let _alone = server.routing();
     let app = server.app(&app.name)?;
-    let domains = server.store.domains(&app).map_err(internal)?;
+    let set = routes::Set::of(server, &app)?;
     if app.stopped {
-        return server.drivers.proxy.put(&routes::stopped(server, &app, &domains)?);
+        return server.drivers.proxy.put(&routes::stopped(server, &app, &set)?);
     }
     let release = match app.current {
         Some(number) => server.store.release(&app, number).map_err(internal)?,
@@ -98,7 +98,7 @@ pub fn route_in_turn(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     let mut instances = server.drivers.runtime.status(Some(&app.name))?;
     instances.retain(|i| Some(i.release) == app.current);
     let artifact = release.as_ref().map(|r| (&r.artifact).into());
-    server.drivers.proxy.put(&routes::service(server, &app, &domains, artifact, &instances)?)
+    server.drivers.proxy.put(&routes::service(server, &app, &set, artifact, &instances)?)
 }
 
 /// Brings one app to its current release, once no other change holds it and if there is still a reason.
@@ -136,25 +136,18 @@ fn table(
     serving: &Serving<Outline>,
     instances: &HashMap<AppName, Vec<Instance>>,
 ) -> Result<RouteTable, Problem> {
-    let mut domains: HashMap<i64, Vec<_>> = HashMap::new();
-    for (app, domain) in server.store.all_domains().map_err(internal)? {
-        domains.entry(app).or_default().push(domain);
-    }
+    let (all, none) = (routes::Set::all(server)?, routes::Set::default());
     let mut services = vec![routes::control_plane(server)];
     for (app, current) in serving {
-        let domains = domains.get(&app.id).map_or(&[][..], Vec::as_slice);
+        let set = all.get(&app.id).unwrap_or(&none);
         let number = current.as_ref().map(|(number, _)| *number);
         let of_app = instances.get(&app.name).into_iter().flatten();
         let own: Vec<Instance> = of_app.filter(|i| Some(i.release) == number).cloned().collect();
         services.push(match app.stopped {
-            true => routes::stopped(server, app, domains)?,
-            false => routes::service(
-                server,
-                app,
-                domains,
-                current.as_ref().map(|(_, outline)| outline.into()),
-                &own,
-            )?,
+            true => routes::stopped(server, app, set)?,
+            false => {
+                routes::service(server, app, set, current.as_ref().map(|(_, outline)| outline.into()), &own)?
+            }
         });
     }
     Ok(RouteTable { services })

@@ -5,17 +5,20 @@ use crate::server::{Server, internal};
 use crate::sleep;
 use crate::store::{App, Outline};
 use crate::verb;
-use hop3_core::name::{Domain, ProcessName};
+use hop3_core::config::{self, Assignments};
+use hop3_core::name::{Domain, DomainPath, ProcessName};
 use hop3_core::plan::StaticSite;
 use hop3_core::policy::Policy;
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, Timeouts,
-    Tls, Upstream,
+    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, TcpRoute,
+    Timeouts, Tls, Upstream,
 };
 use hop3_core::sleep::SleepTimes;
+use hop3_core::tcp::TcpSettings;
 use hop3_core::workload::Instance;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Releases whose static files are bridged, beside the one that serves.
@@ -29,6 +32,7 @@ pub(crate) struct Served<'a> {
     health_path: Option<&'a str>,
     sleep: Option<SleepTimes>,
     proxy: &'a Policy,
+    tcp: &'a [TcpSettings],
 }
 
 impl<'a> From<&'a Artifact> for Served<'a> {
@@ -41,6 +45,7 @@ impl<'a> From<&'a Artifact> for Served<'a> {
             health_path: table.health.path.as_deref(),
             sleep: table.sleep,
             proxy: &table.proxy,
+            tcp: &table.tcp,
         }
     }
 }
@@ -54,7 +59,42 @@ impl<'a> From<&'a Outline> for Served<'a> {
             health_path: outline.health_path(),
             sleep: outline.sleep(),
             proxy: outline.proxy(),
+            tcp: outline.tcp(),
         }
+    }
+}
+
+/// What was set for an app by hand and lies beside its releases.
+#[derive(Default)]
+pub(crate) struct Set {
+    pub(crate) domains: Vec<Domain>,
+    mounts: Vec<DomainPath>,
+    proxy: Assignments,
+}
+
+impl Set {
+    pub(crate) fn of(server: &Server, app: &App) -> Result<Set, Problem> {
+        let store = &server.store;
+        Ok(Set {
+            domains: store.domains(app).map_err(internal)?,
+            mounts: store.mounts(app).map_err(internal)?,
+            proxy: store.proxy_settings(app).map_err(internal)?,
+        })
+    }
+
+    /// Of every app for which something was, by row id: a start does not ask the store for each app.
+    pub(crate) fn all(server: &Server) -> Result<HashMap<i64, Set>, Problem> {
+        let mut all: HashMap<i64, Set> = HashMap::new();
+        for (app, domain) in server.store.all_domains().map_err(internal)? {
+            all.entry(app).or_default().domains.push(domain);
+        }
+        for (app, mount) in server.store.all_mounts().map_err(internal)? {
+            all.entry(app).or_default().mounts.push(mount);
+        }
+        for (app, proxy) in server.store.all_proxy_settings().map_err(internal)? {
+            all.entry(app).or_default().proxy = proxy;
+        }
+        Ok(all)
     }
 }
 
@@ -63,20 +103,16 @@ impl<'a> From<&'a Outline> for Served<'a> {
 pub(crate) fn service(
     server: &Server,
     app: &App,
-    domains: &[Domain],
+    set: &Set,
     serves: Option<Served<'_>>,
     instances: &[Instance],
 ) -> Result<Service, Problem> {
     let own = Host(server.site.host_of(&app.name));
-    let hosts = std::iter::once(own).chain(domains.iter().map(Host::from)).collect();
+    let hosts = std::iter::once(own).chain(set.domains.iter().map(Host::from)).collect();
     let name = app.name.to_string();
-    let mounts = server
-        .store
-        .mounts(app)
-        .map_err(internal)?
-        .into_iter()
-        .filter_map(|place| Some(Mount { host: Host::from(&place.domain), prefix: place.path? }));
-    let mounts = mounts.collect();
+    let mount =
+        |place: &DomainPath| Some(Mount { host: Host::from(&place.domain), prefix: place.path.clone()? });
+    let mounts = set.mounts.iter().filter_map(mount).collect();
     let Some(serves) = serves else {
         return Ok(Service {
             name,
@@ -86,7 +122,7 @@ pub(crate) fn service(
             ..Service::default()
         });
     };
-    let mut policy = verb::proxy::effective(server, app, serves.proxy).unwrap_or_else(|problem| {
+    let mut policy = config::overlay(serves.proxy, &set.proxy).unwrap_or_else(|problem| {
         tracing::error!(app = %app.name, problem = problem.title, "what was set of [proxy] does not fit; closed");
         Policy::closed()
     });
@@ -94,17 +130,30 @@ pub(crate) fn service(
         true => server.store.former_artifacts(app, serves.artifact, BRIDGED).map_err(internal)?,
         false => Vec::new(),
     };
+    let tls = tls(server, serves.artifact, &mut policy).unwrap_or_else(|problem| {
+        tracing::error!(app = %app.name, problem = problem.title, "the authorities of its clients are not there; closed");
+        policy = Policy::closed();
+        Tls::default()
+    });
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
+    let tcp = tcp_routes((server, app), &serves, instances, &set.domains);
     let observe = std::mem::take(&mut policy.log);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, ..Service::default() })
+    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, tls, tcp, ..Service::default() })
+}
+
+/// Takes out of a policy what routes say in words of their own.
+fn tls(server: &Server, artifact: &str, policy: &mut Policy) -> Result<Tls, Problem> {
+    let client_ca = verb::proxy::client_ca(server, artifact, policy)?;
+    policy.client_ca = None;
+    Ok(Tls { https: std::mem::take(&mut policy.https), client_ca, ..Tls::default() })
 }
 
 /// The service of an app that was stopped on purpose.
-pub(crate) fn stopped(server: &Server, app: &App, domains: &[Domain]) -> Result<Service, Problem> {
-    Ok(Service { routes: vec![page(Page::Stopped)], ..service(server, app, domains, None, &[])? })
+pub(crate) fn stopped(server: &Server, app: &App, set: &Set) -> Result<Service, Problem> {
+    Ok(Service { routes: vec![page(Page::Stopped)], ..service(server, app, set, None, &[])? })
 }
 
 /// The control plane itself: API and git at the server's own host.
@@ -144,21 +193,11 @@ fn routes_of(
         })
         .collect();
     if serves.has_web {
-        let sleeps = app.asleep.is_some() || sleep::times(app, serves.sleep).is_some();
-        // Its requests are counted for whoever changes the number of its instances.
-        let is_ranged =
-            app.sleep.ranges.get(&ProcessName::web()).is_some_and(|range| range.least < range.most);
-        let upstreams = instances
-            .iter()
-            .filter(|i| i.process == ProcessName::web() && app.asleep.is_none())
-            .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
-            .collect();
         let pool = Pool {
-            upstreams,
             timeouts: timeouts(policy),
             speaks: policy.app_protocol,
             health_path: serves.health_path.map(str::to_owned),
-            on_demand: (sleeps || is_ranged).then(|| OnDemand::new(server.layout.wake_socket())),
+            ..pool((server, app), serves, instances, &ProcessName::web())
         };
         routes.retain(|r| r.prefix != "/");
         routes.push(Route { prefix: "/".into(), target: Target::Upstreams(pool) });
@@ -167,6 +206,43 @@ fn routes_of(
         routes.push(page(Page::NotDeployed));
     }
     routes
+}
+
+/// The instances of a process. The web process may be away until somebody asks for it.
+fn pool(
+    (server, app): (&Server, &App),
+    serves: &Served<'_>,
+    instances: &[Instance],
+    process: &ProcessName,
+) -> Pool {
+    let is_web = *process == ProcessName::web();
+    let sleeps = app.asleep.is_some() || sleep::times(app, serves.sleep).is_some();
+    // Its requests are counted for whoever changes the number of its instances.
+    let is_ranged = app.sleep.ranges.get(process).is_some_and(|range| range.least < range.most);
+    let upstreams = instances
+        .iter()
+        .filter(|i| i.process == *process && !(is_web && app.asleep.is_some()))
+        .filter_map(|i| Some(Upstream { id: upstream_id(i), address: Address::Tcp(i.address?) }))
+        .collect();
+    let on_demand = (is_web && (sleeps || is_ranged)).then(|| OnDemand::new(server.layout.wake_socket()));
+    Pool { upstreams, on_demand, ..Pool::default() }
+}
+
+/// What of `[[tcp]]` the app has. A port that the operator allowed once and does not any more is closed.
+fn tcp_routes(
+    of: (&Server, &App),
+    serves: &Served<'_>,
+    instances: &[Instance],
+    domains: &[Domain],
+) -> Vec<TcpRoute> {
+    let (server, app) = of;
+    let had = serves.tcp.iter().filter(|settings| verb::tcp::has(server, app, domains, &settings.entry));
+    had.map(|settings| {
+        let mut pool = pool(of, serves, instances, &settings.process);
+        pool.timeouts.idle_ms = u64::from(settings.idle_timeout_secs) * 1000;
+        TcpRoute { entry: settings.entry.clone(), pool, proxy_protocol: settings.proxy_protocol }
+    })
+    .collect()
 }
 
 fn timeouts(policy: &Policy) -> Timeouts {

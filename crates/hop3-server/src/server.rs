@@ -9,6 +9,7 @@ use hop3_core::event::{Event, EventRow};
 use hop3_core::layout::Layout;
 use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::tcp::Ports;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub struct Site {
     pub http: SocketAddr,
     /// Addresses are told with `https` when there is one.
     pub https: Option<SocketAddr>,
+    /// Ports that apps may have for what is not HTTP.
+    pub tcp_ports: Ports,
 }
 
 impl Site {

@@ -3,6 +3,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hop3_cli::{ClientCommand, GlobalArgs, ProxyCommand, ServerCommand};
+use hop3_core::policy::Net;
+use hop3_core::tcp::Ports;
 use std::net::SocketAddr;
 
 /// A platform on your own server: git push, and the app is built, runs isolated, and answers on its domain
@@ -55,6 +57,13 @@ pub(crate) struct ServerArgs {
     /// Apps answer at NAME.DOMAIN, the control plane at DOMAIN
     #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
     pub(crate) domain: String,
+    /// Ports that apps may have for what is not HTTP, for example 5432,9000-9099; none unless set
+    #[arg(long, value_name = "PORTS", default_value_t = Ports::default(), hide_default_value = true)]
+    pub(crate) tcp_ports: Ports,
+    /// Addresses or networks of balancers in front that begin each connection with a PROXY protocol header; they must,
+    /// and are believed
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) proxy_protocol_from: Vec<Net>,
     /// End at once when the role is not wanted any more, or another has it
     #[arg(long, hide = true)]
     pub(crate) kept: bool,
@@ -74,6 +83,9 @@ pub(crate) struct ProxyArgs {
     /// The address to listen on for HTTPS
     #[arg(long, value_name = "ADDR")]
     pub(crate) https: Option<SocketAddr>,
+    /// Who begins each connection with a PROXY protocol header
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) proxy_protocol_from: Vec<Net>,
     /// End at once when the role is not wanted any more
     #[arg(long, hide = true)]
     pub(crate) kept: bool,

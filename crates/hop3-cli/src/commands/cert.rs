@@ -6,7 +6,7 @@ mod acme;
 use crate::client::encode;
 use crate::context::{Context, read_input};
 use crate::problem;
-use crate::render::{Table, clock};
+use crate::render::{Table, clean, clean_lines, clock};
 use acme::AcmeCommand;
 use clap::{Args, Subcommand};
 use hop3_core::Problem;
@@ -93,10 +93,14 @@ fn text(path: &Path) -> Result<String, Problem> {
 }
 
 fn table(certificates: &[CertificateInfo], cx: &Context) -> String {
-    let mut table = Table::new(["HOST", "ORIGIN", "ISSUER", "EXPIRES"]);
+    let mut table = Table::new(["HOST", "ORIGIN", "ISSUER", "EXPIRES", "NOTE"]);
     for one in certificates {
         let expires = clock(one.not_after_ms, &cx.zone());
-        table.row([one.name.clone(), one.origin.as_str().to_owned(), one.issuer.clone(), expires]);
+        let note = one.waiting.as_ref().map_or_else(String::new, |waiting| {
+            let next = clock(waiting.next_ms, &cx.zone());
+            format!("{}; next try not before {next}", clean(&waiting.problem.title))
+        });
+        table.row([one.name.clone(), one.origin.as_str().to_owned(), one.issuer.clone(), expires, note]);
     }
     table.render(cx.style())
 }
@@ -113,5 +117,8 @@ fn told(one: &CertificateInfo, cx: &Context) -> String {
     table.row(["expires".into(), clock(one.not_after_ms, &cx.zone())]);
     table.row(["key".into(), one.key.clone()]);
     table.row(["sha-256".into(), one.fingerprint.clone()]);
-    table.render(cx.style())
+    let Some(waiting) = &one.waiting else { return table.render(cx.style()) };
+    table.row(["failed tries".into(), waiting.failures.to_string()]);
+    table.row(["next try".into(), format!("not before {}", clock(waiting.next_ms, &cx.zone()))]);
+    clean_lines(&format!("{}\n{}", table.render(cx.style()), waiting.problem.render()))
 }

@@ -11,8 +11,8 @@ fn the_last_login_is_the_default_and_the_file_is_private() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hop3/config.toml");
     let mut logins = Logins::read_from(path.clone()).unwrap();
-    logins.add("http://one.example", "hop3_1").unwrap();
-    logins.add("http://two.example/", "hop3_2").unwrap();
+    logins.add("http://one.example", "hop3_1", None).unwrap();
+    logins.add("http://two.example/", "hop3_2", None).unwrap();
     expect![[r#"
         default = "http://two.example"
 

@@ -37,6 +37,11 @@ pub(crate) fn app_info(app: &AppInfo, zone: &TimeZone, style: Style) -> String {
         let domains: Vec<String> = app.domains.iter().map(ToString::to_string).collect();
         line("domains", domains.join(", "));
     }
+    for place in &app.tcp {
+        let tls = if place.tls { " (TLS)" } else { "" };
+        let closed = place.closed.as_ref().map(|why| format!(", closed: {why}")).unwrap_or_default();
+        line("tcp", format!("{}{tls} to {}{closed}", place.address, place.process));
+    }
     if !app.scale.is_empty() {
         let scale: Vec<String> = scale(app).map(|(process, n)| format!("{process}={n}")).collect();
         line("scale", scale.join(" "));

@@ -3,9 +3,10 @@
 //! the end. The same text goes to `hop3 deploy` and, through the git hook, to `git push`.
 
 use super::style::{Style, Tone, clean, clean_lines};
-use super::time::duration;
+use super::time::{clock, duration};
 use hop3_core::event::{DeployStep, Event, EventRow};
 use hop3_core::sleep::Sleep;
+use jiff::tz::TimeZone;
 
 /// The lines for one event, each ended; empty when there is nothing to show.
 pub fn render_event(row: &EventRow, style: Style) -> String {
@@ -72,10 +73,14 @@ fn sentence(event: &Event) -> Option<String> {
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => format!("{instance} crashes again and again: {how}"),
-        Event::CertificateExpiryWarned { name, days, .. } => match days {
-            1 => format!("warning: the certificate of {name} expires within a day"),
-            days => format!("warning: the certificate of {name} expires within {days} days"),
-        },
+        Event::CertificateExpiryWarned { name, days, waiting, .. } => {
+            let days = if *days == 1 { "a day".to_owned() } else { format!("{days} days") };
+            let why = waiting.as_ref().map_or_else(String::new, |waiting| {
+                let next = clock(waiting.next_ms, &TimeZone::UTC);
+                format!("; {waiting}; the next is not before {next} UTC")
+            });
+            format!("warning: the certificate of {name} expires within {days}{why}")
+        }
         Event::InstanceSlept { instance, level: Sleep::Frozen } => {
             format!("{instance} was frozen: nobody asks")
         }

@@ -167,6 +167,8 @@ fn addresses_of_servers() {
         "http://hop3.example.org:8080/",
         "http://[::1]:80",
         "https://hop3.example.org",
+        "https://hop3.example.org:8443/",
+        "https://user:pw@host",
         "hop3.example.org",
         "ftp://x",
         "http://",
@@ -177,20 +179,22 @@ fn addresses_of_servers() {
     ];
     table(
         &inputs,
-        |input| Target::parse(input, None),
+        |input| Target::parse(input, None, None),
         expect![[r#"
-        "http://hop3.example.org": Http { host: "hop3.example.org", port: 80, token: None }
-        "http://hop3.example.org:8080/": Http { host: "hop3.example.org", port: 8080, token: None }
-        "http://[::1]:80": Http { host: "[::1]", port: 80, token: None }
-        "https://hop3.example.org": error[cli.no-https]: this client does not speak https yet (https://hop3.example.org)
-        "hop3.example.org": error[cli.bad-url]: "hop3.example.org" is not the address of a server
-        "ftp://x": error[cli.bad-url]: "ftp://x" is not the address of a server
-        "http://": error[cli.bad-url]: "http://" is not the address of a server
-        "http://user:pw@host": error[cli.bad-url]: "http://user:pw@host" is not the address of a server
-        "http://host/path": error[cli.bad-url]: "http://host/path" is not the address of a server
-        "http://host?x": error[cli.bad-url]: "http://host?x" is not the address of a server
-        "": error[cli.bad-url]: "" is not the address of a server
-    "#]],
+            "http://hop3.example.org": Http { host: "hop3.example.org", port: 80, token: None, trust: None }
+            "http://hop3.example.org:8080/": Http { host: "hop3.example.org", port: 8080, token: None, trust: None }
+            "http://[::1]:80": Http { host: "[::1]", port: 80, token: None, trust: None }
+            "https://hop3.example.org": Http { host: "hop3.example.org", port: 443, token: None, trust: Some(Machine) }
+            "https://hop3.example.org:8443/": Http { host: "hop3.example.org", port: 8443, token: None, trust: Some(Machine) }
+            "https://user:pw@host": error[cli.bad-url]: "https://user:pw@host" is not the address of a server
+            "hop3.example.org": error[cli.bad-url]: "hop3.example.org" is not the address of a server
+            "ftp://x": error[cli.bad-url]: "ftp://x" is not the address of a server
+            "http://": error[cli.bad-url]: "http://" is not the address of a server
+            "http://user:pw@host": error[cli.bad-url]: "http://user:pw@host" is not the address of a server
+            "http://host/path": error[cli.bad-url]: "http://host/path" is not the address of a server
+            "http://host?x": error[cli.bad-url]: "http://host?x" is not the address of a server
+            "": error[cli.bad-url]: "" is not the address of a server
+        "#]],
     );
 }
 

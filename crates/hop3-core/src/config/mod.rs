@@ -5,7 +5,7 @@
 //! [`Settings`](crate::settings::Settings), the type used everywhere else. Nothing is read but through the
 //! `SourceTree`, and whatever a file says wrongly is a `Problem` that points at it.
 //!
-//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
+//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `tcp`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
 
 mod app_json;
 mod complaint;
@@ -20,6 +20,7 @@ mod procfile;
 mod raw;
 mod reference;
 mod resolve;
+mod tcp;
 
 pub use load::load;
 pub use overlay::{Assignments, assignment, entries, overlay, without_passwords};

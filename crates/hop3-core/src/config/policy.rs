@@ -5,7 +5,7 @@ use super::path;
 use super::raw::{
     BasicAuth, Compression, Cors, ForwardAuth, Headers, Lines, Maintenance, Proxy, RateLimit, Size, Text,
 };
-use super::raw::{Cache, Log, Pause, Redirect, Rewrite, Waf};
+use super::raw::{Cache, Hsts, Log, Pause, Redirect, Rewrite, Waf};
 use super::resolve::Place;
 use crate::observe::Observe;
 use crate::policy::{self, HeaderChange, PathPattern, Per, Policy, RateKey, is_token};
@@ -29,6 +29,9 @@ pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> 
     Ok(Policy {
         canonical_host: raw.canonical_host.map(|host| place.parse(&host)).transpose()?,
         trusted_proxies: list(raw.trusted_proxies)?,
+        https: raw.https.map(|mode| place.parse(&mode)).transpose()?.unwrap_or_default(),
+        client_ca: raw.client_ca.map(|file| place.checked(&file, path::directory)).transpose()?,
+        hsts: raw.hsts.map(|hsts| self::hsts(hsts, place)).transpose()?,
         allow: list(raw.allow)?,
         deny: list(raw.deny)?,
         max_body_size: raw.max_body_size.map(|size| size.get_ref().0),
@@ -54,6 +57,19 @@ pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> 
         cache: raw.cache.map(|c| cache(c, place)).transpose()?,
         log: raw.log.map_or_else(Observe::default, log),
     })
+}
+
+fn hsts(raw: Hsts, place: &Place<'_>) -> Result<policy::Hsts, Problem> {
+    let max_age = raw.max_age.unwrap_or(policy::Hsts::PRELOAD_AGE);
+    let include_subdomains = raw.include_subdomains.unwrap_or(false);
+    let preload = raw.preload.as_ref().is_some_and(|value| *value.get_ref());
+    let is_fit = include_subdomains && max_age >= policy::Hsts::PRELOAD_AGE;
+    if let Some(given) = raw.preload.filter(|_| preload && !is_fit) {
+        let problem = Problem::new(Kind::Config, "config.bad-value", "browser makers do not take this name")
+            .hint("preload needs include-subdomains = true, and a max-age of 31536000 (a year) or more");
+        return Err(place.mark(given.span(), problem));
+    }
+    Ok(policy::Hsts { on: raw.on.unwrap_or(true), max_age, include_subdomains, preload })
 }
 
 fn log(raw: Log) -> Observe {

@@ -10,16 +10,18 @@ mod metadata;
 mod proxy;
 mod run;
 mod size;
+mod tcp;
 
 pub(super) use build::Build;
 pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
 pub(super) use proxy::{
-    BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Log, Maintenance, Pause, Proxy, RateLimit,
-    Redirect, Rewrite, Waf,
+    BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Hsts, Log, Maintenance, Pause, Proxy,
+    RateLimit, Redirect, Rewrite, Waf,
 };
 pub(super) use run::{HealthCheck, Run};
 pub(super) use size::Size;
+pub(super) use tcp::Tcp;
 
 use super::complaint;
 use crate::problem::Problem;
@@ -67,6 +69,10 @@ pub(super) struct Document {
     pub backup: Option<Later>,
     /// What the proxy does with requests before they reach the app, and with answers before they leave.
     pub proxy: Proxy,
+    /// A way to a process that does not speak HTTP, or ends TLS itself. Each connection is carried byte for byte to an
+    /// instance, which listens on `$PORT`.
+    #[schemars(with = "Vec<Tcp>")]
+    pub tcp: Vec<Spanned<Tcp>>,
     /// Backing services.
     pub addons: Option<Later>,
     /// Backing services, the older spelling.

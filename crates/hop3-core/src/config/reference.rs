@@ -19,13 +19,15 @@ pub fn reference_markdown() -> String {
     let mut page = String::new();
     let mut later = String::new();
     for (name, property) in properties(&schema) {
-        let table = resolve(&schema, property);
+        let item = property.get("items").filter(|items| reference(items).is_some());
+        let table = resolve(&schema, item.unwrap_or(property));
         let text = describe(property);
         if is_later(property) {
             later += &format!("| `[{name}]` | {text} |\n");
             continue;
         }
-        page += &format!("## `[{name}]`\n\n{text}\n\n");
+        let title = if item.is_some() { format!("[[{name}]]") } else { format!("[{name}]") };
+        page += &format!("## `{title}`\n\n{text}\n\n");
         page += &rows(&schema, table);
         page += &inner_tables(&schema, name, table);
     }

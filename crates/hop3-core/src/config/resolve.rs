@@ -36,6 +36,7 @@ pub(super) fn apply(
     }
     settings.sleep = document.sleep.map(|raw| sleep(&raw, &place)).transpose()?;
     settings.proxy = super::policy::resolve(document.proxy, &place)?;
+    settings.tcp = super::tcp::resolve(document.tcp, &place)?;
     env(document.env, &place, settings)?;
     health(&document.run, document.healthcheck, &place, settings)?;
     let mut entries = build(document.build, &place, settings)?;

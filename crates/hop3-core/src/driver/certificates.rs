@@ -20,6 +20,9 @@ pub trait Certificates: Send + Sync {
     /// Has the certificate of a host obtained anew.
     fn renew(&self, name: &str) -> Result<(), Problem>;
 
+    /// Checks authorities in PEM, whose certificates clients will have to show.
+    fn check_client_ca(&self, pem: &str) -> Result<(), Problem>;
+
     /// PEM of the certificate of the authority that signs for want of another.
     fn ca(&self) -> Result<String, Problem>;
 }

@@ -4,6 +4,7 @@
 use crate::observe::RouteFigures;
 use crate::problem::Problem;
 use crate::route::{RouteTable, Service};
+use crate::tcp::Port;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub struct ProxyStatus {
     /// Upstreams that have left the table and still work on requests, by id.
     #[serde(default)]
     pub leaving: Vec<String>,
+    /// Ports that the table leads from and that cannot be listened on.
+    #[serde(default)]
+    pub closed_ports: Vec<Port>,
 }
 
 /// What one service has been asked.

@@ -37,9 +37,18 @@ fn files_are_read_or_refused_with_a_problem_that_can_be_shown() {
 
 #[test]
 fn values_are_written_as_they_are_read() {
-    for text in
-        ["10.0.0.0/8", "::1", "/a/*", "/*", "/a\n//b", "/*\n/\\x", "https://a/b/*\n@c", "header:X-Y", "2h"]
-    {
+    for text in [
+        "10.0.0.0/8",
+        "::1",
+        "/a/*",
+        "/*",
+        "/a\n//b",
+        "//*\n/a/b",
+        "/*\n/\\x",
+        "https://a/b/*\n@c",
+        "header:X-Y",
+        "2h",
+    ] {
         policy_text(text.as_bytes());
     }
     for text in ["shop", "example.org", "*.example.org", "A_B", "web-1", "example.org/api", "a..b", "-"] {

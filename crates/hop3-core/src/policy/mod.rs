@@ -17,7 +17,7 @@ pub use waf::{Waf, WafMode};
 
 use crate::name::Domain;
 use crate::observe::Observe;
-use crate::route::Speaks;
+use crate::route::{Https, Speaks};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +31,14 @@ pub struct Policy {
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Net>,
+    /// What plain HTTP gets.
+    #[serde(skip_serializing_if = "Https::is_redirect")]
+    pub https: Https,
+    /// A file of the release: the authorities whose certificates clients must show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<Hsts>,
     /// Who may come in; everybody when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Net>,
@@ -107,6 +115,22 @@ fn is_false(value: &bool) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+/// Browsers are told to use HTTPS alone (RFC 6797).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Hsts {
+    pub on: bool,
+    /// Seconds.
+    pub max_age: u32,
+    pub include_subdomains: bool,
+    pub preload: bool,
+}
+
+impl Hsts {
+    /// What browser makers ask of a name on the list that they ship: a year.
+    pub const PRELOAD_AGE: u32 = 31_536_000;
 }
 
 /// A password before the app.

@@ -45,7 +45,8 @@ impl FromStr for PathPattern {
 
     fn from_str(text: &str) -> Result<PathPattern, Problem> {
         let (path, is_prefix) = text.strip_suffix("/*").map_or((text, false), |path| (path, true));
-        if path.contains(['*', '?']) {
+        // `//*` would lead to the host that a visitor names.
+        if path.contains(['*', '?']) || (path == "/" && is_prefix) {
             return Err(Problem::new(
                 Kind::Config,
                 "config.bad-pattern",

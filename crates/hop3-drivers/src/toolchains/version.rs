@@ -155,6 +155,7 @@ impl Interval {
     /// At least the version, the first `fixed` numbers unchanged.
     fn within(&mut self, numbers: &[u64], fixed: usize) {
         self.at_least(numbers.to_vec());
+        let fixed = fixed.min(numbers.len());
         if fixed > 0 {
             self.below(next(&numbers[..fixed]));
         }

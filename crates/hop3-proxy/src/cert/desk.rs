@@ -32,8 +32,8 @@ pub enum Ask {
 /// Answers it.
 pub(crate) fn answer(resolver: &Resolver, keeper: &Keeper, ask: Ask) -> Answer {
     let answered = match ask {
-        Ask::List => list(resolver).map(Answer::Certificates),
-        Ask::Info { host } => info(resolver, &host).map(|info| Answer::Certificates(vec![info])),
+        Ask::List => list(resolver, keeper).map(Answer::Certificates),
+        Ask::Info { host } => info(resolver, keeper, &host).map(|info| Answer::Certificates(vec![info])),
         Ask::Add(request) => add(resolver, &request).inspect(|_| keeper.wake()).map(Answer::Certificates),
         Ask::Remove { name } => remove(resolver, &name).inspect(|()| keeper.wake()).map(|()| Answer::Done),
         Ask::Renew { name } => renew(resolver, keeper, &name).map(|()| Answer::Done),
@@ -45,12 +45,10 @@ pub(crate) fn answer(resolver: &Resolver, keeper: &Keeper, ask: Ask) -> Answer {
     answered.unwrap_or_else(Answer::Problem)
 }
 
-fn list(resolver: &Resolver) -> Result<Vec<CertificateInfo>, Problem> {
+fn list(resolver: &Resolver, keeper: &Keeper) -> Result<Vec<CertificateInfo>, Problem> {
     let mut names: BTreeSet<String> = resolver.store.list().into_iter().collect();
     let services = resolver.registry.services();
-    let hosts = services.iter().flat_map(|service| {
-        service.source.hosts.iter().chain(service.source.mounts.iter().map(|mount| &mount.host))
-    });
+    let hosts = services.iter().flat_map(|service| service.source.all_hosts());
     let hosts = hosts.map(|host| host.0.to_ascii_lowercase());
     let table = resolver.registry.table();
     for host in hosts.filter(|host| host.parse::<IpAddr>().is_err()) {
@@ -60,10 +58,19 @@ fn list(resolver: &Resolver) -> Result<Vec<CertificateInfo>, Problem> {
         };
     }
     // One that is damaged must not hide the others.
-    Ok(names.iter().filter_map(|name| info(resolver, name).ok()).collect())
+    Ok(names.iter().filter_map(|name| info(resolver, keeper, name).ok()).collect())
 }
 
-fn info(resolver: &Resolver, host: &str) -> Result<CertificateInfo, Problem> {
+/// With what keeps it from being obtained anew. Whoever brought one does not wait for another.
+fn info(resolver: &Resolver, keeper: &Keeper, host: &str) -> Result<CertificateInfo, Problem> {
+    let mut info = found(resolver, host)?;
+    if info.origin != CertificateOrigin::Own {
+        info.waiting = keeper.waiting(&info.name);
+    }
+    Ok(info)
+}
+
+fn found(resolver: &Resolver, host: &str) -> Result<CertificateInfo, Problem> {
     let table = resolver.registry.table();
     let served = table.owner(host).is_some() || table.serves_beneath(host);
     if let Some((name, _)) = resolver.store.find(host) {
@@ -101,7 +108,7 @@ fn add(resolver: &Resolver, request: &AddCertificateRequest) -> Result<Vec<Certi
     for name in &names {
         resolver.store.put(name, &bundle).map_err(|error| disk("kept", &error))?;
     }
-    names.iter().map(|name| info(resolver, name)).collect()
+    names.iter().map(|name| found(resolver, name)).collect()
 }
 
 fn remove(resolver: &Resolver, name: &str) -> Result<(), Problem> {
@@ -114,7 +121,7 @@ fn remove(resolver: &Resolver, name: &str) -> Result<(), Problem> {
 
 /// What was brought is replaced by whoever brought it; everything else is asked for.
 fn renew(resolver: &Resolver, keeper: &Keeper, name: &str) -> Result<(), Problem> {
-    if info(resolver, name)?.origin != CertificateOrigin::Own {
+    if found(resolver, name)?.origin != CertificateOrigin::Own {
         return keeper.renew(name);
     }
     let title = format!("the certificate of {name} is not renewed");

@@ -55,6 +55,7 @@ impl Facts {
             not_after_ms: ms(self.not_after),
             key: self.key.shown(),
             fingerprint: self.fingerprint,
+            waiting: None,
         }
     }
 

@@ -2,11 +2,12 @@
 //! Certificates: which one answers for a host, where it lies, who made it.
 //!
 //! Reading order: `store` (files), `internal` (the authority of our own), `resolver` (host to certificate), `own`
-//! (what people bring), `desk` (what the control socket can ask), `challenge` (what an issuer asks), `acme` (how
+//! (what people bring), `clients` (whose certificates visitors show), `desk` (what the control socket can ask), `challenge` (what an issuer asks), `acme` (how
 //! certificates are obtained and renewed by themselves), `dns` (for wildcards).
 
 pub mod acme;
 mod challenge;
+mod clients;
 mod desk;
 pub(crate) mod dns;
 mod facts;
@@ -17,6 +18,8 @@ mod resolver;
 mod store;
 
 pub use challenge::Challenges;
+pub use clients::check_client_ca;
+pub(crate) use clients::client_roots;
 pub use desk::Ask;
 pub(crate) use desk::answer;
 pub(crate) use resolver::Resolver;

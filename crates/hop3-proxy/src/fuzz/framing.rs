@@ -3,6 +3,7 @@
 
 use super::choice;
 use crate::http1::body::{Body, Framing, Length};
+use crate::http2::head as streams;
 use crate::limit::MAX_TRAILERS;
 
 /// What was read of a body.
@@ -70,6 +71,9 @@ fn check_trailers(trailers: &[u8]) {
         panic!("trailers that were passed on are malformed")
     };
     assert_eq!(end, block.len());
+    let told = streams::trailers(trailers);
+    assert_eq!(told.len(), headers.len(), "trailers are lost on the way to HTTP/2");
+    assert!(streams::trailer_lines(&told).len() <= trailers.len());
     for header in headers {
         let name = header.name.to_ascii_lowercase();
         let forbidden = ["content-length", "transfer-encoding", "host", "authorization", "te", "connection"];

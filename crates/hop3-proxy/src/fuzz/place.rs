@@ -10,7 +10,7 @@ use crate::table::normal_host;
 use hop3_core::layout::Layout;
 use hop3_core::name::Domain;
 use std::fs;
-use std::path::Component;
+use std::path::{Component, Path};
 use std::sync::LazyLock;
 
 /// A path that is served lies beneath the root, and has one spelling.
@@ -77,8 +77,11 @@ pub fn host(data: &[u8]) {
     assert!(port.is_empty() || is_port, "{} is taken for {name}", given.escape_ascii());
 }
 
+/// In memory where the machine has such a place, since a table is synced when it is saved.
 static SAVED: LazyLock<(Layout, Layout)> = LazyLock::new(|| {
-    let folder = std::env::temp_dir().join(format!("hop3-journal-{}", std::process::id()));
+    let memory = Path::new("/dev/shm");
+    let beneath = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = beneath.join(format!("hop3-journal-{}", std::process::id()));
     let layout = |name: &str| {
         let layout = Layout::new(folder.join(name));
         let table = layout.proxy_table();

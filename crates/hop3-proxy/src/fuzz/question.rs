@@ -7,6 +7,7 @@ use crate::http1::body::Length;
 use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{OwnSlots, is, may_be_complete, own_slots, slots};
 use crate::http1::request::{self, Head};
+use crate::http2::head as streams;
 use crate::limit::Limits;
 use std::sync::LazyLock;
 
@@ -48,6 +49,14 @@ pub fn request_head(data: &[u8]) {
     for range in [&request.id, &request.referer, &request.agent] {
         assert!(!out[range.clone()].contains(&b'\n'), "a value goes over its line");
     }
+    let (question, used) = streams::question(&out).expect("what was written is whole");
+    assert_eq!((used, question.length), (out.len(), head.length));
+    if let Some(asked) = question.request {
+        assert_eq!(asked.method().as_str(), head.method);
+        assert_eq!(asked.uri().authority().map(|authority| authority.as_str().as_bytes()), Some(head.host));
+        assert_eq!(asked.uri().path_and_query().map(|path| path.as_str()), Some(head.path));
+        assert!(!request.upgrade);
+    }
     assert_eq!(request.length, head.length);
     assert_eq!(request.upgrade, again.upgrade);
 }
@@ -87,6 +96,40 @@ fn check_lines(head: &Head<'_, '_>, request: &Request) {
         assert_eq!(count(name), 1, "{name}");
     }
     assert!(head.headers.iter().all(|header| !header.name.contains('_')));
+}
+
+/// A request of HTTP/2 becomes one request of HTTP/1 with its fields and no others, or is refused. A line each: method,
+/// target, fields as `name: value`.
+pub fn request_of_http2(mut data: &[u8]) {
+    let has_body = choice(&mut data) & 1 == 1;
+    let mut lines = data.split(|b| *b == b'\n');
+    let (method, target) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let mut request = http::Request::builder().method(method).uri(target);
+    for line in lines {
+        let colon = line.iter().skip(1).position(|b| *b == b':').map_or(line.len(), |at| at + 1);
+        let (name, value) = line.split_at(colon);
+        request = request.header(name, value.strip_prefix(b":").unwrap_or(value));
+    }
+    let Ok(request) = request.body(()) else { return };
+    let (parts, ()) = request.into_parts();
+    let mut out = Vec::new();
+    streams::request(&parts, None, has_body, &mut out);
+    let mut slots = slots();
+    let Ok(head) = request::parse(&out, &mut slots, &LIMITS) else { return };
+    let head = head.expect("what was written is whole");
+    assert_eq!(head.bytes, out.len(), "one request became more");
+    assert_eq!(head.method, parts.method.as_str());
+    let host = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    assert!(host.is_none_or(|host| host.eq_ignore_ascii_case(head.host)));
+    let ours = ["host", "transfer-encoding", "cookie"];
+    for header in head.headers.iter().filter(|header| !ours.iter().any(|name| is(header, name))) {
+        let mut values = parts.headers.get_all(header.name).iter();
+        assert!(values.any(|value| value.as_bytes().trim_ascii() == header.value), "{header:?} was not sent");
+    }
+    for (name, value) in parts.headers.iter().filter(|(name, _)| !ours.contains(&name.as_str())) {
+        let mut lines = head.headers.iter().filter(|header| is(header, name.as_str()));
+        assert!(lines.any(|line| line.value == value.as_bytes().trim_ascii()), "{name} is lost");
+    }
 }
 
 /// A head that arrives in pieces is awaited until its end, and looked at when that comes.

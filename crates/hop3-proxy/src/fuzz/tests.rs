@@ -34,6 +34,18 @@ fn a_request_has_one_reading_before_and_after() {
 }
 
 #[test]
+fn a_request_of_http2_is_one_of_http1() {
+    for request in [
+        "\0GET\nhttps://a/x?y\ncookie: a=b\ncookie: c=d\nx: 1",
+        "\u{1}POST\nhttps://a:1/\ncontent-length: 3\nhost: b",
+        "\u{1}OPTIONS\n*\nhost: a\ntransfer-encoding: chunked",
+        "\0CONNECT\na:80\nx:\t1 ",
+    ] {
+        request_of_http2(request.as_bytes());
+    }
+}
+
+#[test]
 fn bodies_mean_the_same_in_any_pieces() {
     let after_head = |bytes: &[u8]| {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
@@ -54,7 +66,19 @@ fn nothing_of_somebodys_own_is_kept() {
     for value in [&b""[..], b"a=b", b"a=\xff"] {
         freshness(&[b"\0", value, b"\0", head].concat());
     }
+    let many = format!("HTTP/1.0 200 OK\r\n{}\r\n", "X: 1\r\n".repeat(100));
+    for cut in [0, 5, 6, 7, 8, 9, 20] {
+        auth_answer(
+            &[&[cut], b"HTTP/1.1 401 No\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nhello".as_slice()]
+                .concat(),
+        );
+        auth_answer(
+            &[&[cut], b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n".as_slice()]
+                .concat(),
+        );
+    }
     for kind in 0..16 {
+        response_head(&[&[kind], many.as_bytes()].concat());
         response_head(&[&[kind], head.as_slice()].concat());
         response_head(
             &[&[kind], b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\nX: 1\r\n\r\n".as_slice()].concat(),

@@ -35,9 +35,15 @@ const WINDOW: u32 = 1 << 20;
 /// How much of an answer waits here for a client that is slow.
 const SEND_BUFFER: usize = 64 << 10;
 
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, way: Way) {
-    let (stream, way) = (Rc::new(stream), Way { protocol: "HTTP/2.0", ..way });
+/// Serves a connection on a task of its own.
+pub(crate) fn serve(worker: Rc<Worker>, stream: Stream, way: Way) {
+    // Here, so that a thread that ends waits for it.
     let watch = worker.deadlines.watch();
+    tokio::task::spawn_local(begin(worker, watch, stream, way));
+}
+
+async fn begin(worker: Rc<Worker>, watch: Rc<Watch>, stream: Stream, way: Way) {
+    let (stream, way) = (Rc::new(stream), Way { protocol: "HTTP/2.0", ..way });
     worker.deadlines.set(&watch, worker.limits.head_timeout);
     let shaking = builder(&worker.limits).handshake::<_, Bytes>(Corked::new(stream.clone()));
     if let Some(Ok(frames)) = watch.in_time(shaking).await {

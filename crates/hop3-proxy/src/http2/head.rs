@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, response};
+use std::mem::MaybeUninit;
 
 /// Appends the request's head. `protocol` is what an extended CONNECT asks for.
 pub(crate) fn request(parts: &Parts, protocol: Option<&str>, has_body: bool, out: &mut Vec<u8>) {
@@ -77,10 +78,16 @@ pub(crate) struct Answer {
 /// Takes the head at the start of `bytes`, which the proxy itself wrote; `None` when it is not whole. Tells also how
 /// long it was.
 pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
-    let mut slots = own_slots();
+    let mut few = own_slots();
+    let mut many;
+    let config = httparse::ParserConfig::default();
     let mut head = httparse::Response::new(&mut []);
-    let parsed =
-        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, bytes, &mut slots);
+    let mut parsed = config.parse_response_with_uninit_headers(&mut head, bytes, &mut few);
+    if parsed == Err(httparse::Error::TooManyHeaders) {
+        many = line_slots(bytes);
+        head = httparse::Response::new(&mut []);
+        parsed = config.parse_response_with_uninit_headers(&mut head, bytes, &mut many);
+    }
     let httparse::Status::Complete(used) = parsed.ok()? else { return None };
     let status = StatusCode::from_u16(head.code?).ok()?;
     let mut response = Response::new(());
@@ -109,6 +116,11 @@ pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
     Some((Answer { response, length }, used))
 }
 
+/// Room for every line there is: a policy may set more than is usual.
+fn line_slots<'b>(bytes: &'b [u8]) -> Vec<MaybeUninit<httparse::Header<'b>>> {
+    bytes.iter().filter(|byte| **byte == b'\n').map(|_| MaybeUninit::uninit()).collect()
+}
+
 /// What HTTP/2 says by other means (RFC 9113, 8.2.2).
 fn is_of_one_connection(name: &HeaderName) -> bool {
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE].contains(name)
@@ -116,19 +128,24 @@ fn is_of_one_connection(name: &HeaderName) -> bool {
 }
 
 /// A request that the proxy itself wrote, for an upstream.
-pub(super) struct Question {
+pub(crate) struct Question {
     /// Absent when HTTP/2 cannot say it: an upgrade, a host that is none.
-    pub(super) request: Option<Request<()>>,
-    pub(super) length: Length,
+    pub(crate) request: Option<Request<()>>,
+    pub(crate) length: Length,
 }
 
 /// Takes the head at the start of `bytes`; `None` when it is not whole. Tells also how long it was.
-pub(super) fn question(bytes: &[u8]) -> Option<(Question, usize)> {
-    let mut slots = own_slots();
+pub(crate) fn question(bytes: &[u8]) -> Option<(Question, usize)> {
+    let mut few = own_slots();
+    let mut many;
     let mut head = httparse::Request::new(&mut []);
-    let httparse::Status::Complete(used) = head.parse_with_uninit_headers(bytes, &mut slots).ok()? else {
-        return None;
-    };
+    let mut parsed = head.parse_with_uninit_headers(bytes, &mut few);
+    if parsed == Err(httparse::Error::TooManyHeaders) {
+        many = line_slots(bytes);
+        head = httparse::Request::new(&mut []);
+        parsed = head.parse_with_uninit_headers(bytes, &mut many);
+    }
+    let httparse::Status::Complete(used) = parsed.ok()? else { return None };
     let mut length = Length::None;
     for field in head.headers.iter() {
         if is(field, "transfer-encoding") {

@@ -26,10 +26,10 @@ const MAX_ANSWER: usize = 128 << 10;
 const PASSED: &[&str] = &["Cache-Control", "Content-Language", "Location", "WWW-Authenticate", "Retry-After"];
 
 /// What the service said.
-struct Said {
-    status: u16,
+pub(super) struct Said {
+    pub(super) status: u16,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Said {
@@ -37,7 +37,7 @@ impl Said {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    fn cookies(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn cookies(&self) -> impl Iterator<Item = &str> {
         let lines = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case("set-cookie"));
         lines.map(|(_, value)| value.as_str())
     }
@@ -140,7 +140,7 @@ async fn ask(auth: &ForwardAuth, question: Vec<u8>) -> io::Result<Said> {
 }
 
 /// The answer, once it is whole.
-fn parse(bytes: &[u8], is_end: bool) -> io::Result<Option<Said>> {
+pub(super) fn parse(bytes: &[u8], is_end: bool) -> io::Result<Option<Said>> {
     let mut slots = [httparse::EMPTY_HEADER; crate::limit::MAX_HEADERS];
     let mut head = httparse::Response::new(&mut slots);
     let Ok(httparse::Status::Complete(start)) = head.parse(bytes) else { return Ok(None) };
@@ -149,7 +149,9 @@ fn parse(bytes: &[u8], is_end: bool) -> io::Result<Option<Said>> {
         .iter()
         .filter_map(|h| Some((h.name.to_owned(), std::str::from_utf8(h.value).ok()?.to_owned())))
         .collect();
-    let mut said = Said { status: head.code.unwrap_or(0), headers, body: Vec::new() };
+    // One that announces another is no answer, and no other status exists.
+    let status = head.code.filter(|status| (200..1000).contains(status)).ok_or(io::ErrorKind::InvalidData)?;
+    let mut said = Said { status, headers, body: Vec::new() };
     let length = match (said.header("transfer-encoding"), said.header("content-length")) {
         _ if matches!(said.status, 204 | 304) => Length::None,
         (Some(_), _) => Length::Chunked,

@@ -5,7 +5,7 @@
 use super::cache::freshness;
 use super::edit::Edit;
 use super::visit::{self, Visit};
-use super::{auth, compress};
+use super::{auth, compress, forward_auth};
 use crate::buffer::Buffer;
 use crate::fuzz::{PEER, choice, forwarded, read, split, text};
 use crate::http1::header::own_slots;
@@ -107,5 +107,16 @@ pub fn freshness(mut data: &[u8]) {
         let line = [line, if is_value { value } else { b"" }, b"\r\n"].concat();
         let kept = freshness::of(&head(&line), status, now);
         assert!(kept.is_none(), "kept in spite of {}", line.escape_ascii());
+    }
+}
+
+/// What a service says of a visitor is the same whenever it is read, and adds no line that it did not say.
+pub fn auth_answer(mut data: &[u8]) {
+    let cut = usize::from(choice(&mut data)) << 3;
+    let Ok(Some(said)) = forward_auth::parse(data, true) else { return };
+    assert!((200..1000).contains(&said.status));
+    assert!(said.cookies().all(|cookie| !cookie.contains(['\r', '\n', '\0'])));
+    if let Ok(Some(early)) = forward_auth::parse(&data[..cut.min(data.len())], false) {
+        assert_eq!((early.status, early.body), (said.status, said.body));
     }
 }

@@ -8,6 +8,7 @@ use super::compress::Coding;
 use super::key::Key;
 use super::pause::Held;
 use super::rate::Limiter;
+use crate::http1::forward::Request;
 use hop3_core::policy::Policy;
 use hop3_core::route::{Canary, Service};
 use std::path::PathBuf;
@@ -61,6 +62,13 @@ impl Live {
     /// How an answer leaves for a client that takes these codings.
     pub(super) fn coding(&self, accepts: &str) -> Option<Coding> {
         self.source.compression.as_ref().filter(|c| c.on).and_then(|_| Coding::best(accepts))
+    }
+
+    /// A proxy that is trusted, in front of a plain connection, says that it was spoken to by HTTPS.
+    pub(crate) fn is_secure_in_front(&self, peer: &str, request: &Request) -> bool {
+        let Some(forwarded) = request.forwarded.as_deref() else { return false };
+        let is_trusted = |peer| self.source.trusted_proxies.iter().any(|net| net.contains(peer));
+        forwarded.scheme.eq_ignore_ascii_case("https") && peer.parse().is_ok_and(is_trusted)
     }
 
     /// Lets go of requests that are held for this one.

@@ -19,6 +19,7 @@ mod error_page;
 mod forward_auth;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod hsts;
 mod key;
 mod live;
 mod maintenance;

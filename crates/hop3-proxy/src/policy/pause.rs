@@ -32,7 +32,7 @@ impl Drop for Place<'_> {
     }
 }
 
-pub(super) async fn check(client: &Client, live: &Live, visit: &Visit<'_>) -> Result<(), Stop> {
+pub(super) async fn check(client: &mut Client, live: &Live, visit: &Visit<'_>) -> Result<(), Stop> {
     let Some(pause) = live.source.pause.as_ref().filter(|pause| pause.on) else { return Ok(()) };
     // Before the look at the table, so that no change between the two is missed.
     let mut replaced = std::pin::pin!(live.replaced.notified());
@@ -48,7 +48,7 @@ pub(super) async fn check(client: &Client, live: &Live, visit: &Visit<'_>) -> Re
     let refused = || Answer::page(page::PAUSED).line("Retry-After", "5");
     let Some(_place) = live.held.enter() else { return Err(refused().into()) };
     client.worker.deadlines.set(&client.watch, Duration::from_secs(pause.max_wait.into()));
-    match client.in_time(replaced).await {
+    match client.while_there(replaced).await {
         Some(()) => Err(Stop::Again),
         None => Err(refused().into()),
     }

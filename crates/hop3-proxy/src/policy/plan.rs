@@ -6,7 +6,7 @@ use super::compress::{Coder, Coding};
 use super::edit::{self, Edit};
 use super::live::Live;
 use super::waf::Finding;
-use super::{answer, compress, cors, error_page, sticky};
+use super::{answer, compress, cors, error_page, hsts, sticky};
 use crate::http1::forward::Request;
 use crate::http1::response::Response;
 use crate::page::{Manner, Page};
@@ -152,6 +152,7 @@ impl Plan {
         if self.live.source.cors.as_ref().is_some_and(|cors| cors.on) {
             cors::clear(&mut edit);
         }
+        hsts::tell(self.live.source.hsts.as_ref(), self.is_secure, &mut edit);
         edit.headers(&self.live.source.response_headers);
         let mut lines = self.lines.clone();
         if let Some(token) = self.new_cookie.borrow().as_deref() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The lists of malformed requests beside this file.
+//! The lists of malformed requests beside this file, and how such lists are read.
 
 pub(crate) struct Case {
     pub(crate) status: u16,
@@ -19,12 +19,20 @@ pub(crate) fn bodies() -> Vec<Case> {
 }
 
 fn cases(text: &'static str) -> Vec<Case> {
+    let case = |(status, bytes, text): (&str, Vec<u8>, &'static str)| {
+        let status = status.parse().unwrap_or_else(|_| panic!("no status: {status} {text}"));
+        Case { status, bytes, text }
+    };
+    cases_of(text).into_iter().map(case).collect()
+}
+
+/// The first word of each line, and the bytes that the rest stands for.
+pub(crate) fn cases_of(text: &'static str) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
-            let (status, text) = line.split_once(' ').unwrap();
-            let status = status.parse().unwrap_or_else(|_| panic!("no status: {line}"));
-            Case { status, bytes: unescape(text), text }
+            let (word, text) = line.split_once(' ').unwrap();
+            (word, unescape(text), text)
         })
         .collect()
 }

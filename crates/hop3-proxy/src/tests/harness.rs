@@ -44,6 +44,12 @@ impl Proxy {
         Proxy::resume(root, running)
     }
 
+    /// The next one on a root.
+    pub(crate) fn resume_at(root: tempfile::TempDir) -> Proxy {
+        let running = Running::start(options(root.path()), Limits::default()).unwrap();
+        Proxy::resume(root, running)
+    }
+
     /// One that was started by the test itself.
     pub(crate) fn resume(root: tempfile::TempDir, running: Running) -> Proxy {
         Proxy { http: running.http(), https: running.https(), running: Some(running), root }
@@ -284,14 +290,15 @@ impl<S: Read + Write> Http<S> {
         Ok(Reply { status, head, body, is_whole })
     }
 
+    /// What is no text in it is replaced.
     pub(crate) fn read_head(&mut self) -> io::Result<Option<String>> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if self.0.read_line(&mut head)? == 0 {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if self.0.read_until(b'\n', &mut head)? == 0 {
                 return if head.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
             }
         }
-        Ok(Some(head))
+        Ok(Some(String::from_utf8_lossy(&head).into_owned()))
     }
 
     fn read_request(&mut self) -> io::Result<Option<Seen>> {

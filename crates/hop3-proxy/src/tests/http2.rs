@@ -8,6 +8,7 @@ use crate::Limits;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
+use hop3_core::policy::{HeaderChange, Policy};
 use hop3_core::route::{Pool, Service, Tls};
 use http::{HeaderMap, Request, Response};
 use rustls::pki_types::ServerName;
@@ -104,8 +105,12 @@ async fn send_all(stream: &mut SendStream<Bytes>, mut body: Bytes) {
 }
 
 pub(crate) fn serving(server: &Server) -> Proxy {
+    serving_at(&[HOST, "c.localhost"], server)
+}
+
+pub(crate) fn serving_at(hosts: &[&str], server: &Server) -> Proxy {
     let proxy = secure_proxy();
-    proxy.put(with_tls(&[HOST, "c.localhost"], &[server], Tls::default()));
+    proxy.put(with_tls(hosts, &[server], Tls::default()));
     proxy
 }
 
@@ -477,4 +482,24 @@ fn curl_speaks_it_unasked() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.ends_with("2 200") && said.contains("content-length: 3\r\n"), "{output:?}");
+}
+
+#[test]
+fn an_answer_with_as_many_headers_as_may_be_arrives() {
+    let server = Server::start(|_, stream| {
+        let lines = "X: 1\r\n".repeat(crate::MAX_HEADERS - 1);
+        write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{lines}\r\n2\r\nhi\r\n0\r\n\r\n")
+    });
+    let set = (0..50).map(|number| (format!("x-{number}"), "1".to_owned())).collect();
+    let policy = Policy { response_headers: HeaderChange { set, remove: Vec::new() }, ..Policy::default() };
+    let proxy = secure_proxy();
+    proxy.put(Service { policy: Some(policy.into()), ..with_tls(&[HOST], &[&server], Tls::default()) });
+    block_on(async {
+        let mut client = H2::connect(&proxy).await;
+        let (response, _) = client.open(get("/"), true).await;
+        let response = response.await.unwrap();
+        let count = response.headers().len();
+        assert!(count >= crate::MAX_HEADERS - 1 + 50, "only {count} lines");
+        assert_eq!(whole(response).await.unwrap().text(), "hi");
+    });
 }

@@ -3,9 +3,10 @@
 
 use super::harness::*;
 use hop3_core::policy::{
-    BasicAuth, HeaderChange, Maintenance, PasswordHash, Pause, Per, Policy, RateKey, RateLimit,
+    BasicAuth, HeaderChange, Hsts, Maintenance, PasswordHash, Pause, Per, Policy, RateKey, RateLimit,
 };
 use hop3_core::policy::{Redirect, Rewrite};
+use hop3_core::route::Https;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -348,4 +349,78 @@ fn paused_requests_wait_and_are_answered_when_it_ends() {
     put(&proxy, &server, pause(1));
     let reply = ask(&proxy, "/", "");
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("5")));
+}
+
+/// Only so many may wait; whoever leaves makes room.
+#[test]
+fn a_client_that_leaves_a_pause_makes_room() {
+    let (proxy, server) =
+        behind(Policy { pause: Some(Pause { on: true, max_wait: 600 }), ..Policy::default() });
+    let ask = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut held: Vec<_> = (0..1000).map(|_| proxy.connect()).collect();
+    held.iter_mut().for_each(|client| client.send(ask));
+    // The last place is taken when somebody is refused.
+    let soon = Some(std::time::Duration::from_millis(300));
+    let refused = || {
+        let mut client = proxy.connect();
+        client.stream().set_read_timeout(soon).unwrap();
+        client.send(ask);
+        match client.try_reply() {
+            Ok(reply) => (reply.status == 503, client),
+            Err(_) => (false, client),
+        }
+    };
+    let mut late = Vec::new();
+    while late.last().is_none_or(|(is_refused, _)| !is_refused) {
+        late.push(refused());
+    }
+    drop((held, late));
+    let mut next = loop {
+        if let (false, client) = refused() {
+            break client;
+        }
+    };
+    put(&proxy, &server, Policy::default());
+    next.stream().set_read_timeout(None).unwrap();
+    assert_eq!(next.reply().status, 200);
+}
+
+/// A proxy in front that is trusted speaks for the visitor: sent to HTTPS, he would come back the same way.
+#[test]
+fn a_visitor_who_came_by_https_to_a_proxy_in_front_is_not_sent_in_circles() {
+    let server = Server::named("one");
+    let proxy = Proxy::secure(crate::Limits::default());
+    let hsts = Hsts { on: true, max_age: 300, include_subdomains: true, preload: false };
+    let policy = Policy { hsts: Some(hsts), ..Policy::default() };
+    put(&proxy, &server, policy.clone());
+    let forwarded = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n";
+    assert_eq!(ask(&proxy, "/", forwarded).status, 301, "anybody can write that");
+    put(&proxy, &server, Policy { trusted_proxies: nets(&["127.0.0.1"]), ..policy.clone() });
+    let reply = ask(&proxy, "/", forwarded);
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("strict-transport-security"), Some("max-age=300; includeSubDomains"));
+    let reply = ask(&proxy, "/", "X-Forwarded-Proto: http\r\n");
+    assert_eq!((reply.status, reply.header("strict-transport-security")), (301, None));
+    assert_eq!(ask(&proxy, "/", "").status, 301);
+    // Nobody else's word is taken for a certificate.
+    let tls = hop3_core::route::Tls { client_ca: Some("none".into()), ..Default::default() };
+    let policy = Some(Policy { trusted_proxies: nets(&["127.0.0.1"]), ..Policy::default() }.into());
+    proxy.put(hop3_core::route::Service { tls, policy, ..service("a", &[&server]) });
+    assert_eq!(ask(&proxy, "/", forwarded).status, 403);
+    assert_eq!(server.requests.load(SeqCst), 1);
+}
+
+#[test]
+fn plain_http_is_refused_where_https_alone_is_wanted() {
+    let server = Server::named("one");
+    let only = |policy| {
+        let tls = hop3_core::route::Tls { https: Https::Only, ..Default::default() };
+        hop3_core::route::Service { tls, policy: Some(policy), ..service("a", &[&server]) }
+    };
+    for proxy in [Proxy::start(), Proxy::secure(crate::Limits::default())] {
+        proxy.put(only(Policy::default().into()));
+        assert_eq!(ask(&proxy, "/", "X-Forwarded-Proto: https\r\n").status, 403);
+        proxy.put(only(Policy { trusted_proxies: nets(&["127.0.0.1"]), ..Policy::default() }.into()));
+        assert_eq!(ask(&proxy, "/", "X-Forwarded-Proto: https\r\n").status, 200);
+    }
 }

@@ -5,7 +5,7 @@ use super::harness::*;
 use hop3_core::policy::{BasicAuth, Cache, Compression, HeaderChange, PasswordHash, Policy, Rewrite};
 use hop3_core::route::Service;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -69,6 +69,34 @@ fn a_fresh_answer_is_given_again() {
     assert_eq!(server.requests.load(SeqCst), 1);
     // Another query is another address.
     assert_eq!(number(&ask(&proxy, &format!("{FRESH}?x"), "")), 2);
+}
+
+#[test]
+fn a_request_with_as_many_headers_as_may_be_is_seen_whole() {
+    let (proxy, server) = (Proxy::start(), counting());
+    put(&proxy, &server, cache());
+    let private = format!("Authorization: Bearer x\r\n{}", "X: 1\r\n".repeat(crate::MAX_HEADERS - 2));
+    assert_eq!([1, 2].map(|_| number(&ask(&proxy, FRESH, &private))), [1, 2]);
+    let anybody = "X: 1\r\n".repeat(crate::MAX_HEADERS - 1);
+    assert_eq!([1, 2].map(|_| number(&ask(&proxy, FRESH, &anybody))), [3, 3]);
+}
+
+#[test]
+fn a_cookie_that_is_no_text_is_somebodys_own_too() {
+    let server = Server::start(|_, stream| {
+        let head = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nSet-Cookie: a=\xff\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(head)
+    });
+    let proxy = Proxy::start();
+    put(&proxy, &server, cache());
+    for asked in 1..=2 {
+        let mut client = proxy.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let mut answer = Vec::new();
+        client.stream().read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert_eq!(server.requests.load(SeqCst), asked);
+    }
 }
 
 #[test]

@@ -238,3 +238,34 @@ fn a_proxy_that_was_woken_and_starts_again_finds_the_upstreams() {
     assert_eq!(Http::new(TcpStream::connect(again.http()).unwrap()).get("/").text(), "up / 0");
     again.stop().unwrap();
 }
+
+/// A place in the queue belongs to somebody who waits.
+#[test]
+fn whoever_leaves_makes_room_for_another() {
+    let (proxy, server) = (Proxy::start(), Server::named("up"));
+    let waker = Waker::at(place(&proxy));
+    let demand = OnDemand { queue: 1, ..OnDemand::new(waker.socket.clone()) };
+    proxy.put(on_demand(&demand, &[]));
+    let ask = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    let mut first = proxy.connect();
+    first.send(ask);
+    until_held(&proxy, 1);
+    // What it sends while it waits is not taken for its end, and is not lost.
+    first.send("he");
+    let mut second = proxy.connect();
+    second.send(ask);
+    assert_eq!(second.reply().status, 503);
+    drop(first);
+    let deadline = Instant::now() + PATIENCE;
+    while status(&proxy).on_demand["a"].in_flight > 0 {
+        assert!(Instant::now() < deadline, "it keeps its place");
+        thread::yield_now();
+    }
+    let mut third = proxy.connect();
+    third.send(ask);
+    third.send("he");
+    until_held(&proxy, 1);
+    third.send("llo");
+    proxy.put(on_demand(&demand, &[&server]));
+    assert_eq!((third.reply().status, server.requests.load(std::sync::atomic::Ordering::SeqCst)), (200, 1));
+}

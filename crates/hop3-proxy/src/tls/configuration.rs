@@ -5,17 +5,14 @@
 use super::alert::Alert;
 use super::hello::Hello;
 use super::secure::Secure;
-use crate::cert::{Challenges, Resolver};
+use crate::cert::{Challenges, Resolver, client_roots};
 use crate::limit::Limits;
 use crate::registry::Registry;
 use crate::table::LiveService;
-use anyhow::Context;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use std::sync::{Arc, OnceLock};
@@ -159,13 +156,4 @@ fn config(
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.session_storage = ServerSessionMemoryCache::new(sessions);
     Ok(config)
-}
-
-fn client_roots(pem: &str) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        roots.add(certificate.context("a certificate cannot be read")?)?;
-    }
-    anyhow::ensure!(!roots.is_empty(), "there is no certificate in it");
-    Ok(roots)
 }

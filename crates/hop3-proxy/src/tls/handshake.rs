@@ -7,15 +7,19 @@ use super::hello;
 use super::secure::Secure;
 use super::session::Session;
 use super::subject;
+use crate::buffer::Buffer;
 use crate::client::{Client, Way};
+use crate::deadline::Watch;
 use crate::http2;
 use crate::stream::Stream;
+use crate::tcp::{self, Arrived};
 use crate::worker::Worker;
+use hop3_core::tcp::Entry;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -52,31 +56,60 @@ impl Drop for Place {
 }
 
 /// Serves an accepted connection on tasks of its own.
-pub(crate) fn serve(worker: &Rc<Worker>, terminator: &Arc<Terminator>, tcp: TcpStream, peer: IpAddr) {
+pub(crate) fn serve(worker: &Rc<Worker>, terminator: &Arc<Terminator>, tcp: TcpStream, peer: SocketAddr) {
     let number = worker.handshakes.enter(worker.limits.handshakes);
-    let task = begin(Place(worker.clone(), number), terminator.clone(), tcp, peer);
+    // Here, so that a thread that ends waits for it.
+    let watch = worker.deadlines.watch();
+    let task = begin(Place(worker.clone(), number), watch, terminator.clone(), (tcp, peer));
     let task = tokio::task::spawn_local(task).abort_handle();
     worker.handshakes.tasks.borrow_mut().insert(number, task);
 }
 
-async fn begin(place: Place, terminator: Arc<Terminator>, tcp: TcpStream, peer: IpAddr) {
+async fn begin(
+    place: Place,
+    watch: Rc<Watch>,
+    terminator: Arc<Terminator>,
+    (tcp, peer): (TcpStream, SocketAddr),
+) {
     let worker = place.0.clone();
-    let watch = worker.deadlines.watch();
     worker.deadlines.set(&watch, worker.limits.handshake_timeout);
-    let shaken = watch.in_time(shake(&terminator, tcp)).await;
+    let shaking = async {
+        let ends = worker.ends(&tcp, peer).await?;
+        shake(&worker, &terminator, tcp).await.map(|shaken| (shaken, ends))
+    };
+    let shaken = watch.in_time(shaking).await;
     drop(place);
     match shaken {
-        Some(Ok(Some((session, secure)))) => dispatch(worker, session, secure, peer),
+        Some(Ok((Shaken::Session(session, secure), ends))) => {
+            dispatch(worker, *session, secure, ends.source.ip())
+        }
+        Some(Ok((Shaken::NotOurs(tcp, entry, begun), ends))) => {
+            let arrived = Arrived { tcp, ends, entry, begun };
+            // A task of its own, for the same reason.
+            tokio::task::spawn_local(async move { tcp::carry(&worker, &watch, arrived).await });
+        }
         // Scanners and clients that do not trust the certificate: many, and nobody's fault here.
         Some(Err(error)) => tracing::debug!(%error, %peer, "handshake"),
-        Some(Ok(None)) | None => {}
+        Some(Ok((Shaken::Proven, _))) | None => {}
     }
 }
 
-/// `None` for an issuer, who has seen what it wanted.
-async fn shake(terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Option<(Session, Secure)>> {
+enum Shaken {
+    Session(Box<Session>, Secure),
+    /// Somebody else ends the TLS; this much was read of it.
+    NotOurs(TcpStream, Entry, Buffer),
+    /// An issuer has seen what it wanted.
+    Proven,
+}
+
+async fn shake(worker: &Worker, terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Shaken> {
     tcp.set_nodelay(true)?;
     let hello = hello::read(&mut tcp).await?;
+    // Before anything else, an issuer's question too: the process has its own certificates.
+    let entry = hello.host.as_deref().and_then(|host| worker.registry.table().passthrough(host));
+    if let Some(entry) = entry {
+        return Ok(Shaken::NotOurs(tcp, entry, hello.raw));
+    }
     let Choice { config, mut secure, is_challenge } = match terminator.choose(&hello) {
         Ok(choice) => choice,
         Err(alert) => {
@@ -88,14 +121,14 @@ async fn shake(terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Option
     poll_fn(|cx| session.poll_handshake(cx)).await?;
     if is_challenge {
         session.farewell();
-        return Ok(None);
+        return Ok(Shaken::Proven);
     }
     secure.subject = session.state().peer_certificates().and_then(|chain| Some(subject::of(chain.first()?)));
     secure.version = match session.state().protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
     };
-    Ok(Some((session, secure)))
+    Ok(Shaken::Session(Box::new(session), secure))
 }
 
 /// Hands a connection to whoever speaks its protocol. A task of its own, since this one has the size of a handshake.
@@ -104,7 +137,7 @@ fn dispatch(worker: Rc<Worker>, session: Session, secure: Secure, peer: IpAddr) 
     let way = Way::http1(peer, Some(Rc::new(secure)));
     let stream = Stream::tls(session);
     if is_http2 {
-        tokio::task::spawn_local(http2::serve(worker, stream, way));
+        http2::serve(worker, stream, way);
     } else {
         tokio::task::spawn_local(Client::new(worker, stream, way).serve());
     }

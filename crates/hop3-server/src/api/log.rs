@@ -3,7 +3,7 @@
 
 use super::endpoint::{Endpoints, Nothing};
 use super::reply::{Failure, Named, Query, blocking};
-use crate::server::Server;
+use crate::server::{Server, internal};
 use crate::verb;
 use axum::extract::State;
 use axum::http::Method;
@@ -34,11 +34,35 @@ async fn logs(
     Named(name): Named<AppName>,
     Query(query): Query<LogsQuery>,
 ) -> Result<Response, Failure> {
+    if query.follow && query.requests {
+        return requests(server, name, query).await;
+    }
     let follow = query.follow.then(|| follow(Arc::clone(&server), name.clone(), &query));
     let (owner, of) = (Arc::clone(&server), name);
     let past = blocking(move || verb::log::logs(&owner, &of, &query)).await?;
-    let Some(lines) = follow else { return Ok(past.into_response()) };
-    let start = (past.0.into_iter(), lines);
+    Ok(match follow {
+        Some(lines) => stream_of(past.0, lines),
+        None => past.into_response(),
+    })
+}
+
+/// Follows what the proxy notes of requests.
+async fn requests(server: Arc<Server>, name: AppName, query: LogsQuery) -> Result<Response, Failure> {
+    let opened =
+        tokio::task::spawn_blocking(move || verb::log::follow_requests(&server, &name, &query)).await;
+    let (past, tail) = opened.map_err(internal)??;
+    let (sender, receiver) = mpsc::channel(BUFFERED);
+    std::thread::spawn(move || {
+        let ended = tail.run(|| sender.is_closed(), |entry| sender.blocking_send(entry).is_ok());
+        if let Err(error) = ended {
+            tracing::warn!(%error, "follow");
+        }
+    });
+    Ok(stream_of(past, receiver))
+}
+
+fn stream_of(past: Vec<LogEntry>, lines: mpsc::Receiver<LogEntry>) -> Response {
+    let start = (past.into_iter(), lines);
     let entries = stream::unfold(start, |(mut past, mut lines)| async move {
         let entry = match past.next() {
             Some(entry) => entry,
@@ -47,7 +71,7 @@ async fn logs(
         let sse = Sse::default().json_data(&entry).ok()?;
         Some((Ok::<_, Infallible>(sse), (past, lines)))
     });
-    Ok(Stream::new(entries).keep_alive(KeepAlive::default()).into_response())
+    Stream::new(entries).keep_alive(KeepAlive::default()).into_response()
 }
 
 /// Follows what the app writes and what the platform does, until the reader goes away.

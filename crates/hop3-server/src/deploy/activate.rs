@@ -11,6 +11,7 @@ use super::job::workload;
 use crate::routes;
 use crate::server::{Server, internal};
 use crate::store::{App, Release};
+use crate::verb;
 use hop3_core::name::ProcessName;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::sleep::Sleep;
@@ -93,8 +94,9 @@ fn switch_in_turn(cx: &Context<'_>, release: &Release, ready: Ready) -> Result<S
     let (kept, mut left): (Vec<Instance>, Vec<Instance>) =
         ready.0.into_iter().partition(|i| is_wanted(i, &wanted));
     let alone = cx.server.routing();
-    let domains = store.domains(&cx.app).map_err(internal)?;
-    let service = routes::service(cx.server, &app, &domains, Some((&release.artifact).into()), &kept)?;
+    verb::tcp::check_free(cx.server, &cx.app, &release.artifact.processes.tcp)?;
+    let set = routes::Set::of(cx.server, &cx.app)?;
+    let service = routes::service(cx.server, &app, &set, Some((&release.artifact).into()), &kept)?;
     let others = cx.server.drivers.runtime.status(Some(&cx.app.name))?;
     left.extend(others.into_iter().filter(|i| i.release != release.number));
     let (server, before) = (cx.server.clone(), cx.app.clone());
@@ -177,8 +179,8 @@ pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) ->
         )
         .hint(format!("see them with: hop3 ps -a {}", cx.app.name)));
     }
-    let domains = cx.server.store.domains(&cx.app).map_err(internal)?;
-    let without = routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &others)?;
+    let set = routes::Set::of(cx.server, &cx.app)?;
+    let without = routes::service(cx.server, &cx.app, &set, Some((&release.artifact).into()), &others)?;
     cx.server.drivers.proxy.put(&without)?;
     drain(cx.server, &one);
     cx.server.drivers.runtime.restart(&cx.app.name, id)?;

@@ -4,6 +4,7 @@
 
 use super::Context;
 use crate::server::internal;
+use crate::verb;
 use hop3_core::name::EnvKey;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::settings::{EnvDefault, GeneratedForm, Settings};
@@ -50,7 +51,9 @@ pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvK
 /// away those that are new.
 fn domains(cx: &Context<'_>, settings: &Settings) -> Result<(), Problem> {
     let before = cx.server.store.domains(&cx.app).map_err(internal)?;
-    for domain in settings.domains.iter().filter(|domain| !before.contains(domain)) {
+    let wanted = settings.domains.iter().chain(verb::tcp::domains(cx.server, &cx.app, &settings.tcp));
+    for domain in wanted.filter(|domain| !before.contains(domain)) {
+        verb::domain::check(cx.server, domain)?;
         if let Some(owner) = cx.server.store.add_domain(&cx.app, domain).map_err(internal)? {
             return Err(Problem::new(
                 Kind::Conflict,

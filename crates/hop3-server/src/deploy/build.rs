@@ -39,6 +39,7 @@ pub(super) struct Bench<'p> {
 pub(super) fn plan(cx: &Context<'_>, source: &Source, settings: &Settings) -> Result<BuildPlan, Problem> {
     let plan = (cx.server.drivers.plan)(&source.tree, settings)?;
     cx.say(&format!("{}: {}", plan.builder, plan.reason));
+    crate::verb::tcp::check_processes(&plan, &settings.tcp)?;
     for warning in &plan.warnings {
         cx.warn(warning);
     }
@@ -252,6 +253,7 @@ fn process_table(plan: &BuildPlan, settings: &Settings) -> ProcessTable {
         health: settings.health.clone(),
         sleep: settings.sleep,
         proxy: settings.proxy.clone(),
+        tcp: settings.tcp.clone(),
         stop_grace_secs: settings.run.stop_grace_secs.unwrap_or(STOP_GRACE_SECS),
         release_timeout_secs: settings.run.release_timeout_secs.unwrap_or(RELEASE_TIMEOUT_SECS),
     }

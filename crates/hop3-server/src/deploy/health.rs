@@ -2,7 +2,7 @@
 //! Step Healthy: a new instance gets requests only after it was seen to answer.
 //!
 //! The web process: the HTTP path when one is given, else a connection to its port, else the command. Other
-//! processes: they must not have ended. A failure tells the check, what it saw, and the app's last lines.
+//! processes: a connection where they are reached by one, and they must not have ended. A failure tells the check, what it saw, and the app's last lines.
 
 use super::context::Context;
 use super::job::one_off;
@@ -49,7 +49,7 @@ fn wait_for(
     instance: &Instance,
     deadline: Instant,
 ) -> Result<(), Problem> {
-    let check = &release.artifact.processes.health;
+    let check = &check_of(release, instance);
     let mut seen;
     let mut pause = PAUSE.start;
     loop {
@@ -66,6 +66,15 @@ fn wait_for(
         }
         std::thread::sleep(pause);
         pause = pause.mul_f64(1.1).min(PAUSE.end);
+    }
+}
+
+/// What is said of health is said of the web process; of others it is enough that they accept.
+fn check_of(release: &Release, instance: &Instance) -> HealthCheck {
+    let check = &release.artifact.processes.health;
+    match instance.process == ProcessName::web() {
+        true => check.clone(),
+        false => HealthCheck { timeout_secs: check.timeout_secs, ..HealthCheck::default() },
     }
 }
 
@@ -166,13 +175,13 @@ fn still_runs(cx: &Context<'_>, release: &Release, instance: &Instance) -> Resul
 }
 
 fn never_healthy(cx: &Context<'_>, release: &Release, instance: &Instance, seen: &str) -> Problem {
-    let check = &release.artifact.processes.health;
-    let secs = check.timeout_secs;
+    let check = &check_of(release, instance);
+    let (secs, process) = (check.timeout_secs, &instance.process);
     let (code, title) = match (&check.path, &check.command) {
         (None, None) => {
-            ("start.not-listening", format!("the web process did not listen on $PORT within {secs} s"))
+            ("start.not-listening", format!("the {process} process did not listen on $PORT within {secs} s"))
         }
-        _ => ("start.unhealthy", format!("the web process did not become healthy within {secs} s")),
+        _ => ("start.unhealthy", format!("the {process} process did not become healthy within {secs} s")),
     };
     let listening = listening_ports(instance);
     let mut detail = format!("check: {}\nsaw: {seen}\n", describe(check));

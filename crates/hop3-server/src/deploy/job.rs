@@ -61,7 +61,7 @@ pub(super) fn workload(
         let wanted = WantedProcess {
             count: counts.get(name).copied().unwrap_or(0),
             job: one_off(server, app, release, command),
-            serves: *name == ProcessName::web(),
+            serves: *name == ProcessName::web() || table.tcp.iter().any(|settings| settings.process == *name),
             stop_grace_secs: table.stop_grace_secs,
         };
         (name.clone(), wanted)

@@ -99,6 +99,7 @@ fn create(
     environment: &BTreeMap<EnvKey, String>,
     reason: &str,
 ) -> Result<Release, Problem> {
+    crate::verb::proxy::check_release(cx.server, &cx.app, artifact)?;
     let release = cx.server.store.create_release(&cx.app, artifact, environment, reason).map_err(internal)?;
     cx.hide(environment.values());
     let number: ReleaseNumber = release.number;

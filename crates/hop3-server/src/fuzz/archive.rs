@@ -129,5 +129,7 @@ fn check_same(unpacked: &Unpacked, bytes: &[u8]) {
     let room = Room::new();
     let limits = Limits { bytes: 4 << 20, entries: 4000 };
     let again = unpack(bytes, &room.inside(), &limits).unwrap_or_else(|problem| panic!("{problem}"));
-    assert_eq!((&again.digest, again.files, again.bytes), (&unpacked.digest, unpacked.files, unpacked.bytes));
+    assert_eq!(again.digest, unpacked.digest);
+    // An archive may have a file twice; the last one counts.
+    assert!(again.files <= unpacked.files && again.bytes <= unpacked.bytes);
 }

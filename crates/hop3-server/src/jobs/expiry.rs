@@ -33,10 +33,14 @@ pub(crate) fn warn_of_expiry(server: &Server, certificates: &[CertificateInfo]) 
         let left = one.not_after_ms.saturating_sub(now);
         let Some(days) = DAYS.into_iter().find(|days| left <= days * DAY_MS) else { continue };
         let (name, not_after_ms) = (one.name.clone(), one.not_after_ms);
-        let event = Event::CertificateExpiryWarned { name, days, not_after_ms };
+        let warning = |waiting| {
+            let name = name.clone();
+            Event::CertificateExpiryWarned { name, days, not_after_ms, waiting }
+        };
         let owner = owner(server, &one.name);
-        match server.store.has_event(owner.as_ref(), &event) {
-            Ok(false) => server.record(owner.as_ref(), None, event),
+        // What keeps it from being renewed may be another thing each hour.
+        match server.store.has_event_like(owner.as_ref(), &warning(None)) {
+            Ok(false) => server.record(owner.as_ref(), None, warning(one.waiting.clone())),
             Ok(true) => {}
             Err(error) => tracing::error!(error = format!("{error:#}"), "events cannot be read"),
         }

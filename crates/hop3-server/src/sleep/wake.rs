@@ -3,6 +3,7 @@
 
 use crate::deploy::{self, Context};
 use crate::reconcile;
+use crate::routes;
 use crate::server::{Server, internal};
 use crate::store::App;
 use hop3_core::event::Event;
@@ -52,9 +53,8 @@ fn bring_up(cx: &Context<'_>, level: Sleep) -> Result<Vec<Instance>, Problem> {
         deploy::until_healthy(cx, &release, &web)?;
     }
     let _alone = cx.server.routing();
-    let domains = cx.server.store.domains(&cx.app).map_err(internal)?;
-    let service =
-        crate::routes::service(cx.server, &cx.app, &domains, Some((&release.artifact).into()), &web)?;
+    let set = routes::Set::of(cx.server, &cx.app)?;
+    let service = routes::service(cx.server, &cx.app, &set, Some((&release.artifact).into()), &web)?;
     cx.server.drivers.proxy.put(&service)?;
     Ok(web)
 }

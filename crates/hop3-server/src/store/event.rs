@@ -45,11 +45,13 @@ impl Store {
         )
     }
 
-    /// Tells whether this was recorded before, to the letter.
-    pub fn has_event(&self, app: Option<&App>, event: &Event) -> Result<bool> {
+    /// Tells whether this was recorded before: to the letter, or with more said at its end.
+    pub fn has_event_like(&self, app: Option<&App>, event: &Event) -> Result<bool> {
         let body = serde_json::to_string(event)?;
-        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE app IS ?1 AND body = ?2)";
-        Ok(self.db().query_row(sql, params![app.map(|a| a.id), body], |row| row.get(0))?)
+        let more = format!("{},", body.trim_end_matches('}'));
+        let sql = "SELECT EXISTS (SELECT 1 FROM event
+                   WHERE app IS ?1 AND (body = ?2 OR substr(body, 1, length(?3)) = ?3))";
+        Ok(self.db().query_row(sql, params![app.map(|a| a.id), body, more], |row| row.get(0))?)
     }
 
     /// All events of the app's newest deployment, oldest first.

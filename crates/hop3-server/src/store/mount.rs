@@ -40,4 +40,16 @@ impl Store {
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+
+    /// Every app's at once.
+    pub fn all_mounts(&self) -> Result<Vec<(i64, DomainPath)>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached("SELECT app, domain, path FROM mount ORDER BY domain, path")?;
+        let rows = statement.query_map([], |row| {
+            let domain: String = row.get(1)?;
+            let domain = domain.parse().map_err(|p: hop3_core::Problem| foreign(1, p))?;
+            Ok((row.get(0)?, DomainPath { domain, path: Some(row.get(2)?) }))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
 }

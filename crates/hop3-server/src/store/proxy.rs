@@ -6,6 +6,7 @@ use super::app::{App, foreign};
 use anyhow::Result;
 use hop3_core::config::Assignments;
 use rusqlite::params;
+use std::collections::HashMap;
 
 impl Store {
     pub fn proxy_settings(&self, app: &App) -> Result<Assignments> {
@@ -16,6 +17,19 @@ impl Store {
             Ok((row.get(0)?, serde_json::from_str(value).map_err(|e| foreign(1, e))?))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Every app's at once.
+    pub fn all_proxy_settings(&self) -> Result<HashMap<i64, Assignments>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached("SELECT app, key, value FROM proxy_setting")?;
+        let mut rows = statement.query([])?;
+        let mut all: HashMap<i64, Assignments> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            let value = serde_json::from_str(row.get_ref(2)?.as_str()?)?;
+            all.entry(row.get(0)?).or_default().insert(row.get(1)?, value);
+        }
+        Ok(all)
     }
 
     /// Makes the settings exactly these, in one transaction.

@@ -10,6 +10,7 @@ use hop3_core::policy::Policy;
 use hop3_core::release::{Artifact, ReleaseNumber};
 use hop3_core::secret::Secret;
 use hop3_core::sleep::SleepTimes;
+use hop3_core::tcp::TcpSettings;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -64,6 +65,8 @@ struct OutlineTable {
     sleep: Option<SleepTimes>,
     #[serde(default)]
     proxy: Policy,
+    #[serde(default)]
+    tcp: Vec<TcpSettings>,
 }
 
 #[derive(Default, Deserialize)]
@@ -86,6 +89,10 @@ impl Outline {
 
     pub(crate) fn proxy(&self) -> &Policy {
         &self.processes.proxy
+    }
+
+    pub(crate) fn tcp(&self) -> &[TcpSettings] {
+        &self.processes.tcp
     }
 
     pub(crate) fn health_path(&self) -> Option<&str> {

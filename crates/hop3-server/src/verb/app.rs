@@ -69,6 +69,8 @@ pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> 
     let own: Vec<&Instance> = instances.iter().collect();
     let state = state(&app, serves, &own);
     let awake = App { asleep: None, ..app.clone() };
+    let settings = release.as_ref().map_or(&[][..], |release| &release.artifact.processes.tcp);
+    let tcp = super::tcp::places(server, &app, &server.store.domains(&app).map_err(internal)?, settings)?;
     let ranges = app.sleep.ranges.iter().filter(|(_, range)| range.least != range.most);
     Ok(AppInfo {
         state,
@@ -77,6 +79,7 @@ pub(crate) fn info(server: &Server, name: &AppName) -> Result<AppInfo, Problem> 
         git_url: server.site.git_url(name),
         deploy_branch: app.branch.clone(),
         domains: super::domain::list(server, name)?,
+        tcp,
         scale: release.map(|r| deploy::wanted(&awake, &r)).unwrap_or_default(),
         ranges: ranges.map(|(process, range)| (process.clone(), *range)).collect(),
         instances: asleep(&app).chain(instances).collect(),

@@ -244,10 +244,10 @@ fn stop(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     let turn = server.turn_of(app);
     let held = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let alone = server.routing();
-    let domains = server.store.domains(app).map_err(internal)?;
+    let set = routes::Set::of(server, app)?;
     server.store.set_stopped(app, true).map_err(internal)?;
     server.store.set_asleep(app, None).map_err(internal)?;
-    server.drivers.proxy.put(&routes::stopped(server, app, &domains)?)?;
+    server.drivers.proxy.put(&routes::stopped(server, app, &set)?)?;
     drop((alone, held));
     let instances = server.drivers.runtime.status(Some(&app.name))?;
     deploy::retire_releases(server, app, &instances);

@@ -3,7 +3,7 @@
 
 use crate::reconcile;
 use crate::server::{Server, internal};
-use hop3_core::name::{AppName, DomainPath};
+use hop3_core::name::{AppName, Domain, DomainPath};
 use hop3_core::problem::{Kind, Problem};
 use std::sync::Arc;
 
@@ -20,15 +20,8 @@ pub(crate) fn add(
     place: &DomainPath,
 ) -> Result<Vec<DomainPath>, Problem> {
     let app = server.app(name)?;
-    let (domain, own) = (&place.domain, server.site.domain.as_str());
-    if domain.as_str() == own || domain.as_str().strip_suffix(own).is_some_and(|rest| rest.ends_with('.')) {
-        return Err(Problem::new(
-            Kind::Conflict,
-            "domain.reserved",
-            format!("{domain} belongs to the server itself"),
-        )
-        .detail(format!("every app has <app>.{own} already")));
-    }
+    let domain = &place.domain;
+    check(server, domain)?;
     let owner = match &place.path {
         None => server.store.add_domain(&app, domain),
         Some(path) => server.store.add_mount(&app, domain, path),
@@ -43,6 +36,17 @@ pub(crate) fn add(
     }
     reconcile::route(server, &app)?;
     list(server, name)
+}
+
+/// No app may have the server's own name, or another app's.
+pub(crate) fn check(server: &Server, domain: &Domain) -> Result<(), Problem> {
+    let own = server.site.domain.as_str();
+    if domain.as_str() != own && !domain.as_str().strip_suffix(own).is_some_and(|rest| rest.ends_with('.')) {
+        return Ok(());
+    }
+    let title = format!("{domain} belongs to the server itself");
+    Err(Problem::new(Kind::Conflict, "domain.reserved", title)
+        .detail(format!("every app has <app>.{own} already")))
 }
 
 pub(crate) fn remove(

@@ -9,7 +9,7 @@ use crate::git::hook::Quarantine;
 use crate::git::{Repository, tree_size};
 use crate::server::{Server, internal};
 use hop3_core::problem::{Kind, Problem};
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs};
 use std::path::Path;
 
 const SCHEMES: [&str; 4] = ["https", "http", "ssh", "git"];
@@ -93,9 +93,13 @@ pub(crate) fn parse(url: &str) -> Result<(String, u16), Problem> {
     let port = port.map_err(|_| refuse("its port is not a number"))?;
     // git and what it fetches with end a host at `?`, `#` or `\`, and decode `%`: what is looked at here and what is
     // asked there must be one host.
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_plain = host.chars().all(allowed) || host_port.starts_with(&format!("[{host}]"));
-    if host.is_empty() || host.starts_with('-') || !is_plain {
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~@".contains(c));
+    let is_host = match host_port.starts_with('[') {
+        true => host.parse::<Ipv6Addr>().is_ok(),
+        false => is_plain(host),
+    };
+    let user = &authority[..authority.len() - host_port.len()];
+    if host.is_empty() || host.starts_with('-') || !is_host || !is_plain(user) {
         return Err(refuse("it has no host"));
     }
     Ok((host.to_owned(), port))

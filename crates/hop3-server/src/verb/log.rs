@@ -2,13 +2,17 @@
 //! `logs`: what the app wrote, what its last build printed and what the platform did, in one order of time.
 
 mod request;
+mod tail;
+
+pub(crate) use tail::Tail;
 
 use crate::server::{Server, internal};
+use hop3_core::acme::Waiting;
 use hop3_core::api::{LogEntry, LogOrigin, LogsQuery};
 use hop3_core::driver::{LogLine, LogQuery};
 use hop3_core::event::{Event, EventRow};
 use hop3_core::name::AppName;
-use hop3_core::problem::{Kind, Problem};
+use hop3_core::problem::Problem;
 use hop3_core::sleep::Sleep;
 
 const LINES: usize = 100;
@@ -19,7 +23,7 @@ pub(crate) fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result
     let app = server.app(name)?;
     let wanted = query.n.unwrap_or(LINES);
     if query.requests {
-        return requests(server, name, query);
+        return requests(server, name, query, u64::MAX);
     }
     let mut entries: Vec<LogEntry> = if query.build {
         let rows = server.store.last_deployment_events(&app).map_err(internal)?;
@@ -39,20 +43,23 @@ pub(crate) fn logs(server: &Server, name: &AppName, query: &LogsQuery) -> Result
     Ok(entries.split_off(entries.len().saturating_sub(wanted)))
 }
 
-/// What the proxy noted of requests to the app.
-fn requests(server: &Server, name: &AppName, query: &LogsQuery) -> Result<Vec<LogEntry>, Problem> {
-    if query.follow {
-        return Err(Problem::new(
-            Kind::User,
-            "logs.requests-followed",
-            "the log of requests cannot be followed",
-        )
-        .hint("ask without --follow, for example: hop3 logs --requests --since 1m"));
-    }
+/// Requests to the app: those that were noted, and the source of those to come, with none between and none twice.
+pub(crate) fn follow_requests(
+    server: &Server,
+    name: &AppName,
+    query: &LogsQuery,
+) -> Result<(Vec<LogEntry>, Tail), Problem> {
+    server.app(name)?;
+    let tail = Tail::open(&server.layout, name.as_str()).map_err(internal)?;
+    Ok((requests(server, name, query, tail.start())?, tail))
+}
+
+/// What the proxy noted of requests to the app, in the present file before `end`.
+fn requests(server: &Server, name: &AppName, query: &LogsQuery, end: u64) -> Result<Vec<LogEntry>, Problem> {
     let wanted = query.n.unwrap_or(LINES);
     // What an app of this name before it was asked is not for this one.
     let since_ms = query.since_ms.unwrap_or(0).max(server.app(name)?.created_ms);
-    request::newest(&server.layout, name.as_str(), wanted, Some(since_ms)).map_err(internal)
+    request::newest(&server.layout, name.as_str(), wanted, (Some(since_ms), end)).map_err(internal)
 }
 
 pub(crate) fn from_line(line: LogLine) -> LogEntry {
@@ -92,8 +99,9 @@ fn text(event: &Event) -> Option<String> {
         Event::InstanceCrashed { instance, how } => {
             format!("{instance} crashed too often, not started again: {how}")
         }
-        Event::CertificateExpiryWarned { name, days, .. } => {
-            format!("warning: the certificate of {name} expires in {days} days or less")
+        Event::CertificateExpiryWarned { name, days, waiting, .. } => {
+            let why = waiting.as_ref().map_or_else(String::new, |one| format!("; {one}{}", next_try(one)));
+            format!("warning: the certificate of {name} expires in {days} days or less{why}")
         }
         Event::InstanceSlept { instance, level: Sleep::Frozen } => format!("{instance} frozen: nobody asks"),
         Event::InstanceSlept { instance, .. } => format!("{instance} stopped: nobody asks"),
@@ -104,4 +112,9 @@ fn text(event: &Event) -> Option<String> {
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
     })
+}
+
+fn next_try(waiting: &Waiting) -> String {
+    let time = i64::try_from(waiting.next_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(String::new, |time| time.strftime("; the next is not before %F %T UTC").to_string())
 }

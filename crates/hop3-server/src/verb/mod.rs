@@ -16,4 +16,5 @@ pub(crate) mod proxy;
 pub(crate) mod push;
 pub(crate) mod release;
 pub(crate) mod run;
+pub(crate) mod tcp;
 pub(crate) mod traffic;

@@ -4,17 +4,22 @@
 
 use crate::reconcile;
 use crate::server::{Server, internal};
-use crate::store::App;
+use crate::store::{App, Release};
 use hop3_core::api::{PolicyChangeRequest, PolicyEntry, PolicySource};
 use hop3_core::config::{self, Assignments};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
 use hop3_core::policy::Policy;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::release::Artifact;
+use hop3_core::source::SourceTree;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Keys set by hand for one app.
 const MAX_SETTINGS: usize = 200;
+
+/// Every route of the app carries it.
+const MAX_CLIENT_CA: usize = 256 << 10;
 
 /// One change at a time, so that none is lost. Not the app's lock: a deployment holds that for long, and maintenance
 /// must begin at once.
@@ -55,7 +60,10 @@ pub(crate) fn change(
     let before = server.store.proxy_settings(&app).map_err(internal)?;
     let keys: Vec<String> = request.set.keys().chain(&request.unset).cloned().collect();
     let after = changed(before.clone(), request, name)?;
-    config::overlay(&of_release(server, &app)?, &after)?;
+    let policy = config::overlay(&of_release(server, &app)?, &after)?;
+    if let Some(release) = current(server, &app)? {
+        check_client_ca(server, &release.artifact, &policy)?;
+    }
     server.store.replace_proxy_settings(&app, &after).map_err(internal)?;
     if let Err(problem) = reconcile::route(server, &app) {
         server.store.replace_proxy_settings(&app, &before).map_err(internal)?;
@@ -91,9 +99,12 @@ fn changed(
 
 /// What the file of the release that serves says.
 fn of_release(server: &Server, app: &App) -> Result<Policy, Problem> {
-    let Some(number) = app.current else { return Ok(Policy::default()) };
-    let release = server.store.release(app, number).map_err(internal)?;
-    Ok(release.map(|release| release.artifact.processes.proxy).unwrap_or_default())
+    Ok(current(server, app)?.map(|release| release.artifact.processes.proxy).unwrap_or_default())
+}
+
+fn current(server: &Server, app: &App) -> Result<Option<Release>, Problem> {
+    let Some(number) = app.current else { return Ok(None) };
+    server.store.release(app, number).map_err(internal)
 }
 
 /// The policy of an app whose release says this.
@@ -110,5 +121,34 @@ pub(crate) fn check(server: &Server, app: &App, file: &Policy) -> Result<(), Pro
             app.name
         );
         if problem.hint.is_empty() { problem.hint(hint) } else { problem }
+    })
+}
+
+/// Before a release may serve: the file it names for its clients' authorities is there, and such a file.
+pub(crate) fn check_release(server: &Server, app: &App, artifact: &Artifact) -> Result<(), Problem> {
+    let policy = effective(server, app, &artifact.processes.proxy)?;
+    check_client_ca(server, artifact, &policy)
+}
+
+fn check_client_ca(server: &Server, artifact: &Artifact, policy: &Policy) -> Result<(), Problem> {
+    match client_ca(server, &artifact.id, policy)? {
+        Some(pem) => server.drivers.certificates.check_client_ca(&pem).map_err(|problem| {
+            let file = policy.client_ca.as_deref().unwrap_or_default();
+            let detail = format!("{file}: {}", problem.detail);
+            problem.detail(detail)
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What the file holds that a policy names for its clients' authorities.
+pub(crate) fn client_ca(server: &Server, artifact: &str, policy: &Policy) -> Result<Option<String>, Problem> {
+    let Some(file) = &policy.client_ca else { return Ok(None) };
+    let tree = SourceTree::open(&server.layout.artifact(artifact).join("tree"))?;
+    let found = tree.read(file)?.filter(|text| text.len() <= MAX_CLIENT_CA);
+    found.map(Some).ok_or_else(|| {
+        Problem::new(Kind::Config, "proxy.no-client-ca", "the file with the authorities of clients is not there")
+            .detail(format!("{file} is not in the release, or is larger than 256 KiB"))
+            .hint("commit the file with their certificates in PEM, and write its path: client-ca = \"certs/clients.pem\"")
     })
 }

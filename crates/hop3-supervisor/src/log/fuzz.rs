@@ -5,11 +5,13 @@
 use super::read::{newest, parse};
 use crate::protocol::LogRequest;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = std::env::temp_dir().join(format!("hop3-log-{}", std::process::id()));
+    let memory = Path::new("/dev/shm");
+    let beneath = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = beneath.join(format!("hop3-log-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a temporary folder");
     folder
 });

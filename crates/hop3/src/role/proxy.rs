@@ -34,5 +34,6 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
     let options = hop3_proxy::Options::new(layout, args.http);
     let takes_over = args.takes_over;
-    hop3_proxy::run(hop3_proxy::Options { https: args.https, wanted, takes_over, ..options })
+    let introducers = args.proxy_protocol_from.clone();
+    hop3_proxy::run(hop3_proxy::Options { https: args.https, introducers, wanted, takes_over, ..options })
 }

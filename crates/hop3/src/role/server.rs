@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use hop3_cli::{ClientCommand, GlobalArgs, ServerCommand};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
+use hop3_core::policy::Net;
 use hop3_core::problem::{Kind, Problem};
 use hop3_server::{Parts, Server, Site, StopScope, Store};
 use std::ffi::OsString;
@@ -68,7 +69,7 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
 /// Serves, with the lock of the role held.
 fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
     let site = site(args, &layout)?;
-    want_all(&layout, &site)?;
+    want_all(&layout, &site, &args.proxy_protocol_from)?;
     for role in ["supervisor", "proxy"] {
         keep::ensure(&layout, role)?;
     }
@@ -121,7 +122,7 @@ fn prepare(layout: &Layout) -> Result<Layout> {
 fn site(args: &ServerArgs, layout: &Layout) -> Result<Site> {
     let http = address(layout, Listener::Http, Some(args.http))?.unwrap_or(args.http);
     let https = address(layout, Listener::Https, args.https)?;
-    Ok(Site { domain: args.domain.clone(), http, https })
+    Ok(Site { domain: args.domain.clone(), http, https, tcp_ports: args.tcp_ports.clone() })
 }
 
 /// One of the proxy's listeners: the option that asks for it, and the file with the address it has.
@@ -192,7 +193,7 @@ fn free(listener: Listener, wished: SocketAddr) -> Result<SocketAddr, Problem> {
     })
 }
 
-fn want_all(layout: &Layout, site: &Site) -> Result<()> {
+fn want_all(layout: &Layout, site: &Site, introducers: &[Net]) -> Result<()> {
     let arguments = |words: &[&str]| -> Vec<OsString> {
         let mut all: Vec<OsString> = words[..1].iter().map(Into::into).collect();
         all.extend(["--root".into(), layout.root().as_os_str().to_owned()]);
@@ -203,10 +204,21 @@ fn want_all(layout: &Layout, site: &Site) -> Result<()> {
     let https = site.https.map(|https| https.to_string());
     let mut proxy = vec!["proxy", "--http", &http];
     proxy.extend(https.iter().flat_map(|https| ["--https", https]));
-    let server = [&["server"], &proxy[1..], &["--domain", &site.domain, "--kept"]].concat();
+    let introducers: Vec<String> = introducers.iter().map(Net::to_string).collect();
+    proxy.extend(introducers.iter().flat_map(|net| ["--proxy-protocol-from", net]));
+    let tcp_ports = site.tcp_ports.to_string();
+    let own = ["--domain", &site.domain, "--tcp-ports", &tcp_ports, "--kept"];
+    let server = [&["server"], &proxy[1..], &own].concat();
     proxy.push("--kept");
     keep::want(layout, "supervisor", &arguments(&["supervise", "--kept"]))?;
-    keep::want(layout, "proxy", &arguments(&proxy))?;
+    let proxy = arguments(&proxy);
+    let before = keep::wanted(layout, "proxy").filter(|_| keep::lives(layout, "proxy"));
+    if before.is_some_and(|before| !before.iter().map(OsString::from).eq(proxy.iter().cloned())) {
+        tracing::warn!(
+            "the proxy that runs was started with other options; it gets these by: hop3 proxy upgrade"
+        );
+    }
+    keep::want(layout, "proxy", &proxy)?;
     keep::want(layout, "server", &arguments(&server))
 }
 

@@ -62,6 +62,51 @@ fn a_domain_that_is_added_gets_its_certificate() {
     assert_eq!(pebble.said(&["Added order"]), 1, "nobody is asked any more");
 }
 
+/// The authority asks in a handshake, at the port where visitors shake hands too.
+#[test]
+fn a_handshake_at_the_port_of_https_proves_a_domain() {
+    if lacks("a_handshake_at_the_port_of_https_proves_a_domain", &["pebble", "pebble-challtestsrv"]) {
+        return;
+    }
+    let hop = Hop::start_secure();
+    let names = Names::start();
+    // Nobody listens where it would look by plain HTTP.
+    let setup = Setup { http: authority::free_port(), tls: hop.https.unwrap(), ..Setup::default() };
+    let pebble = Pebble::start(&setup, names.dns);
+    hop.hop3(["app", "create", "shop"]).expect_ok();
+    agree(&hop, &pebble);
+    hop.hop3(["cert", "acme", "set", "--challenge", "tls-alpn-01"]).expect_ok();
+    hop.hop3(["domain", "add", "shop.example.org", "-a", "shop"]).expect_ok();
+    // A part of a domain whose rest nobody serves.
+    hop.hop3(["domain", "add", "parts.example.org/api", "-a", "shop"]).expect_ok();
+    for host in ["shop.example.org", "parts.example.org"] {
+        until("a certificate", || chain(&hop, host).exists());
+        let info = hop.json(["cert", "info", host, "--json"]);
+        assert_eq!((&info["origin"], &info["served"]), (&"acme".into(), &true.into()), "{info}");
+    }
+}
+
+/// Why there is none, and when it is tried again, where somebody looks for it.
+#[test]
+fn a_domain_that_gets_no_certificate_says_why() {
+    if lacks("a_domain_that_gets_no_certificate_says_why", &["pebble", "pebble-challtestsrv"]) {
+        return;
+    }
+    let (hop, names, pebble) = bench();
+    names.point("away.example.org", "127.7.7.7");
+    agree(&hop, &pebble);
+    hop.hop3(["domain", "add", "away.example.org", "-a", "shop"]).expect_ok();
+    let info = || hop.hop3(["cert", "info", "away.example.org"]).text;
+    until("it failed", || info().contains("[acme.not-proven]"));
+    let text = info();
+    assert!(text.contains("next try") && text.contains("not before") && text.contains("127.7.7.7"), "{text}");
+    let list = hop.hop3(["cert", "list"]).expect_ok().stdout;
+    let line = list.lines().find(|line| line.contains("away.example.org")).unwrap();
+    assert!(line.contains("next try not before"), "{list}");
+    let one = hop.json(["cert", "info", "away.example.org", "--json"]);
+    assert_eq!(one["waiting"]["failures"], 1, "{one}");
+}
+
 #[test]
 fn a_proxy_that_is_killed_loses_no_account_order_or_key() {
     if lacks("a_proxy_that_is_killed_loses_no_account_order_or_key", &["pebble", "pebble-challtestsrv"]) {

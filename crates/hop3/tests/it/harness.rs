@@ -35,6 +35,8 @@ pub(crate) struct Hop {
     program: PathBuf,
     /// Variables of the server's environment beside the usual.
     variables: Vec<(&'static str, &'static str)>,
+    /// Options of `hop3 server` beside the usual.
+    pub(crate) options: Vec<String>,
     server: Option<Child>,
     pub(crate) port: u16,
     /// Where HTTPS is served, when it is.
@@ -78,7 +80,14 @@ impl Hop {
 
     /// Boots a server that listens for HTTPS too.
     pub(crate) fn start_secure() -> Hop {
-        Hop::with(tempfile::tempdir().unwrap(), env!("CARGO_BIN_EXE_hop3").into(), Vec::new(), Some(0))
+        Hop::start_secure_with(&[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_secure_with(options: &[&str]) -> Hop {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let program = env!("CARGO_BIN_EXE_hop3").into();
+        Hop::with(tempfile::tempdir().unwrap(), program, Vec::new(), (Some(0), options))
     }
 
     /// Boots that program with these variables in its environment.
@@ -87,20 +96,21 @@ impl Hop {
         program: PathBuf,
         variables: Vec<(&'static str, &'static str)>,
     ) -> Hop {
-        Hop::with(directory, program, variables, None)
+        Hop::with(directory, program, variables, (None, Vec::new()))
     }
 
     fn with(
         directory: TempDir,
         program: PathBuf,
         variables: Vec<(&'static str, &'static str)>,
-        https: Option<u16>,
+        (https, options): (Option<u16>, Vec<String>),
     ) -> Hop {
         std::fs::create_dir(directory.path().join("home")).unwrap();
         let mut hop = Hop {
             directory,
             program,
             variables,
+            options,
             server: None,
             port: 0,
             https,
@@ -119,8 +129,9 @@ impl Hop {
         let http = format!("127.0.0.1:{}", self.port);
         let https = self.https.map(|port| format!("127.0.0.1:{port}"));
         let secure = https.iter().flat_map(|address| ["--https", address]);
+        let options = self.options.iter().map(String::as_str);
         let mut server = self
-            .command(["server", "--http", &http].into_iter().chain(secure))
+            .command(["server", "--http", &http].into_iter().chain(secure).chain(options))
             .stdout(Stdio::piped())
             .stderr(std::fs::File::options().create(true).append(true).open(self.log()).unwrap())
             .spawn()
@@ -180,6 +191,11 @@ impl Hop {
     /// Runs the command line as a local administrator.
     pub(crate) fn hop3<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Said {
         said(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn said(&self, command: &mut Command) -> Said {
+        said(command.output().unwrap())
     }
 
     /// Runs the command line in a directory.

@@ -3,6 +3,8 @@
 
 use crate::harness::{Hop, until};
 use crate::probe;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn requests_are_noted_and_counted() {
@@ -20,7 +22,7 @@ fn requests_are_noted_and_counted() {
     assert!(lines[0].contains(" GET /one ") && lines[1].contains(" GET /two?x=1 "), "{lines:?}");
     assert!(lines[1].contains("127.0.0.1") && lines[1].contains("site/"), "{lines:?}");
     assert!(!text.contains("/three"), "{text}");
-    assert_eq!(hop.hop3(["logs", "--requests", "--follow", "-a", "site"]).code, Some(1));
+    followed(&hop);
 
     let report = hop.json(["proxy", "status", "--json"]);
     let routes = report["routes"].as_array().unwrap();
@@ -34,4 +36,18 @@ fn requests_are_noted_and_counted() {
     assert!(text.contains("# TYPE hop3_request_duration_seconds histogram\n"), "{text}");
     assert!(text.contains("hop3_request_duration_seconds_bucket{service=\"site\",route=\"/\",le=\"+Inf\"} "));
     assert!(text.contains("hop3_requests_total{service=\"site\",route=\"/\",status="), "{text}");
+}
+
+/// The last ones, then each that comes, once.
+fn followed(hop: &Hop) {
+    let mut follower = hop.command(["logs", "--requests", "-f", "-a", "site", "-n", "1"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().contains(" GET /two?x=1 "));
+    for path in ["/three", "/four"] {
+        hop.get("site", path);
+        assert!(lines.next().unwrap().contains(&format!(" GET {path} ")));
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
 }

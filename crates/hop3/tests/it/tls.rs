@@ -3,8 +3,9 @@
 //! brought.
 
 use crate::harness::{Hop, Said, example, fixture, until};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 /// The certificate of the server's own authority, as a file.
@@ -158,4 +159,157 @@ fn a_thousand_certificates_are_kept_and_listed() {
     let renewed = hop.hop3(["cert", "renew", "h7.example.org"]);
     assert!(renewed.text.contains("error[cert.not-renewable]"), "{}", renewed.text);
     assert_eq!(hop.hop3(["cert", "info", "nobody.example.org"]).code, Some(3));
+}
+
+#[test]
+fn the_client_speaks_https_with_whom_it_trusts() {
+    let hop = Hop::start_secure();
+    let ca = authority(&hop);
+    let url = format!("https://localhost:{}", hop.https.unwrap());
+    // As somebody elsewhere, with nothing but the network.
+    let away = |arguments: &[&str]| {
+        let mut command = hop.command(arguments);
+        command.env_remove("HOP3_ROOT");
+        command
+    };
+    let run = |arguments: &[&str]| hop.said(&mut away(arguments));
+    let login = ["login", &url, "--token", &hop.token];
+    // The machine's list of authorities is one that has another in it, then ours.
+    let other = bring(&hop, "other.localhost", "30").0;
+    let refused = hop.said(away(&login).env("SSL_CERT_FILE", &other));
+    assert!(!refused.ok && refused.text.contains("[cli.untrusted]"), "{}", refused.text);
+    assert!(refused.text.contains("--ca-file"), "{}", refused.text);
+    hop.said(away(&login).env("SSL_CERT_FILE", &ca)).expect_ok();
+    hop.said(away(&["logout"]).env("SSL_CERT_FILE", &ca)).expect_ok();
+    let plain = run(&[
+        "login",
+        &format!("https://localhost:{}", hop.port),
+        "--token",
+        &hop.token,
+        "--ca-file",
+        &shown(&ca),
+    ]);
+    assert!(plain.text.contains("[cli.not-https]"), "{}", plain.text);
+    let file = shown(&ca);
+    run(&[&login[..], &["--ca-file", &file]].concat()).expect_ok();
+    // The file is not needed any more.
+    std::fs::remove_file(&ca).unwrap();
+    let elsewhere = run(&["app", "list", "--server", &url.replace("localhost", "127.0.0.2")]);
+    assert!(!elsewhere.ok && elsewhere.text.contains("[cli."), "{}", elsewhere.text);
+
+    let app = shown(&fixture("steady"));
+    let said = run(&["deploy", &app, "-a", "steady"]).expect_ok();
+    assert!(said.text.contains("is live at https://steady.localhost"), "{}", said.text);
+    let mut follower = away(&["logs", "-f", "-a", "steady"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    run(&["config", "set", "GREETING=hello", "-a", "steady"]).expect_ok();
+    assert!(lines.any(|line| line.contains("config changed: GREETING")));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    let ran = run(&["run", "-a", "steady", "--", "sh", "-c", "echo $GREETING; exit 7"]);
+    assert!(ran.stdout.contains("hello") && ran.code == Some(7), "{}", ran.text);
+    let instance = hop.instances("steady")[0]["id"].as_str().unwrap().to_owned();
+    let mut exec = away(&["exec", "-a", "steady", &instance, "--", "cat"]);
+    let mut exec = exec.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    exec.stdin.take().unwrap().write_all(b"there and back").unwrap();
+    let echoed = exec.wait_with_output().unwrap();
+    assert!(echoed.status.success(), "{}", String::from_utf8_lossy(&echoed.stderr));
+    assert_eq!(String::from_utf8_lossy(&echoed.stdout), "there and back");
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// An authority of clients in `clients.pem`, and a certificate of its own for Ada: file and key.
+fn clients(hop: &Hop) -> (String, String) {
+    let folder = hop.scratch();
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let root = ["-subj", "/CN=Clients", "-keyout", "clients.key", "-out", "clients.pem"];
+    openssl(folder, &[&["req", "-x509"], &curve[..], &root].concat());
+    let ada =
+        ["-subj", "/CN=Ada", "-addext", "subjectAltName=DNS:ada", "-keyout", "ada.key", "-out", "ada.csr"];
+    openssl(folder, &[&["req"], &curve[..], &ada].concat());
+    openssl(
+        folder,
+        &[
+            "x509",
+            "-req",
+            "-in",
+            "ada.csr",
+            "-CA",
+            "clients.pem",
+            "-CAkey",
+            "clients.key",
+            "-CAcreateserial",
+            "-copy_extensions",
+            "copy",
+            "-out",
+            "ada.pem",
+        ],
+    );
+    (shown(&folder.join("ada.pem")), shown(&folder.join("ada.key")))
+}
+
+#[test]
+fn an_app_says_who_may_come_and_that_https_alone_is_to_be_used() {
+    let hop = Hop::start_secure();
+    let ca = authority(&hop);
+    let repository = hop.push("site", &fixture("policy"));
+    let https = format!("https://site.localhost:{}/", hop.https.unwrap());
+    let http = format!("http://site.localhost:{}/", hop.port);
+    let fetch = |more: &[&str], url: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--include", "--max-time", "20", "--noproxy", "*", "--cacert"]).arg(&ca);
+        String::from_utf8(curl.args(more).arg(url).output().unwrap().stdout).unwrap().to_lowercase()
+    };
+    let set = |pairs: &[&str]| hop.hop3(["proxy", "set", "-a", "site"].iter().chain(pairs));
+
+    // HSTS, over HTTPS alone.
+    set(&["hsts.max-age=63072000", "hsts.include-subdomains=true", "hsts.preload=true"]).expect_ok();
+    let told = "strict-transport-security: max-age=63072000; includesubdomains; preload\r\n";
+    assert!(fetch(&[], &https).contains(told), "{}", fetch(&[], &https));
+    assert!(!fetch(&[], &http).contains("strict-transport"));
+    let refused = set(&["hsts.max-age=300"]);
+    assert!(refused.text.contains("preload needs include-subdomains"), "{}", refused.text);
+
+    // What plain HTTP gets.
+    assert!(fetch(&[], &http).starts_with("http/1.1 301"));
+    set(&["https=both"]).expect_ok();
+    assert!(fetch(&[], &http).starts_with("http/1.1 200"));
+    set(&["https=only"]).expect_ok();
+    assert!(fetch(&[], &http).starts_with("http/1.1 403"));
+    assert!(set(&["https=never"]).text.contains("redirect, both, only"));
+
+    // Clients' certificates, from a file of the release.
+    let (pem, key) = clients(&hop);
+    let missing = set(&["client-ca=certs/clients.pem"]);
+    assert!(missing.text.contains("error[proxy.no-client-ca]"), "{}", missing.text);
+    let text = std::fs::read_to_string(repository.path.join("hop3.toml")).unwrap();
+    repository.write("hop3.toml", &text.replace("[proxy]\n", "[proxy]\nclient-ca = \"certs/clients.pem\"\n"));
+    let push = |file: &str, expected: &str| {
+        repository.write("certs/clients.pem", file);
+        repository.commit("authorities");
+        let pushed = repository.push(&hop.remote("site"), "main");
+        assert!(!pushed.ok && pushed.text.contains(expected), "{}", pushed.text);
+        assert!(fetch(&[], &https).starts_with("http/2 200"), "the old release serves");
+    };
+    push("nonsense", "[proxy.bad-client-ca]");
+    let leaf = std::fs::read_to_string(&pem).unwrap();
+    push(&leaf, "[proxy.bad-client-ca]");
+    let key_text = std::fs::read_to_string(&key).unwrap();
+    push(&key_text, "there is a private key in it");
+    let authorities = std::fs::read_to_string(hop.scratch().join("clients.pem")).unwrap();
+    repository.write("certs/clients.pem", &authorities);
+    repository.commit("authorities");
+    repository.push(&hop.remote("site"), "main").expect_ok();
+    assert_eq!(fetch(&[], &https), "", "nobody without a certificate");
+    let shown = fetch(&["--cert", &pem, "--key", &key], &https);
+    assert!(shown.contains("x-forwarded-client-subject: cn=ada"), "{shown}");
+    // A release without the file, while it is asked for by hand, does not serve.
+    set(&["client-ca=certs/clients.pem"]).expect_ok();
+    let back = hop.hop3(["rollback", "-a", "site"]);
+    assert!(!back.ok && back.text.contains("[proxy.no-client-ca]"), "{}", back.text);
+    assert!(fetch(&["--cert", &pem, "--key", &key], &https).contains("cn=ada"));
 }

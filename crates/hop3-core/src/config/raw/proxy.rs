@@ -18,6 +18,16 @@ pub(crate) struct Proxy {
     /// None unless set.
     #[schemars(with = "Option<Lines>")]
     pub(crate) trusted_proxies: Option<Spanned<Lines>>,
+    /// What plain HTTP gets: `redirect` (the address at HTTPS, where the server listens for that), `both` (the app, as
+    /// over HTTPS) or `only` (403). `redirect` unless set.
+    #[schemars(with = "Option<String>")]
+    pub(crate) https: Option<Text>,
+    /// PEM file of the release with the authorities whose certificates visitors must show; nobody else gets in. The
+    /// app reads whose it was in `X-Forwarded-Client-Subject`.
+    #[schemars(with = "Option<String>")]
+    pub(crate) client_ca: Option<Text>,
+    /// Browsers are told to use HTTPS alone for a time, over HTTPS (`Strict-Transport-Security`).
+    pub(crate) hsts: Option<Hsts>,
     /// Networks that may come in, for example `["10.0.0.0/8", "2001:db8::/32"]`; everybody else gets 403.
     #[schemars(with = "Option<Lines>")]
     pub(crate) allow: Option<Spanned<Lines>>,
@@ -78,6 +88,22 @@ pub(crate) struct Proxy {
     pub(crate) cache: Option<Cache>,
     /// What is noted of requests, and told of their time.
     pub(crate) log: Option<Log>,
+}
+
+/// `[proxy.hsts]`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Hsts {
+    /// true unless set.
+    pub(crate) on: Option<bool>,
+    /// Seconds a browser remembers it, from each answer on; 0 makes it forget. 31536000, a year, unless set.
+    pub(crate) max_age: Option<u32>,
+    /// It counts for every name beneath the app's too, whoever answers there. false unless set.
+    pub(crate) include_subdomains: Option<bool>,
+    /// Browser makers may ship the name in their list, from which it is hard to get away. false unless set; needs
+    /// `include-subdomains` and a `max-age` of a year or more.
+    #[schemars(with = "Option<bool>")]
+    pub(crate) preload: Option<Spanned<bool>>,
 }
 
 /// `[proxy.log]`.

@@ -50,6 +50,10 @@ impl Certificates for Builtin {
         self.ask_done(Ask::Renew { name: name.to_owned() })
     }
 
+    fn check_client_ca(&self, pem: &str) -> Result<(), Problem> {
+        hop3_proxy::cert::check_client_ca(pem)
+    }
+
     fn ca(&self) -> Result<String, Problem> {
         match self.ask_desk(Ask::Ca)? {
             Answer::Authority(pem) => Ok(pem),

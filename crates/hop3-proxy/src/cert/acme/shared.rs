@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use hop3_core::acme::{Acme, AcmeChange, AcmeShown, Waiting};
 use hop3_core::layout::Layout;
 use hop3_core::name::Domain;
+use hop3_core::tcp::Entry;
 use hop3_core::{Kind, Problem};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -91,14 +92,20 @@ impl Shared {
     /// Hosts of the table that an authority can be asked for: whoever is not served here gets nothing.
     pub(super) fn wanted(&self, settings: &Acme) -> BTreeSet<String> {
         let services = self.registry.services();
-        let hosts = services.iter().flat_map(|service| &service.source.hosts);
+        let hosts = services.iter().flat_map(|service| service.source.all_hosts());
         let domains = hosts.filter_map(|host| host.0.parse::<Domain>().ok());
+        // Whose process ends the TLS itself has its own certificate.
+        let table = self.registry.table();
+        let domains = domains.filter(|domain| table.tcp(&Entry::Host(domain.clone())).is_none());
         let may = |name: &String| settings.authorities.iter().any(|authority| authority.may_issue(name));
         domains.map(|domain| domain.to_string()).filter(may).collect()
     }
 
-    /// What keeps a name from having a new certificate; nothing where nothing failed.
+    /// What keeps a name from having a new certificate; nothing where nothing failed, or nobody is asked any more.
     pub(crate) fn waiting(&self, name: &str) -> Option<Waiting> {
+        if !self.settings.load().is_on() {
+            return None;
+        }
         let Progress { problem, failures, next_ms, .. } = Progress::load(&self.layout, name);
         Some(Waiting { name: name.to_owned(), problem: problem?, failures, next_ms })
     }

@@ -13,6 +13,7 @@ fn spellings_of_a_path_are_one() {
         ("/a%2fb", "/a/b"),
         ("/a%2f..%2fb", "/b"),
         ("/a\\b", "/a/b"),
+        ("/a%5c..%5Cb", "/b"),
         ("/%2e%2e/%2e%2e/a", "/a"),
         ("/a%", "/a%"),
         ("/a%zz", "/a%zz"),

@@ -4,7 +4,9 @@
 use super::authority::{BINDING_KEY, Setup, lacks, until};
 use super::{Bench, quick};
 use crate::cert::Challenges;
+use crate::tests::harness::one_route;
 use hop3_core::acme::{AcmeChange, ChallengeKind, Eab};
+use hop3_core::route::{Host, Mount, Page, Service, Target};
 use hop3_core::secret::Secret;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -48,6 +50,20 @@ fn a_host_that_is_served_gets_a_certificate_and_no_other_does() {
     let mut http = bench.proxy.connect();
     http.send("GET /.well-known/acme-challenge/x HTTP/1.1\r\nHost: shop.example.org\r\n\r\n");
     assert_eq!(http.reply().status, 503);
+}
+
+/// Nobody answers for the host itself, only for parts of it.
+#[test]
+fn a_host_of_which_only_parts_are_served_gets_a_certificate() {
+    if lacks("a_host_of_which_only_parts_are_served_gets_a_certificate", PEBBLE) {
+        return;
+    }
+    let bench = Bench::start(Setup::default());
+    let mount = Mount { host: Host("parts.example.org".into()), prefix: "/api".into() };
+    let service = one_route("own.localhost", Target::Page(Page::NotDeployed));
+    bench.proxy.put(Service { mounts: vec![mount], ..service });
+    bench.agree();
+    bench.until_there("parts.example.org");
 }
 
 /// Keys, and whatever lies beside them, are their owner's alone.

@@ -4,6 +4,7 @@
 use super::authority::{Setup, lacks, until};
 use super::{Bench, quick};
 use crate::AcmeLimits;
+use crate::cert::Ask as Desk;
 use crate::cert::acme::Ask;
 use crate::control::{Answer, Request};
 use hop3_core::acme::AcmeChange;
@@ -49,6 +50,12 @@ fn a_host_that_fails_is_left_alone_for_a_while() {
     assert!((240_000..=360_000).contains(&pause), "five minutes, a fifth more or less: {pause}");
     let Answer::Acme(shown) = bench.proxy.ask(&Request::Acme(Ask::Show)) else { panic!("not shown") };
     assert_eq!((&*shown.waiting[0].name, shown.waiting[0].failures), ("away.example.org", 1));
+    let Answer::Certificates(told) =
+        bench.proxy.ask(&Request::Certificates(Desk::Info { host: "away.example.org".into() }))
+    else {
+        panic!("not told")
+    };
+    assert_eq!(told[0].waiting.as_ref(), Some(&shown.waiting[0]));
     // Whoever changes the settings wants to see what comes of it, and whoever asks for it does not wait.
     bench.agree();
     until("tried again", || bench.progress("away.example.org").contains("\"failures\": 2"));

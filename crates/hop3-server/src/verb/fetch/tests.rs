@@ -52,6 +52,8 @@ fn only_plain_addresses_are_parsed() {
         "http://%31%32%37.0.0.1/x",
         "http://2001:db8::1:80/x",
         "http://[::1]x/",
+        "ssh://g#it@public.example/x",
+        "git://public.example[]/x",
     ] {
         assert!(parse(url).is_err(), "{url:?}");
     }

@@ -13,36 +13,43 @@ const BLOCK: u64 = 256 << 10;
 /// As many earlier files are looked at as the proxy keeps.
 const OLD_FILES: u32 = 4;
 
-/// What a line says, as far as it is shown.
+/// What a line says, as far as it is shown. Of a request, or of a connection that was no HTTP.
 #[derive(Deserialize)]
 struct Line {
     time: String,
     service: String,
     client: String,
-    method: String,
-    path: String,
-    status: u16,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    entry: Option<String>,
+    #[serde(default)]
+    ended: Option<String>,
     bytes_out: u64,
     ms: f64,
     #[serde(default)]
     upstream: Option<String>,
 }
 
-/// The last `wanted` requests to a service, in the order of time.
+/// The last `wanted` requests to a service, in the order of time; of the present file those before `end`.
 pub(super) fn newest(
     layout: &Layout,
     service: &str,
     wanted: usize,
-    since_ms: Option<u64>,
+    (since_ms, end): (Option<u64>, u64),
 ) -> io::Result<Vec<LogEntry>> {
     let current = layout.request_log();
     let old = (1..=OLD_FILES).map(|age| current.with_extension(format!("jsonl.{age}")));
-    // The proxy writes a service's name the way JSON does, so that most other lines need not be parsed.
-    let mark = format!("\"service\":{},", serde_json::to_string(service)?);
+    let lines = Lines::of(service);
     let mut entries = Vec::new();
-    for path in std::iter::once(current.clone()).chain(old) {
-        let is_over = backwards(&path, |line| {
-            if let Some(entry) = entry(line, &mark, service) {
+    let ends = std::iter::once(end).chain(std::iter::repeat(u64::MAX));
+    for (path, end) in std::iter::once(current.clone()).chain(old).zip(ends) {
+        let is_over = backwards(&path, end, |line| {
+            if let Some(entry) = lines.entry(line) {
                 if since_ms.is_some_and(|since| entry.time_ms < since) {
                     return true;
                 }
@@ -61,27 +68,43 @@ pub(super) fn newest(
     Ok(entries)
 }
 
-fn entry(line: &[u8], mark: &str, service: &str) -> Option<LogEntry> {
-    let text = std::str::from_utf8(line).ok()?;
-    if !text.contains(mark) {
-        return None;
-    }
-    let line: Line = serde_json::from_str(text).ok().filter(|line: &Line| line.service == service)?;
-    let time: jiff::Timestamp = line.time.parse().ok()?;
-    let upstream = line.upstream.map_or_else(String::new, |upstream| format!(" {upstream}"));
-    let Line { method, path, status, ms, bytes_out, client, .. } = line;
-    Some(LogEntry {
-        time_ms: time.as_millisecond().max(0) as u64,
-        origin: LogOrigin::Platform,
-        source: "proxy".to_owned(),
-        text: format!("{status} {method} {path} {ms} ms {bytes_out} B {client}{upstream}"),
-    })
+/// Finds the lines of one service.
+pub(super) struct Lines {
+    service: String,
+    mark: String,
 }
 
-/// Gives each whole line, the last first, until `take` has enough; tells whether it had.
-fn backwards(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
+impl Lines {
+    pub(super) fn of(service: &str) -> Lines {
+        // The proxy writes a service's name the way JSON does, so that most other lines need not be parsed.
+        let mark = format!("\"service\":{},", serde_json::Value::from(service));
+        Lines { service: service.to_owned(), mark }
+    }
+
+    pub(super) fn entry(&self, line: &[u8]) -> Option<LogEntry> {
+        let text = std::str::from_utf8(line).ok().filter(|text| text.contains(&self.mark))?;
+        let line: Line =
+            serde_json::from_str(text).ok().filter(|line: &Line| line.service == self.service)?;
+        let time: jiff::Timestamp = line.time.parse().ok()?;
+        let upstream = line.upstream.map_or_else(String::new, |upstream| format!(" {upstream}"));
+        let Line { ms, bytes_out, client, .. } = line;
+        let what = match (line.entry, line.ended) {
+            (Some(entry), Some(ended)) => format!("{entry} {ended}"),
+            _ => format!("{} {} {}", line.status?, line.method?, line.path?),
+        };
+        Some(LogEntry {
+            time_ms: time.as_millisecond().max(0) as u64,
+            origin: LogOrigin::Platform,
+            source: "proxy".to_owned(),
+            text: format!("{what} {ms} ms {bytes_out} B {client}{upstream}"),
+        })
+    }
+}
+
+/// Gives each whole line before `end`, the last first, until `take` has enough; tells whether it had.
+fn backwards(path: &Path, end: u64, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
     let file = File::open(path)?;
-    let mut end = file.metadata()?.len();
+    let mut end = file.metadata()?.len().min(end);
     // The beginning of what was read before, whose own beginning lies further ahead in the file.
     let mut rest = Vec::new();
     while end > 0 {
@@ -131,7 +154,7 @@ mod tests {
         fs::write(path.with_extension("jsonl.1"), part(0..1000)).unwrap();
         fs::write(&path, part(1000..3000)).unwrap();
         let paths = |wanted, since| {
-            let found = newest(&layout, "shop", wanted, since).unwrap();
+            let found = newest(&layout, "shop", wanted, (since, u64::MAX)).unwrap();
             found.iter().map(|entry| entry.text.split(' ').nth(2).unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(paths(3, None), ["/2970", "/2980", "/2990"]);
@@ -139,7 +162,12 @@ mod tests {
         assert_eq!(paths(1_000_000, None), all);
         let since: jiff::Timestamp = "2026-01-01T00:00:02Z".parse().unwrap();
         assert_eq!(paths(1_000_000, Some(since.as_millisecond() as u64)), all[200..]);
-        assert!(newest(&layout, "nobody", 5, None).unwrap().is_empty());
-        assert!(newest(&Layout::new("/nowhere"), "shop", 5, None).unwrap().is_empty());
+        let connection = "{\"time\":\"2026-01-01T00:00:03Z\",\"service\":\"shop\",\"client\":\"::1\",\"protocol\":\"TCP\",\
+             \"entry\":\"tcp:5432\",\"ended\":\"closed\",\"bytes_in\":1,\"bytes_out\":2,\"ms\":3.0,\"upstream\":\"shop/db.v1.1\"}\n";
+        fs::write(&path, connection).unwrap();
+        let found = newest(&layout, "shop", 1, (None, u64::MAX)).unwrap();
+        assert_eq!(found[0].text, "tcp:5432 closed 3 ms 2 B ::1 shop/db.v1.1");
+        assert!(newest(&layout, "nobody", 5, (None, u64::MAX)).unwrap().is_empty());
+        assert!(newest(&Layout::new("/nowhere"), "shop", 5, (None, u64::MAX)).unwrap().is_empty());
     }
 }

@@ -71,6 +71,7 @@ fn no_machine_left_its_name() {
         "example.org",
         "getcomposer.org",
         "github.com",
+        "haproxy.org",
         "json-schema.org",
         "localhost",
         "maven.apache.org",
