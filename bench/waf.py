@@ -66,7 +66,7 @@ class Filter:
 
 
 def attacks():
-    """(family, head, body) of each test that expects a rule to fit."""
+    """(family, head, body, rule) of each test that expects a rule to fit."""
     with tempfile.TemporaryDirectory() as module:
         pathlib.Path(module, "go.mod").write_text("module corpus\n")
         told = subprocess.run(
@@ -88,7 +88,23 @@ def attacks():
                 if body and not given.get("stop_magic"):
                     headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
                     headers.setdefault("Content-Length", str(len(body)))
-                yield file.name[:3], head(given.get("method", "GET"), given.get("uri", "/"), headers), body
+                yield file.name[:3], head(given.get("method", "GET"), given.get("uri", "/"), headers), body, rule(expected)
+
+
+def rule(expected):
+    found = re.search(r"9\d{5}", str(expected["log_contains"]))
+    return int(found[0]) if found else 0
+
+
+def levels():
+    """The paranoia from which each installed rule acts."""
+    found = {}
+    for file in pathlib.Path("/usr/share/modsecurity-crs/rules").glob("REQUEST-*.conf"):
+        for block in re.split(r"\n(?=Sec)", file.read_text()):
+            number, level = re.search(r"\bid:(\d+)", block), re.search(r"paranoia-level/(\d)", block)
+            if number and level:
+                found[int(number[1])] = int(level[1])
+    return found
 
 
 def head(method, target, headers):
@@ -131,7 +147,7 @@ def texts(directory):
 def rate(filter, requests, paranoia):
     """For each kind: how many were stopped of how many, and by which rules how often."""
     seen = {}
-    for kind, start, body in requests:
+    for kind, start, body, *_ in requests:
         answer = filter.ask(start, body, paranoia)
         one = seen.setdefault(kind, [0, 0, {}])
         one[0] += answer["stop"]
@@ -148,12 +164,16 @@ def main():
     arguments = arguments.parse_args()
     filter = Filter(arguments.program)
     try:
+        known = levels()
         bad, good = list(attacks()), list(requests()) + list(texts(arguments.texts))
         for paranoia in (1, 2, 3, 4):
             print(f"paranoia {paranoia}")
             found = rate(filter, bad, paranoia)
             total = [sum(one[i] for one in found.values()) for i in (0, 1)]
             print(f"  attacks stopped: {total[0]} of {total[1]} ({100 * total[0] / total[1]:.1f} %)")
+            own = [one for one in bad if known.get(one[3], 9) <= paranoia]
+            own = [sum(one[i] for one in rate(filter, own, paranoia).values()) for i in (0, 1)]
+            print(f"  of those made for rules that act here: {own[0]} of {own[1]} ({100 * own[0] / own[1]:.1f} %)")
             for family, one in found.items():
                 print(f"    {family} {FAMILIES[family]}: {one[0]} of {one[1]}")
             for kind, one in rate(filter, good, paranoia).items():

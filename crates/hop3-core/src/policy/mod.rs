@@ -101,6 +101,11 @@ impl Policy {
         Policy { deny: vec![Net::V4, Net::V6], ..Policy::default() }
     }
 
+    /// What upstreams are spoken to in.
+    pub fn speaks(&self) -> Speaks {
+        self.app_protocol
+    }
+
     /// Nothing is asked for.
     pub fn is_none(&self) -> bool {
         *self == Policy::default()

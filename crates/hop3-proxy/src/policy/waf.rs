@@ -57,7 +57,7 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &mut Visit<'_
     if visit.is_plainly(&waf.except) {
         return Ok(());
     }
-    let body = match live.source.app_protocol {
+    let body = match live.source.speaks() {
         Speaks::Http1 => read(client, visit).await?,
         // Messages of gRPC are no text, and may come one at a time between answers.
         Speaks::H2c => Beginning::default(),
