@@ -185,6 +185,11 @@ impl Layout {
         self.handed_certificates().join(format!("{}.pem", name.replacen('*', "_", 1)))
     }
 
+    /// Where the request filter is asked.
+    pub fn waf_socket(&self) -> PathBuf {
+        self.run_of("waf").join("ask.sock")
+    }
+
     pub fn supervisor_socket(&self) -> PathBuf {
         self.run_of("supervisor").join("control.sock")
     }

@@ -35,6 +35,7 @@ pub mod settings;
 pub mod sleep;
 pub mod source;
 pub mod tcp;
+pub mod waf;
 pub mod workload;
 
 pub use problem::{Kind, Problem};

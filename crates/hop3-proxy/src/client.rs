@@ -228,7 +228,7 @@ impl Client {
         before.received = before.received.saturating_sub(request.head_bytes as u64);
         let mut visit = Visit::begin(before);
         let ended = self.answer_visit(request, head, &mut visit).await;
-        self.plan = None;
+        visit.finding = self.plan.take().and_then(|plan| plan.finding().cloned());
         visit.end(ended.status, self.traffic(), &self.worker.log);
         ended.after
     }
@@ -298,7 +298,7 @@ impl Client {
         let stays = is_read && request.keep_alive && self.worker.may_stay();
         let accept = header_of(head, "accept");
         let manner =
-            Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays };
+            Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays, id: "" };
         let mut out = Buffer::default();
         match &self.plan {
             None => page.write(manner, out.open()),
@@ -314,7 +314,7 @@ impl Client {
 
     async fn refuse(&mut self, refusal: Refusal) -> After {
         access::refused(refusal, self.arrival(), &self.worker.log);
-        let manner = Manner { accept: "", is_head: false, is_http10: false, stays: false };
+        let manner = Manner { accept: "", is_head: false, is_http10: false, stays: false, id: "" };
         let mut out = Buffer::default();
         Page::from(refusal).write(manner, out.open());
         if self.send(&out).await { After::Linger } else { After::Close }

@@ -68,6 +68,7 @@ use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
 use hop3_core::policy::Net;
+use hop3_core::route::Address;
 use hop3_core::tcp::Port;
 use journal::Journal;
 use proxy_protocol::Rules;
@@ -314,6 +315,7 @@ impl Running {
                 is_alone: options.front.is_some(),
                 is_open: gates.clone(),
                 log: outlet.clone(),
+                filter: Address::Unix(options.layout.waf_socket()),
             };
             worker::start(&registry, &limits, &challenges, gate, &received)
         });

@@ -18,6 +18,8 @@ pub(crate) struct Page {
     retry_secs: u8,
     /// A browser asks again by itself after that time.
     refreshes: bool,
+    /// The request's number is told, for whoever asks the owner about it.
+    is_numbered: bool,
 }
 
 const fn page(
@@ -27,7 +29,7 @@ const fn page(
     detail: &'static str,
     retry_secs: u8,
 ) -> Page {
-    Page { status, code, title, detail, retry_secs, refreshes: false }
+    Page { status, code, title, detail, retry_secs, refreshes: false, is_numbered: false }
 }
 
 pub(crate) const UNKNOWN_HOST: Page = page(
@@ -148,6 +150,24 @@ pub(crate) const GATE_AWAY: Page = page(
     0,
 );
 
+pub(crate) const FILTERED: Page = Page {
+    is_numbered: true,
+    ..page(
+        403,
+        "proxy.filtered",
+        "This request looks like an attack",
+        "It was stopped before it reached the application. If it was none, tell the owner of this address its number.",
+        0,
+    )
+};
+pub(crate) const FILTER_AWAY: Page = page(
+    503,
+    "proxy.filter-away",
+    "Requests cannot be checked",
+    "This address checks requests before they reach the application, and the filter does not answer.",
+    5,
+);
+
 impl From<Refusal> for Page {
     fn from(refusal: Refusal) -> Page {
         page(refusal.status, "proxy.refused", "The request cannot be served", refusal.reason, 0)
@@ -177,6 +197,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) is_head: bool,
     pub(crate) is_http10: bool,
     pub(crate) stays: bool,
+    /// The request's number; nothing in it needs an escape.
+    pub(crate) id: &'a str,
 }
 
 impl Page {
@@ -199,7 +221,7 @@ impl Page {
     /// Appends the whole response.
     pub(crate) fn write(&self, manner: Manner, out: &mut Vec<u8>) {
         let format = preferred(manner.accept);
-        let body = self.body(format);
+        let body = self.body(format, manner.id);
         push_status(out, self.status, reason(self.status));
         let media = match format {
             Format::Html => "text/html; charset=utf-8",
@@ -226,8 +248,12 @@ impl Page {
         }
     }
 
-    fn body(&self, format: Format) -> String {
-        let Page { status, code, title, detail, .. } = self;
+    fn body(&self, format: Format, id: &str) -> String {
+        let Page { status, code, title, .. } = self;
+        let detail = match self.is_numbered {
+            true => format!("{} Number: {id}", self.detail),
+            false => self.detail.to_owned(),
+        };
         match format {
             Format::Text => format!("{status} {title}\n{detail}\n"),
             Format::Json => {

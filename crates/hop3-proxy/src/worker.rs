@@ -14,6 +14,7 @@ use crate::stream::Stream;
 use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
 use crate::{http2, http3};
+use hop3_core::route::Address;
 use hop3_core::tcp::Port;
 use http::HeaderValue;
 use std::cell::Cell;
@@ -61,6 +62,8 @@ pub(crate) struct Worker {
     /// There when the proxy listens for HTTPS.
     pub(crate) https: Option<Https>,
     pub(crate) challenges: Arc<Challenges>,
+    /// Where the request filter is asked.
+    pub(crate) filter: Address,
     rules: Rules,
     /// QUIC handshakes under way.
     pub(crate) quic_handshakes: Cell<usize>,
@@ -151,6 +154,7 @@ pub(crate) struct Gate {
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
+    pub(crate) filter: Address,
 }
 
 /// Starts a thread.
@@ -191,6 +195,7 @@ fn run(
         handshakes: Handshakes::default(),
         https,
         challenges,
+        filter: gate.filter.clone(),
         rules: gate.rules.clone(),
         quic_handshakes: Cell::new(0),
         turn: Cell::new(usize::from(seed[0])),

@@ -5,7 +5,7 @@ use super::path;
 use super::raw::{
     BasicAuth, Compression, Cors, ForwardAuth, Headers, Lines, Maintenance, Proxy, RateLimit, Size, Text,
 };
-use super::raw::{Cache, Hsts, Log, Pause, Redirect, Rewrite};
+use super::raw::{Cache, Hsts, Log, Pause, Redirect, Rewrite, Waf};
 use super::resolve::Place;
 use crate::observe::Observe;
 use crate::policy::{self, HeaderChange, PathPattern, Per, Policy, RateKey, is_token};
@@ -19,6 +19,8 @@ use toml::Spanned;
 const MAX_ENTRIES: usize = 1000;
 /// A rate limit holds a table of its own.
 const MAX_RATE_LIMITS: usize = 16;
+/// Each list of them is a set of rules in memory.
+const MAX_RULES_LEFT_OUT: usize = 100;
 const MAX_CACHE: u64 = 256 << 20;
 
 pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> {
@@ -41,6 +43,7 @@ pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> 
         asset_bridge: raw.asset_bridge.unwrap_or(false),
         basic_auth: raw.basic_auth.map(|auth| basic_auth(auth, place)).transpose()?,
         forward_auth: raw.forward_auth.map(|auth| forward_auth(auth, place)).transpose()?,
+        waf: raw.waf.map(|filter| waf(filter, place)).transpose()?,
         maintenance: raw.maintenance.map(|page| maintenance(page, place)).transpose()?,
         pause: raw.pause.map(|pause| self::pause(pause, place)).transpose()?,
         redirects: place.each(raw.redirects, redirect)?,
@@ -189,6 +192,28 @@ fn is_near(address: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     }
+}
+
+fn waf(raw: Waf, place: &Place<'_>) -> Result<policy::Waf, Problem> {
+    let paranoia = raw.paranoia.as_ref().map_or(1, |level| *level.get_ref());
+    if let Some(level) = raw.paranoia.filter(|_| !(1..=4).contains(&paranoia)) {
+        return place.refuse(level.span(), "the paranoia of the request filter is 1, 2, 3 or 4");
+    }
+    let mut without = match raw.without {
+        Some(rules) if rules.get_ref().len() > MAX_RULES_LEFT_OUT => {
+            return place.refuse(rules.span(), "at most 100 rules are left out; use except for paths");
+        }
+        rules => rules.map(Spanned::into_inner).unwrap_or_default(),
+    };
+    // The same set of rules, whatever the order it is written in.
+    without.sort_unstable();
+    without.dedup();
+    Ok(policy::Waf {
+        mode: raw.mode.map(|mode| place.parse(&mode)).transpose()?.unwrap_or(policy::WafMode::Off),
+        paranoia,
+        except: place.list(raw.except)?,
+        without,
+    })
 }
 
 fn maintenance(raw: Maintenance, place: &Place<'_>) -> Result<policy::Maintenance, Problem> {

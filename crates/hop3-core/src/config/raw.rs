@@ -17,7 +17,7 @@ pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
 pub(super) use proxy::{
     BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Hsts, Log, Maintenance, Pause, Proxy,
-    RateLimit, Redirect, Rewrite,
+    RateLimit, Redirect, Rewrite, Waf,
 };
 pub(super) use run::{HealthCheck, Run};
 pub(super) use size::Size;

@@ -8,10 +8,12 @@
 mod net;
 mod password;
 mod pattern;
+mod waf;
 
 pub use net::Net;
 pub use password::PasswordHash;
 pub use pattern::{PathPattern, Place};
+pub use waf::{Waf, WafMode};
 
 use crate::name::Domain;
 use crate::observe::Observe;
@@ -64,6 +66,8 @@ pub struct Policy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_auth: Option<ForwardAuth>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub waf: Option<Waf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
@@ -95,6 +99,11 @@ impl Policy {
     /// Lets nobody in.
     pub fn closed() -> Policy {
         Policy { deny: vec![Net::V4, Net::V6], ..Policy::default() }
+    }
+
+    /// What upstreams are spoken to in.
+    pub fn speaks(&self) -> Speaks {
+        self.app_protocol
     }
 
     /// Nothing is asked for.

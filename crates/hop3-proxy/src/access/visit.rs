@@ -9,6 +9,7 @@ use crate::buffer::Buffer;
 use crate::http1::forward::Request;
 use crate::http1::request::Refusal;
 use crate::metric::{Metrics, Sample};
+use crate::policy::Finding;
 use crate::stream::Traffic;
 use crate::table::LiveService;
 use crate::upstream::Upstream;
@@ -22,6 +23,7 @@ const PATH_BYTES: usize = 2048;
 const ID_BYTES: usize = 128;
 const REFERER_BYTES: usize = 512;
 const AGENT_BYTES: usize = 256;
+const RULES_BYTES: usize = 512;
 
 /// The way a request came, as far as the log tells it.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,8 @@ pub(crate) struct Visit {
     only_failure: bool,
     /// Who answered, and how long it took to the first byte.
     pub(crate) upstream: Option<(Arc<Upstream>, Duration)>,
+    /// What the request filter found; noted whatever the share that is logged.
+    pub(crate) finding: Option<Finding>,
 }
 
 impl Visit {
@@ -55,6 +59,7 @@ impl Visit {
             draft: Buffer::default(),
             only_failure: false,
             upstream: None,
+            finding: None,
         }
     }
 
@@ -131,7 +136,7 @@ impl Visit {
         if let Some(metrics) = &self.metrics {
             metrics.end(&sample);
         }
-        if self.draft.is_empty() || (self.only_failure && status < 500) {
+        if self.draft.is_empty() || (self.only_failure && status < 500 && self.finding.is_none()) {
             return;
         }
         sink.line(end, |out| {
@@ -143,6 +148,11 @@ impl Visit {
             if let Some((upstream, took)) = &self.upstream {
                 json::text(out, "upstream", upstream.id.as_bytes(), HOST_BYTES);
                 json::millis(out, "upstream_ms", took.as_micros() as u64);
+            }
+            if let Some(finding) = &self.finding {
+                json::plain(out, "waf", finding.what);
+                json::number(out, "waf_score", u64::from(finding.score));
+                json::text(out, "waf_rules", finding.rules.as_bytes(), RULES_BYTES);
             }
         });
     }

@@ -78,8 +78,9 @@ impl Answer {
         let is_read = request.has_no_body();
         let stays = is_read && request.keep_alive && client.worker.may_stay();
         let accept = header_of(head, "accept");
+        let id = std::str::from_utf8(&head[request.id.clone()]).unwrap_or_default();
         let manner =
-            Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays };
+            Manner { accept: &accept, is_head: request.is_head, is_http10: request.is_http10, stays, id };
         let mut out = Buffer::default();
         self.write(client.plan.as_deref(), manner, out.open());
         let after = match client.send(&out).await {

@@ -29,12 +29,14 @@ mod rate;
 mod redirect;
 mod sticky;
 mod visit;
+mod waf;
 
 pub(crate) use cache::Recorder;
 pub(crate) use compress::Coder;
 pub(crate) use key::Key;
 pub(crate) use live::Live;
 pub(crate) use plan::{Plan, Replaced, Way};
+pub(crate) use waf::Finding;
 
 use crate::buffer::Buffer;
 use crate::client::Client;
@@ -70,11 +72,11 @@ pub(crate) async fn admit(
     let judged = judge(client, live, &mut visit, was_held).await;
     let asked = visit.edit.is_elsewhere().then(|| visit.target.to_owned());
     let is_secure = visit.scheme == "https";
-    let Visit { edit, lines, accepts, cookie, recording, canaries, .. } = visit;
+    let Visit { edit, lines, accepts, cookie, recording, canaries, finding, .. } = visit;
     let coding = live.coding(accepts.as_deref().unwrap_or_default());
     let recording = RefCell::new(recording);
-    let plan =
-        Plan { asked, lines, coding, is_secure, canaries, cookie, recording, ..Plan::new(live.clone()) };
+    let plan = Plan { asked, lines, coding, is_secure, canaries, finding, ..Plan::new(live.clone()) };
+    let plan = Plan { cookie, recording, ..plan };
     client.plan = Some(Rc::new(plan));
     match judged {
         Ok(()) => {
@@ -108,6 +110,7 @@ impl From<Answer> for Stop {
 /// forward_auth another service's word, asked only about those who had the password
 /// moved        paths that have moved, told only to those who may come in
 /// body_size    a size that was announced, before anything of it is read
+/// waf          reads of the body, and costs most: after everything that may refuse
 /// pause        holds only requests that will be carried out
 /// cache        what is kept is shown only to those who got this far
 /// canary       only what the upstream is asked needs one
@@ -130,6 +133,7 @@ async fn judge(
     forward_auth::check(client, live, visit).await?;
     redirect::moved(live, visit)?;
     body_size(live, visit)?;
+    waf::check(client, live, visit).await?;
     pause::check(client, live, visit).await?;
     cache::check(client, live, visit).await?;
     canary::choose(live, visit);

@@ -5,6 +5,7 @@ use super::cache::{Recorder, Recording};
 use super::compress::{Coder, Coding};
 use super::edit::{self, Edit};
 use super::live::Live;
+use super::waf::Finding;
 use super::{answer, compress, cors, error_page, hsts, sticky};
 use crate::http1::forward::Request;
 use crate::http1::response::Response;
@@ -29,6 +30,7 @@ pub(crate) struct Plan {
     /// The cookie it gets.
     pub(super) new_cookie: RefCell<Option<String>>,
     pub(super) recording: RefCell<Option<Recording>>,
+    pub(super) finding: Option<Finding>,
 }
 
 /// What an answer passes through.
@@ -55,12 +57,18 @@ impl Plan {
             cookie: None,
             new_cookie: RefCell::default(),
             recording: RefCell::default(),
+            finding: None,
         }
     }
 
     /// Bytes that a request's body may have.
     pub(crate) fn max_body(&self) -> u64 {
         self.live.source.max_body_size.unwrap_or(u64::MAX)
+    }
+
+    /// What the request filter found.
+    pub(crate) fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
     }
 
     /// What the service was looked up by, when it is not in the head any more.

@@ -4,6 +4,7 @@
 use super::cache::Recording;
 use super::edit::Edit;
 use super::live::Live;
+use super::waf::Finding;
 use crate::http1::body::Length;
 use crate::http1::forward::{Forwarded, Request};
 use crate::http1::header::own_slots;
@@ -32,6 +33,8 @@ pub(crate) struct Visit<'a> {
     pub(super) canaries: Vec<bool>,
     /// The answer may be kept.
     pub(super) recording: Option<Recording>,
+    /// What the request filter found.
+    pub(super) finding: Option<Finding>,
     headers: Vec<(&'a str, &'a [u8])>,
     forwarded: Option<Forwarded>,
 }
@@ -59,6 +62,7 @@ impl<'a> Visit<'a> {
             cookie: None,
             canaries: Vec::new(),
             recording: None,
+            finding: None,
             headers,
             forwarded: request.forwarded.as_deref().cloned(),
         };

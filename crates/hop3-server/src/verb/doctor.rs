@@ -33,6 +33,7 @@ fn checks(server: &Server) -> Vec<Check> {
         vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
     checks.push(role("proxy", server.drivers.proxy.status()));
     checks.push(front(server));
+    checks.push(filter(server));
     checks.push(authorities(server));
     checks.push(control_plane_user());
     checks.push(room(server));
@@ -89,6 +90,18 @@ fn front(server: &Server) -> Check {
             check("connections", Verdict::Missing, &detail)
         }
         Err(problem) => check("connections", Verdict::Missing, &problem.title),
+    }
+}
+
+/// Whether apps can have their requests compared with rules about attacks.
+fn filter(server: &Server) -> Check {
+    match std::os::unix::net::UnixStream::connect(server.layout.waf_socket()) {
+        Ok(_) => check("request filter", Verdict::Ok, "answers"),
+        Err(_) => check(
+            "request filter",
+            Verdict::Reduced,
+            "not there: [proxy.waf] needs the program hop3-waf and the packages libmodsecurity3 and modsecurity-crs",
+        ),
     }
 }
 

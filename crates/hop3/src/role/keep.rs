@@ -64,9 +64,10 @@ pub(crate) fn ensure(layout: &Layout, role: &str) -> Result<()> {
     start(layout, role, &arguments)
 }
 
-/// Keeps the other two roles alive for as long as this process lives.
+/// Keeps the other roles alive for as long as this process lives.
 pub(crate) fn keep_others(layout: &Layout, own: &'static str) -> Result<()> {
-    for role in ROLES.into_iter().filter(|role| *role != own) {
+    let filter = super::waf::program().map(|_| super::waf::ROLE);
+    for role in ROLES.into_iter().chain(filter).filter(|role| *role != own) {
         std::fs::create_dir_all(layout.run_of(role))?;
         let layout = layout.clone();
         std::thread::Builder::new().name(format!("keep-{role}")).stack_size(128 * 1024).spawn(move || {
@@ -108,7 +109,10 @@ fn keep_once(layout: &Layout, own: &str, role: &str) {
 pub(crate) fn spawn(layout: &Layout, role: &str, arguments: &[String]) -> Result<Child> {
     let log = layout.run_of(role).join("log");
     let log = OpenOptions::new().create(true).append(true).open(log)?;
-    let program = super::program().context("finding the program")?;
+    let program = match role {
+        super::waf::ROLE => super::waf::program().context("hop3-waf is not there")?,
+        _ => super::program().context("finding the program")?,
+    };
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -8,6 +8,7 @@ pub(crate) mod server;
 pub(crate) mod stop;
 pub(crate) mod supervise;
 pub(crate) mod upgrade;
+pub(crate) mod waf;
 
 use hop3_core::layout::Layout;
 use std::io::IsTerminal;

@@ -2,7 +2,7 @@
 //! `hop3 server`: the control plane role. Starts the other two when they are not running, then serves until it is
 //! told to end; the others go on.
 
-use super::{keep, layout, log, stop};
+use super::{keep, layout, log, stop, waf};
 use crate::command::ServerArgs;
 use crate::{environment, wire};
 use anyhow::{Context, Result};
@@ -73,6 +73,7 @@ fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
     for role in ["supervisor", "proxy"] {
         keep::ensure(&layout, role)?;
     }
+    waf::ensure(&layout);
     keep::keep_others(&layout, "server")?;
     let ended = Arc::new(Notify::new());
     let server = Arc::new(Server::new(Parts {
@@ -111,7 +112,7 @@ fn prepare(layout: &Layout) -> Result<Layout> {
     for path in [layout.apps(), layout.artifacts(), layout.layers(), layout.toolchains()] {
         make(&path, 0o755)?;
     }
-    for role in keep::ROLES {
+    for role in keep::ROLES.into_iter().chain([waf::ROLE]) {
         make(&layout.run_of(role), 0o755)?;
     }
     Ok(layout)

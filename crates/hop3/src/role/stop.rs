@@ -25,6 +25,7 @@ pub(crate) fn run(layout: &Layout, all: bool) -> ExitCode {
 pub(crate) fn others(layout: &Layout) -> Result<(), Problem> {
     keep::unwant(layout, "supervisor");
     end(layout, "proxy")?;
+    end(layout, super::waf::ROLE)?;
     if keep::lives(layout, "supervisor") {
         hop3_supervisor::Client::new(layout.supervisor_socket()).shutdown()?;
         wait(layout, "supervisor")?;

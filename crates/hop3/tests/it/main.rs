@@ -36,5 +36,6 @@ mod tcp;
 mod tidy;
 mod tls;
 mod upgrade;
+mod waf;
 mod websocket;
 mod zero_drop;

@@ -61,6 +61,8 @@ pub(crate) struct Proxy {
     pub(crate) basic_auth: Option<BasicAuth>,
     /// Another service decides about each request (single sign-on).
     pub(crate) forward_auth: Option<ForwardAuth>,
+    /// Requests are compared with rules about attacks.
+    pub(crate) waf: Option<Waf>,
     /// A page in place of the app.
     pub(crate) maintenance: Option<Maintenance>,
     /// Requests wait instead of being answered, as `hop3 proxy pause` makes them.
@@ -161,6 +163,25 @@ pub(crate) struct ForwardAuth {
     /// Paths that are not asked about.
     #[schemars(with = "Option<Lines>")]
     pub(crate) except: Option<Spanned<Lines>>,
+}
+
+/// `[proxy.waf]`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Waf {
+    /// `off`; `detect` lets every request pass and notes in the access log which rules fit; `block` answers 403 where
+    /// the rules say so. `off` unless set.
+    #[schemars(with = "Option<String>")]
+    pub(crate) mode: Option<Text>,
+    /// How much is suspected: from 1, which ordinary requests seldom meet, to 4. 1 unless set.
+    #[schemars(with = "Option<u8>")]
+    pub(crate) paranoia: Option<Spanned<u8>>,
+    /// Paths that are not looked at: `/webhook`, `/editor/*`.
+    #[schemars(with = "Option<Lines>")]
+    pub(crate) except: Option<Spanned<Lines>>,
+    /// Numbers of rules that are left out, as the access log names them.
+    #[schemars(with = "Option<Vec<u32>>")]
+    pub(crate) without: Option<Spanned<Vec<u32>>>,
 }
 
 /// `[proxy.maintenance]`.

@@ -6,7 +6,7 @@
 //! compile until somebody has decided what becomes of it. Every text in a plan is safe in any configuration file.
 
 use super::name::{self, HostName};
-use hop3_core::policy::Policy;
+use hop3_core::policy::{Policy, WafMode};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::{Address, Https, Pool, Route, RouteTable, Service, Target, Timeouts, Tls, Upstream};
 use hop3_core::tcp::Entry;
@@ -249,6 +249,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         error_pages,
         compression,
         cache,
+        waf,
         // Taken out of the policy by whoever made the service.
         log: _,
     } = policy;
@@ -272,6 +273,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         (!error_pages.is_empty(), "error-pages"),
         (compression.is_some(), "compression"),
         (cache.is_some(), "cache"),
+        (waf.as_ref().is_some_and(|waf| waf.mode != WafMode::Off), "waf"),
     ];
     asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name))
 }

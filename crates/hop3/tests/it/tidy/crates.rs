@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hop3-proxy", &["hop3-core"]),
     ("hop3-server", &["hop3-core"]),
     ("hop3-cli", &["hop3-core"]),
+    ("hop3-waf", &["hop3-core"]),
     ("hop3-drivers", &["hop3-core", "hop3-proxy", "hop3-supervisor"]),
     ("hop3", &["hop3-cli", "hop3-core", "hop3-drivers", "hop3-proxy", "hop3-server", "hop3-supervisor"]),
 ];
@@ -39,7 +40,7 @@ fn dependencies_point_one_way() {
     }
     assert_eq!(packages.len(), MAY_USE.len());
     none(
-        "core <- supervisor, proxy, server, cli; core, supervisor, proxy <- drivers; all <- hop3",
+        "core <- supervisor, proxy, server, cli, waf; core, supervisor, proxy <- drivers; all <- hop3",
         &offenders,
     );
 }

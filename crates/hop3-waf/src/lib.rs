@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The request filter: runs the OWASP Core Rule Set as Debian ships it, through libmodsecurity, in a process of its
+//! own. It knows requests and rules, no app and no proxy.
+//!
+//! ```text
+//! proxy ──question──▶ socket ──▶ thread ──▶ Engine ──▶ Rules ──▶ libmodsecurity
+//!       ◀──answer───                        (of this thread alone)
+//! ```
+//! Promise: what the library does wrong costs this process and no other; the proxy notices that nobody answers.
+//! Reading order: `hop3_core::waf`, `serve`, `engine`, `rules`, `library`.
+#![cfg(feature = "modsecurity")]
+
+mod engine;
+mod library;
+mod line;
+mod rules;
+mod serve;
+
+pub use engine::{Engine, check};
+pub use serve::run;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The role: takes its lock, listens, and answers questions on a few threads, each with an engine of its own.
+
+use crate::engine::Engine;
+use hop3_core::layout::Layout;
+use hop3_core::lock::RoleLock;
+use hop3_core::waf::{self, Answer, Ask};
+use rustix::process::{Gid, Uid};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+/// How long a question may take to come, and an answer to go.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Each has rules of its own in memory.
+const MAX_THREADS: usize = 4;
+/// Whoever has nothing else.
+const NOBODY: u32 = 65_534;
+
+/// Serves until it is killed. Ends at once when another filter works for the root.
+///
+/// # Errors
+/// The library or the rules are not there, or the socket cannot be made.
+pub fn run(layout: &Layout) -> io::Result<()> {
+    crate::rules::are_there().map_err(io::Error::other)?;
+    std::fs::create_dir_all(layout.run_of("waf"))?;
+    let Some(_lock) = RoleLock::take(&layout.lock_of("waf"))? else { return Ok(()) };
+    let listener = listen(layout)?;
+    let owner = rustix::process::geteuid();
+    give_up_rights()?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let mut work = Vec::new();
+    for _ in 0..threads {
+        let listener = listener.try_clone()?;
+        work.push(
+            std::thread::Builder::new().name("judge".into()).spawn(move || answer_all(&listener, owner))?,
+        );
+    }
+    for thread in work {
+        thread.join().map_err(|_| io::Error::other("a thread panicked"))??;
+    }
+    Ok(())
+}
+
+fn listen(layout: &Layout) -> io::Result<UnixListener> {
+    let socket = layout.waf_socket();
+    match std::fs::remove_file(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&socket)?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// What strangers send is read by a large C++ library, so the process keeps no right that it can do without.
+fn give_up_rights() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    if rustix::process::geteuid().is_root() {
+        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        rustix::thread::set_thread_groups(&[])?;
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    }
+    Ok(())
+}
+
+fn answer_all(listener: &UnixListener, owner: Uid) -> io::Result<()> {
+    let mut engine = Engine::new().map_err(io::Error::other)?;
+    loop {
+        let (stream, _) = listener.accept()?;
+        // Whoever asked has gone, or asked nonsense: there is nobody to tell.
+        let _ = answer_one(&mut engine, stream, owner);
+    }
+}
+
+fn answer_one(engine: &mut Engine, mut stream: UnixStream, owner: Uid) -> io::Result<()> {
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?.uid;
+    if peer != owner && !peer.is_root() {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let answer = match question(&mut stream)? {
+        Some((ask, head, body)) => engine.judge(&ask, &head, &body),
+        None => Answer::failed("this is no question"),
+    };
+    stream.write_all(&answer.bytes())
+}
+
+type Question = (Ask, Vec<u8>, Vec<u8>);
+
+fn question(stream: &mut UnixStream) -> io::Result<Option<Question>> {
+    let mut lengths = [0; waf::LENGTHS];
+    stream.read_exact(&mut lengths)?;
+    let Some(lengths) = waf::lengths(lengths) else { return Ok(None) };
+    let mut part = |length: usize| -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    let (settings, head, body) = (part(lengths[0])?, part(lengths[1])?, part(lengths[2])?);
+    let ask: Option<Ask> = serde_json::from_slice(&settings).ok();
+    Ok(ask.filter(|ask| (1..=4).contains(&ask.paranoia)).map(|ask| (ask, head, body)))
+}
