@@ -14,6 +14,8 @@ use std::path::Path;
 pub(crate) struct Nginx;
 
 const CONFIG: &str = "nginx.conf";
+/// Beside the configurations, since how many sockets there are is known where it is started.
+const WORKERS: &str = "workers.conf";
 
 /// What goes to every upstream: how the request came, in words that a visitor cannot choose.
 const HEADERS: &[(&str, &str)] = &[
@@ -122,7 +124,8 @@ impl Product for Nginx {
 
     /// As many workers as sockets: each accepts from one.
     fn beside(&self, sockets: usize) -> Option<(&'static str, String)> {
-        Some(("workers.conf", format!("worker_processes {};\n", sockets.max(1))))
+        let text = format!("worker_processes {};\n", sockets.max(1));
+        Some((WORKERS, text))
     }
 
     fn reload_signal(&self) -> Signal {
@@ -148,7 +151,7 @@ fn head(out: &mut String, place: &Place) {
     if let Some(user) = place.user {
         let _ = writeln!(out, "user {user};");
     }
-    let _ = writeln!(out, "include {}/workers.conf;", place.folder.display());
+    let _ = writeln!(out, "include {}/{WORKERS};", place.folder.display());
     out.push_str(
         "events { worker_connections 8192; }\nhttp {\n    access_log off;\n    server_tokens off;\n",
     );
