@@ -4,6 +4,7 @@
 //! A verb has one address: the command `scale`, the route `POST /api/apps/{app}/scale` and `ScaleRequest`.
 //! Times are Unix milliseconds.
 
+use crate::driver::ProxyChosen;
 use crate::event::EventRow;
 use crate::name::{AppName, DomainPath, EnvKey, ProcessName};
 use crate::observe::RouteFigures;
@@ -303,14 +304,22 @@ pub struct LogsQuery {
 /// `GET /api/proxy`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyReport {
-    /// Which proxy it is.
-    pub driver: String,
+    /// Which proxy accepts the connections.
+    pub chosen: ProxyChosen,
     pub services: u64,
     pub requests: u64,
     pub in_flight: u64,
     /// Upstreams left out now, by id.
     pub unhealthy: Vec<String>,
     pub routes: Vec<RouteFigures>,
+}
+
+/// `PUT /api/proxy`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChooseProxyRequest {
+    /// `built-in`, `nginx`, `haproxy`.
+    pub driver: String,
 }
 
 /// One line of the merged log.

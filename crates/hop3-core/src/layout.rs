@@ -170,6 +170,26 @@ impl Layout {
         self.run_of("waf").join("ask.sock")
     }
 
+    /// Which program accepts connections, and where the proxy listens behind it.
+    pub fn front_choice(&self) -> PathBuf {
+        self.root.join("front.json")
+    }
+
+    /// What the program has that accepts in the proxy's place: its configuration, its pid.
+    pub fn front(&self) -> PathBuf {
+        self.run_of("proxy").join("front")
+    }
+
+    /// Certificates with their keys, for that program; mode 0700.
+    pub fn handed_certificates(&self) -> PathBuf {
+        self.run_of("proxy").join("certs")
+    }
+
+    /// Chain and key for a host name in one file; mode 0600.
+    pub fn handed_certificate(&self, name: &str) -> PathBuf {
+        self.handed_certificates().join(format!("{}.pem", name.replacen('*', "_", 1)))
+    }
+
     pub fn supervisor_socket(&self) -> PathBuf {
         self.run_of("supervisor").join("control.sock")
     }

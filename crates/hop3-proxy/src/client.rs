@@ -27,7 +27,6 @@ use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -332,21 +331,11 @@ impl Client {
         self.watch.in_time(work).await
     }
 
-    /// Runs to the end, to the watch's verdict, or until the client has gone: for work that keeps a place others
-    /// may want. What the client sends meanwhile is kept, as far as there is room; a client that fills it is not
-    /// seen to go. One that says it sends nothing more is taken for gone, since nothing tells the two apart.
-    pub(crate) async fn while_there<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Some(done));
-            }
-            match self.poll_gone(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => self.watch.poll(cx).map(|_| None),
-            }
-        })
-        .await
+    /// Ends when the client has gone: for work that keeps a place others may want. What the client sends meanwhile is
+    /// kept, as far as there is room; a client that fills it is not seen to go. One that says it sends nothing more is
+    /// taken for gone, since nothing tells the two apart.
+    pub(crate) async fn gone(&mut self) {
+        poll_fn(|cx| self.poll_gone(cx)).await;
     }
 
     fn poll_gone(&mut self, cx: &mut Context) -> Poll<()> {

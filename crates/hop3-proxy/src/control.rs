@@ -83,6 +83,8 @@ pub enum Answer {
     Certificates(Vec<CertificateInfo>),
     /// PEM of the internal authority's certificate.
     Authority(String),
+    /// Whether any of the files that were handed over has changed.
+    Handed(bool),
     Problem(Problem),
     /// In words, for the operator.
     Refused(String),

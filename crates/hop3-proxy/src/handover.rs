@@ -29,7 +29,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +56,12 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
+    /// Where they listen for HTTP and for HTTPS; `http` when there are none.
+    pub(crate) fn addresses(&self, http: SocketAddr) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
+        let address = |of: &[TcpListener]| of.first().map(TcpListener::local_addr).transpose();
+        Ok((address(&self.http)?.unwrap_or(http), address(&self.https)?))
+    }
+
     pub(crate) fn copy(&self) -> io::Result<Listeners> {
         let copies = |of: &[TcpListener]| of.iter().map(TcpListener::try_clone).collect::<io::Result<_>>();
         Ok(Listeners { http: copies(&self.http)?, https: copies(&self.https)? })
@@ -178,7 +184,7 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     let handed: Handed =
         serde_json::from_str(&line).with_context(|| format!("the living proxy said: {}", line.trim()))?;
     ensure!(
-        descriptors.len() == 1 + handed.http + handed.https && handed.http > 0,
+        descriptors.len() == 1 + handed.http + handed.https,
         "the living proxy handed over {} descriptors, not those of {} and {} listeners and a lock",
         descriptors.len(),
         handed.http,
@@ -198,7 +204,12 @@ fn receive_port(mut connection: &UnixStream, port: Port, threads: usize) -> anyh
     connection.write_all((serde_json::to_string(&Request::Port { port })? + "\n").as_bytes())?;
     let (line, descriptors) = receive_line(connection).with_context(|| format!("receiving port {port}"))?;
     let count = descriptors.len();
-    ensure!(count == threads, "the living proxy handed over {count} listeners of port {}", line.trim());
+    // Behind a front there are no others to compare with.
+    ensure!(
+        count == threads || threads == 0,
+        "the living proxy handed over {count} listeners of port {}",
+        line.trim()
+    );
     Ok(descriptors.into_iter().map(TcpListener::from).collect())
 }
 

@@ -24,6 +24,7 @@ mod download;
 mod exchange;
 mod ferry;
 mod files;
+mod front;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod handover;
@@ -57,6 +58,7 @@ mod worker;
 mod tests;
 
 pub use disk::AlreadyRunning;
+pub use front::{Front, Sockets};
 pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
 
 use anyhow::Context;
@@ -72,7 +74,7 @@ use journal::Journal;
 use proxy_protocol::Rules;
 use registry::Registry;
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,6 +101,8 @@ pub struct Options {
     pub wanted: Option<PathBuf>,
     /// Take the place of the proxy that lives, with its sockets.
     pub takes_over: bool,
+    /// Who accepts in this one's place.
+    pub front: Option<Arc<dyn Front>>,
 }
 
 impl Options {
@@ -112,6 +116,7 @@ impl Options {
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
+            front: None,
         }
     }
 }
@@ -127,6 +132,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         anyhow::Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     })?;
+    let front = options.front.clone();
     let running = Running::start(options, Limits::default())?;
     let is_replaced = runtime.block_on(async {
         tokio::select! {
@@ -135,6 +141,17 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             () = running.replaced() => true,
         }
     });
+    if let Some(front) = front {
+        // It passes requests on until its last one, so it ends first.
+        let (told, ended) = tokio::sync::oneshot::channel::<()>();
+        thread::Builder::new().name("front".into()).spawn(move || {
+            front.end(is_replaced);
+            drop(told);
+        })?;
+        runtime.block_on(async {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = ended => {} }
+        });
+    }
     if is_replaced {
         let ended = running.all_done();
         runtime.block_on(async {
@@ -225,28 +242,29 @@ impl Running {
     /// As `run`; that nobody is there whose place could be taken.
     pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
         listener::raise_descriptor_limit();
-        let estate = if options.takes_over {
-            handover::receive(&options.layout)?
-        } else {
-            let lock = disk::lock(&options)?;
-            let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
-            let threads = threads.map_or(1, NonZeroUsize::get);
-            let bind =
-                |address| listener::bind(address, threads).with_context(|| format!("listening on {address}"));
-            let http = bind(options.http)?;
-            let https = options.https.map(bind).transpose()?.unwrap_or_default();
-            let listeners = Listeners { http, https };
-            Estate { lock, listeners, ports: BTreeMap::new(), predecessor: Predecessor::default() }
+        let mut estate = match options.takes_over {
+            true => handover::receive(&options.layout)?,
+            false => Estate {
+                lock: disk::lock(&options)?,
+                listeners: Listeners::default(),
+                ports: BTreeMap::new(),
+                predecessor: Predecessor::default(),
+            },
         };
+        // A front that runs has sockets of its own, when nobody hands them over.
+        let has_own = options.front.as_ref().is_some_and(|front| front.is_running());
+        if estate.listeners.http.is_empty() && !has_own {
+            estate.listeners = listen(&options, &limits)?;
+        }
         Running::serve(options, limits, estate)
     }
 
     fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
         let Estate { lock, listeners, ports, predecessor } = estate;
-        let http = listeners.http[0].local_addr()?;
-        let https = listeners.https.first().map(TcpListener::local_addr).transpose()?;
+        let (http, https) = listeners.addresses(options.http)?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
-        let ports = Ports::new(http, https, listeners.http.len(), ports);
+        let count = if options.front.is_some() { threads(&limits) } else { listeners.http.len() };
+        let ports = Ports::new(http, https, count, ports);
         let (journal, table) = Journal::load(&options.layout);
         registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
@@ -266,6 +284,7 @@ impl Running {
         });
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
+        let listeners = behind(&options, &limits, listeners)?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -285,7 +304,7 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let mut tls_listeners = listeners.https.into_iter();
-        let mut quic = https;
+        let mut quic = https.filter(|_| options.front.is_none());
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
@@ -293,6 +312,7 @@ impl Running {
                 quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
                 rules: Rules::new(&options.introducers),
+                is_alone: options.front.is_some(),
                 is_open: gates.clone(),
                 log: outlet.clone(),
                 filter: Address::Unix(options.layout.waf_socket()),
@@ -369,6 +389,34 @@ impl Running {
         self.log.join().map_err(|_| anyhow::anyhow!("the access log's thread panicked"))?;
         Ok(())
     }
+}
+
+/// Listening sockets where the options say.
+fn listen(options: &Options, limits: &Limits) -> anyhow::Result<Listeners> {
+    // What a front has left behind may accept there still, and so may that of a predecessor.
+    let is_shared = options.takes_over || options.front.is_some();
+    let bind = |address| {
+        let bound = match is_shared {
+            true => listener::bind_beside(address, threads(limits)),
+            false => listener::bind(address, threads(limits)),
+        };
+        bound.with_context(|| format!("listening on {address}"))
+    };
+    let http = bind(options.http)?;
+    Ok(Listeners { http, https: options.https.map(bind).transpose()?.unwrap_or_default() })
+}
+
+/// Where this proxy itself accepts: behind its front, once that accepts on the listeners in its place.
+fn behind(options: &Options, limits: &Limits, listeners: Listeners) -> anyhow::Result<Listeners> {
+    let Some(front) = &options.front else { return Ok(listeners) };
+    let http = listener::bind_beside(front.behind(), threads(limits))?;
+    front.begin(Sockets::new(listeners.http, listeners.https))?;
+    Ok(Listeners { http, https: Vec::new() })
+}
+
+fn threads(limits: &Limits) -> usize {
+    let threads = limits.threads.or_else(|| thread::available_parallelism().ok());
+    threads.map_or(1, NonZeroUsize::get)
 }
 
 fn wait_until(deadline: Instant, is_so: impl Fn() -> bool) {

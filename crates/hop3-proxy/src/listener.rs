@@ -12,6 +12,11 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
     // Sharing a port is meant for our own threads: another program of this user that shares it too would silently
     // get half the connections. A socket that does not share finds out.
     drop(listen(address, Sharing::Refused)?);
+    bind_beside(address, count)
+}
+
+/// The same where others of this user may listen too.
+pub(crate) fn bind_beside(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     let first = listen(address, Sharing::Wanted)?;
     let address = first.local_addr()?;
     let rest = (1..count).map(|_| listen(address, Sharing::Wanted));

@@ -107,10 +107,8 @@ pub(crate) async fn hold(
     let limit =
         if is_person { on_demand.patience_ms.min(on_demand.deadline_ms) } else { on_demand.deadline_ms };
     let until = *since.get_or_insert_with(Instant::now) + Duration::from_millis(limit);
-    // Who leaves makes room for another.
     let (worker, watch) = (client.worker.clone(), client.watch.clone());
-    let waited = client.while_there(wait(&worker, &watch, asleep, until)).await;
-    match waited.unwrap_or(Err(Missed::Ending)) {
+    match wait((&worker, &watch), asleep, until, client.gone()).await {
         Ok(()) => None,
         Err(Missed::Crowded) => Some(page::CROWDED),
         Err(Missed::NotWoken) => Some(page::NOT_WOKEN),
@@ -119,12 +117,12 @@ pub(crate) async fn hold(
     }
 }
 
-/// Waits until the service is another one.
+/// Waits until the service is another one. Who has gone before that makes room for another.
 pub(crate) async fn wait(
-    worker: &Worker,
-    watch: &Watch,
+    (worker, watch): (&Worker, &Watch),
     asleep: &Asleep,
     until: Instant,
+    gone: impl Future<Output = ()>,
 ) -> Result<(), Missed> {
     let (service, sleeper) = (&asleep.service, &asleep.service.sleeper);
     let Some(on_demand) = &asleep.pool.on_demand else { return Ok(()) };
@@ -145,11 +143,14 @@ pub(crate) async fn wait(
     }
     // The deadline here is this one's own; the watch tells when the proxy ends.
     worker.deadlines.set(watch, Duration::ZERO);
+    let changed = async {
+        tokio::select! { () = changed => true, () = gone => false }
+    };
     match tokio::time::timeout_at(until, watch.in_time(changed)).await {
         Err(_elapsed) => Err(Missed::Late),
-        Ok(None) => Err(Missed::Ending),
-        Ok(Some(())) if sleeper.failures.load(SeqCst) != failures => Err(Missed::NotWoken),
-        Ok(Some(())) => Ok(()),
+        Ok(None | Some(false)) => Err(Missed::Ending),
+        Ok(Some(true)) if sleeper.failures.load(SeqCst) != failures => Err(Missed::NotWoken),
+        Ok(Some(true)) => Ok(()),
     }
 }
 

@@ -142,6 +142,8 @@ impl Https {
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
     pub(crate) https: Option<(TcpListener, Https)>,
+    /// Nobody else accepts on the same socket.
+    pub(crate) is_alone: bool,
     /// Of the other ports, which of the listeners there are this thread's.
     pub(crate) ports: (usize, watch::Receiver<Snapshot>),
     /// Who is asked for a header of the PROXY protocol.
@@ -235,7 +237,7 @@ async fn serve(
             }
         }
     }
-    if *orders.borrow() != Order::Retire {
+    if gate.is_alone || *orders.borrow() != Order::Retire {
         // Connections the kernel has completed would be reset with the listener.
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             accept(&worker, accepted).await;

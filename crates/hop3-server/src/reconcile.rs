@@ -131,6 +131,12 @@ fn needs_work(app: &App, current: Option<&(ReleaseNumber, Outline)>, running: &[
     stale || wrong_count
 }
 
+/// The table as it should be now, for whoever holds `routing`.
+pub(crate) fn whole_table(server: &Server) -> Result<RouteTable, Problem> {
+    let instances = by_app(server.drivers.runtime.status(None)?);
+    table(server, &server.store.outlines().map_err(internal)?, &instances)
+}
+
 fn table(
     server: &Server,
     serving: &Serving<Outline>,

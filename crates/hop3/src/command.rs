@@ -28,6 +28,9 @@ pub(crate) enum Command {
     /// Become a process of an app (started by the supervisor)
     #[command(hide = true)]
     Launch,
+    /// Become the program that accepts connections in the proxy's place (started by the proxy)
+    #[command(hide = true)]
+    Front,
     /// Serve git over SSH (the forced command of a key in authorized_keys)
     GitShell(GitShellArgs),
     /// Answer a hook of git (started by git)

@@ -2,6 +2,7 @@
 //! The only file that names concrete drivers.
 
 use crate::command::Arguments;
+use crate::role::upgrade;
 use clap::CommandFactory;
 use hop3_core::Problem;
 use hop3_core::driver::Registry;
@@ -20,14 +21,18 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
     let environment = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let proxy = Arc::new(proxies::Builtin::new(layout));
+    let builtin = Arc::new(proxies::Builtin::new(layout));
+    let place = layout.clone();
+    let take_over = Box::new(move || upgrade::upgrade(&place).map(drop));
+    let proxy = proxies::Chosen::start(builtin.clone(), layout, take_over);
     Registry {
         plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
         runner: runner.clone(),
         runtime: Arc::new(runtimes::Native::new(supervisor)),
         proxy: proxy.clone(),
-        certificates: proxy.clone(),
-        authorities: proxy,
+        proxy_choice: proxy,
+        certificates: builtin.clone(),
+        authorities: builtin,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
     }
 }
@@ -42,4 +47,18 @@ fn plan(directory: &Path) -> Result<BuildPlan, Problem> {
     let tree = SourceTree::open(directory)?;
     let settings = hop3_core::config::load(&tree)?;
     builders::plan(&builders::builders(), &tree, &settings)
+}
+
+/// `hop3 front`: becomes the proxy that is chosen.
+pub(crate) fn become_front(layout: &Layout) -> String {
+    proxies::become_front(layout)
+}
+
+/// Who accepts connections in the proxy's place, by the operator's choice.
+pub(crate) fn front(layout: &Layout, takes_over: bool) -> anyhow::Result<Option<Arc<dyn hop3_proxy::Front>>> {
+    if !takes_over {
+        proxies::end_leftovers(layout)?;
+    }
+    let keeper = proxies::Keeper::of_choice(layout, crate::role::program()?)?;
+    Ok(keeper.map(|keeper| Arc::new(keeper) as Arc<dyn hop3_proxy::Front>))
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `proxy status|set|unset|show|pause|resume|purge|password`: the verbs beside the `proxy` role, which the program itself owns.
+//! `proxy status|use|set|unset|show|pause|resume|purge|password`: the verbs beside the `proxy` role, which the program itself owns.
 
 use crate::context::{AppArg, Context};
 use crate::problem;
-use crate::render::{Table, clean, proxy_report};
+use crate::render::{Table, clean, proxy_chosen, proxy_report};
 use clap::Subcommand;
 use hop3_core::Problem;
-use hop3_core::api::{PolicyChangeRequest, PolicyEntry, PolicySource, ProxyReport};
+use hop3_core::api::{ChooseProxyRequest, PolicyChangeRequest, PolicyEntry, PolicySource, ProxyReport};
 use hop3_core::config::assignment;
+use hop3_core::driver::ProxyChosen;
 use hop3_core::name::AppName;
 use hop3_core::policy::PasswordHash;
 use hyper::Method;
@@ -18,8 +19,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Say what the proxy does for an app beside routing: passwords, limits, redirects, headers, maintenance
 #[derive(Subcommand, Debug)]
 pub enum ProxyCommand {
-    /// Show what each route has served
+    /// Show which proxy accepts connections, and what each route has served
     Status,
+    /// Have nginx or HAProxy accept the connections, or Hop3's own proxy again
+    ///
+    /// What the product cannot do for a service is done by Hop3's own proxy, which goes on behind it
+    Use {
+        /// built-in, nginx or haproxy
+        #[arg(value_name = "PROXY")]
+        proxy: String,
+    },
     /// Set keys of [proxy] at once, without a release; they win over hop3.toml
     Set {
         /// For example maintenance.on=true; a value is written as in hop3.toml, text needs no quotes
@@ -69,6 +78,12 @@ pub(crate) fn run(command: ProxyCommand, cx: &mut Context) -> Result<(), Problem
         ProxyCommand::Status => {
             let report: ProxyReport = cx.client()?.get("/api/proxy")?;
             cx.answer(&report, |cx| proxy_report(&report, cx.style()));
+            Ok(())
+        }
+        ProxyCommand::Use { proxy } => {
+            let request = ChooseProxyRequest { driver: proxy };
+            let chosen: ProxyChosen = cx.client()?.send(Method::PUT, "/api/proxy", &request)?;
+            cx.answer(&chosen, |_| proxy_chosen(&chosen));
             Ok(())
         }
         ProxyCommand::Set { pairs, app } => {

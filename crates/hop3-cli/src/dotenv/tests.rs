@@ -160,7 +160,7 @@ fn refused_with_their_place() {
 
         error[config.bad-import]: .env cannot be imported: the value has a NUL byte, which no environment can hold
           --> .env:1:3
-           | A=ab
+           | A=a b
            |   ^
 
     "#]].assert_eq(&crate::render::clean_lines(&shown));

@@ -16,7 +16,7 @@ pub(crate) use app::{app_info, app_table, instance_table, scale, server_info};
 pub use event::render_event;
 pub(crate) use log::log_line;
 pub(crate) use plan::plan;
-pub(crate) use proxy::proxy_report;
+pub(crate) use proxy::{proxy_chosen, proxy_report};
 pub use style::Style;
 pub(crate) use style::{Tone, clean, clean_lines};
 pub(crate) use table::Table;

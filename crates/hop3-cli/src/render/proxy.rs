@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the proxy has served, a row for each route.
 
+use super::clean;
 use super::style::Style;
 use super::table::Table;
 use hop3_core::api::ProxyReport;
+use hop3_core::driver::{PassedOn, ProxyChosen};
 use hop3_core::observe::RouteFigures;
 
+/// Who accepts connections, and what it leaves to the proxy behind it.
+pub(crate) fn proxy_chosen(chosen: &ProxyChosen) -> String {
+    let ProxyChosen { driver, version, runs, passed_on } = chosen;
+    let verb = if *runs { "accepts connections" } else { "does not run" };
+    let mut out = format!("{} {} {verb}\n", clean(driver), clean(version));
+    for PassedOn { service, why } in passed_on {
+        out += &format!("passed on to the built-in proxy: {} ({})\n", clean(service), clean(&why.join(", ")));
+    }
+    out
+}
+
 pub(crate) fn proxy_report(report: &ProxyReport, style: Style) -> String {
-    let ProxyReport { driver, services, requests, in_flight, unhealthy, routes } = report;
-    let mut out = format!("{driver}: {services} services, {requests} requests, {in_flight} under way\n");
+    let ProxyReport { chosen, services, requests, in_flight, unhealthy, routes } = report;
+    let mut out = proxy_chosen(chosen);
+    out += &format!("{services} services, {requests} requests, {in_flight} under way\n");
     for upstream in unhealthy {
         out += &format!("left out: {upstream}\n");
     }

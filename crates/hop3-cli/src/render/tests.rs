@@ -4,6 +4,7 @@
 use super::{Style, clean, clean_lines, plan, proxy_report, render_event, time};
 use expect_test::{Expect, expect};
 use hop3_core::api::ProxyReport;
+use hop3_core::driver::ProxyChosen;
 use hop3_core::event::{DeployStep, Event, EventRow};
 use hop3_core::observe::RouteFigures;
 use hop3_core::plan::{BuildPlan, Layer, StaticSite, Step, Toolchain};
@@ -178,7 +179,12 @@ fn a_report_of_the_proxy_has_a_row_for_each_route() {
     };
     let quiet = RouteFigures { service: "blog".into(), prefix: "/static".into(), ..RouteFigures::default() };
     let report = ProxyReport {
-        driver: "builtin".into(),
+        chosen: ProxyChosen {
+            driver: "built-in".into(),
+            version: "1.2.3".into(),
+            runs: true,
+            passed_on: Vec::new(),
+        },
         services: 2,
         requests: 101,
         in_flight: 1,
@@ -186,7 +192,8 @@ fn a_report_of_the_proxy_has_a_row_for_each_route() {
         routes: vec![quiet, route],
     };
     expect![[r#"
-        builtin: 2 services, 101 requests, 1 under way
+        built-in 1.2.3 accepts connections
+        2 services, 101 requests, 1 under way
         left out: shop/web.v3.1
 
         SERVICE  ROUTE    REQUESTS  NOW  2XX  3XX  4XX  5XX  P50     P99    IN       OUT

@@ -117,3 +117,40 @@ fn what_is_no_assignment_is_not_sent() {
     .assert_eq(&done.text());
     assert_eq!(server.requests(), "");
 }
+
+#[test]
+fn another_proxy_is_chosen_and_told() {
+    let chosen = json!({
+        "driver": "nginx", "version": "1.22.1", "runs": true,
+        "passed_on": [{"service": "shop", "why": ["basic-auth", "sleep"]}]
+    });
+    check(
+        "PUT /api/proxy",
+        &chosen,
+        &["proxy", "use", "nginx"],
+        expect![[r#"
+            PUT /api/proxy {"driver":"nginx"}
+            --
+            nginx 1.22.1 accepts connections
+            passed on to the built-in proxy: shop (basic-auth, sleep)
+            exit status 0
+        "#]],
+    );
+    let report = json!({
+        "chosen": chosen, "services": 2, "requests": 3, "in_flight": 1, "unhealthy": ["shop/web.1"], "routes": []
+    });
+    check(
+        "GET /api/proxy",
+        &report,
+        &["proxy", "status"],
+        expect![[r#"
+            GET /api/proxy
+            --
+            nginx 1.22.1 accepts connections
+            passed on to the built-in proxy: shop (basic-auth, sleep)
+            2 services, 3 requests, 1 under way
+            left out: shop/web.1
+            exit status 0
+        "#]],
+    );
+}

@@ -9,6 +9,7 @@ mod authorities;
 mod builder;
 mod certificates;
 mod proxy;
+mod proxy_choice;
 mod runner;
 mod runtime;
 mod toolchains;
@@ -17,6 +18,7 @@ pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
 pub use proxy::{Drained, Proxy, ProxyStatus, Traffic};
+pub use proxy_choice::{PassedOn, ProxyChoice, ProxyChosen};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
 pub use runtime::{LogLine, LogQuery, Runtime, Session};
 pub use toolchains::Toolchains;
@@ -38,6 +40,7 @@ pub struct Registry {
     pub runner: Arc<dyn Runner>,
     pub runtime: Arc<dyn Runtime>,
     pub proxy: Arc<dyn Proxy>,
+    pub proxy_choice: Arc<dyn ProxyChoice>,
     pub certificates: Arc<dyn Certificates>,
     pub authorities: Arc<dyn Authorities>,
     pub toolchains: Arc<dyn Toolchains>,

@@ -3,3 +3,4 @@
 //! drivers; the same functions judge drivers from outside.
 
 pub mod builder;
+pub mod proxy;

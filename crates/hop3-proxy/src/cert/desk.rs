@@ -3,6 +3,7 @@
 
 use super::acme::Keeper;
 use super::facts::Facts;
+use super::hand;
 use super::own;
 use super::resolver::{Resolver, Wanted};
 use super::store::{Bundle, Origin};
@@ -22,11 +23,21 @@ use std::net::IpAddr;
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Ask {
     List,
-    Info { host: String },
+    Info {
+        host: String,
+    },
     Add(AddCertificateRequest),
-    Remove { name: String },
-    Renew { name: String },
+    Remove {
+        name: String,
+    },
+    Renew {
+        name: String,
+    },
     Ca,
+    /// Makes the files for another program that ends TLS those of these hosts.
+    Hand {
+        hosts: Vec<String>,
+    },
 }
 
 /// Answers it.
@@ -41,6 +52,9 @@ pub(crate) fn answer(resolver: &Resolver, keeper: &Keeper, ask: Ask) -> Answer {
             .ca()
             .map(|ca| Answer::Authority(ca.pem().to_owned()))
             .map_err(|error| disk("made", &error)),
+        Ask::Hand { hosts } => hand::hand(resolver, &hosts)
+            .map(Answer::Handed)
+            .map_err(|error| disk("handed over", &io::Error::other(error))),
     };
     answered.unwrap_or_else(Answer::Problem)
 }

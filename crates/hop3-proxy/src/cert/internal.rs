@@ -9,8 +9,8 @@
 use super::store::write_closed;
 use hop3_core::layout::Layout;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -75,6 +75,16 @@ impl InternalCa {
 
     /// Signs a certificate for these names; addresses are names too.
     pub(super) fn sign(&self, names: &[String]) -> anyhow::Result<CertifiedKey> {
+        let signed = self.signed(names)?;
+        Ok(CertifiedKey::new(vec![signed.der().clone(), self.der.clone()], self.leaf_key.clone()))
+    }
+
+    /// The same as text, with the chain and the key.
+    pub(super) fn sign_pem(&self, names: &[String]) -> anyhow::Result<String> {
+        Ok(format!("{}{}{}", self.signed(names)?.pem(), self.pem, self.leaf.serialize_pem()))
+    }
+
+    fn signed(&self, names: &[String]) -> anyhow::Result<Certificate> {
         let mut params = CertificateParams::default();
         for name in names {
             params.subject_alt_names.push(match name.parse::<IpAddr>() {
@@ -90,8 +100,7 @@ impl InternalCa {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         lasts(&mut params, LEAF_DAYS)?;
-        let signed = params.signed_by(&self.leaf, &self.issuer)?;
-        Ok(CertifiedKey::new(vec![signed.der().clone(), self.der.clone()], self.leaf_key.clone()))
+        Ok(params.signed_by(&self.leaf, &self.issuer)?)
     }
 }
 

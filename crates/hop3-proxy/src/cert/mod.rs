@@ -2,8 +2,9 @@
 //! Certificates: which one answers for a host, where it lies, who made it.
 //!
 //! Reading order: `store` (files), `internal` (the authority of our own), `resolver` (host to certificate), `own`
-//! (what people bring), `clients` (whose certificates visitors show), `desk` (what the control socket can ask), `challenge` (what an issuer asks), `acme` (how
-//! certificates are obtained and renewed by themselves), `dns` (for wildcards).
+//! (what people bring), `clients` (whose certificates visitors show), `hand` (what others end TLS with), `desk` (what
+//! the control socket can ask), `challenge` (what an issuer asks), `acme` (how certificates are obtained and renewed by
+//! themselves), `dns` (for wildcards).
 
 pub mod acme;
 mod challenge;
@@ -12,6 +13,7 @@ mod desk;
 pub(crate) mod dns;
 mod facts;
 mod file;
+mod hand;
 mod internal;
 mod own;
 mod resolver;

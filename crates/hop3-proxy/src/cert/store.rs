@@ -160,7 +160,7 @@ impl CertStore {
 const NOT_NAMES: [&str; 3] = ["internal", "acme", "acme.json"];
 
 /// Lower-case labels, the first perhaps `*`.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let rest = name.strip_prefix("*.").unwrap_or(name);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -48,8 +48,13 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &Visit<'_>) -
     let refused = || Answer::page(page::PAUSED).line("Retry-After", "5");
     let Some(_place) = live.held.enter() else { return Err(refused().into()) };
     client.worker.deadlines.set(&client.watch, Duration::from_secs(pause.max_wait.into()));
-    match client.while_there(replaced).await {
-        Some(()) => Err(Stop::Again),
-        None => Err(refused().into()),
+    let watch = client.watch.clone();
+    // Who leaves makes room for another.
+    let replaced = async {
+        tokio::select! { () = replaced => true, () = client.gone() => false }
+    };
+    match watch.in_time(replaced).await {
+        Some(true) => Err(Stop::Again),
+        _ => Err(refused().into()),
     }
 }

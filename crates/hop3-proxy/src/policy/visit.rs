@@ -132,6 +132,9 @@ impl<'a> Visit<'a> {
         if let Some(scheme) = scheme {
             self.scheme = scheme;
             self.edit.set("X-Forwarded-Proto", scheme);
+            if !self.host.rsplit(']').next().unwrap_or(self.host).contains(':') {
+                self.edit.set("X-Forwarded-Port", if scheme == "https" { "443" } else { "80" });
+            }
         }
     }
 }

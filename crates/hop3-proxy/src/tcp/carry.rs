@@ -134,7 +134,7 @@ async fn reach(worker: &Worker, watch: &Watch, entry: &Entry) -> Option<Reached>
             Err(asleep) => {
                 let limit = Duration::from_millis(asleep.pool.on_demand.as_ref()?.deadline_ms);
                 let until = *search.held_since.get_or_insert_with(tokio::time::Instant::now) + limit;
-                wake::wait(worker, watch, &asleep, until).await.ok()?;
+                wake::wait((worker, watch), &asleep, until, std::future::pending()).await.ok()?;
                 continue;
             }
         };

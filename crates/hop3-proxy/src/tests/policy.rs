@@ -143,6 +143,7 @@ fn trusted_proxies_name_the_visitor() {
     assert_eq!(ask(&proxy, "/", "X-Forwarded-For: 192.0.2.66\r\n").status, 403);
     let reply = ask(&proxy, "/", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n");
     assert_eq!(header(reply.text(), "x-forwarded-proto"), Some("https"));
+    assert_eq!(header(reply.text(), "x-forwarded-port"), Some("443"));
     put(&proxy, &server, Policy { trusted_proxies: nets(&["10.0.0.0/8"]), ..Policy::default() });
     let reply = ask(&proxy, "/", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n");
     assert_eq!(header(reply.text(), "x-forwarded-for"), Some("127.0.0.1"));

@@ -32,6 +32,7 @@ fn checks(server: &Server) -> Vec<Check> {
     let mut checks =
         vec![privilege(server), role("supervisor", server.drivers.runtime.status(None)), git(), cgroups()];
     checks.push(role("proxy", server.drivers.proxy.status()));
+    checks.push(front(server));
     checks.push(filter(server));
     checks.push(authorities(server));
     checks.push(control_plane_user());
@@ -82,6 +83,25 @@ fn filter(server: &Server) -> Check {
             Verdict::Reduced,
             "not there: [proxy.waf] needs the program hop3-waf and the packages libmodsecurity3 and modsecurity-crs",
         ),
+    }
+}
+
+/// Which program accepts connections.
+fn front(server: &Server) -> Check {
+    match server.drivers.proxy_choice.shown() {
+        Ok(chosen) if chosen.runs => {
+            let name = format!("{} {}", chosen.driver, chosen.version);
+            let detail = match chosen.passed_on.len() {
+                0 => name,
+                count => format!("{name}; {count} services are passed on: see hop3 proxy status"),
+            };
+            check("connections", Verdict::Ok, &detail)
+        }
+        Ok(chosen) => {
+            let detail = format!("{} is chosen and does not run: see run/proxy/log", chosen.driver);
+            check("connections", Verdict::Missing, &detail)
+        }
+        Err(problem) => check("connections", Verdict::Missing, &problem.title),
     }
 }
 

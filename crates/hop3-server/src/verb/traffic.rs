@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the proxy has served: the figures of each route, also as Prometheus reads them.
 
+use crate::reconcile;
 use crate::server::Server;
 use hop3_core::api::ProxyReport;
+use hop3_core::driver::ProxyChosen;
 use hop3_core::observe::RouteFigures;
 use hop3_core::problem::Problem;
 use std::fmt::Write;
@@ -15,13 +17,21 @@ pub(crate) fn report(server: &Server) -> Result<ProxyReport, Problem> {
     let proxy = &server.drivers.proxy;
     let status = proxy.status()?;
     Ok(ProxyReport {
-        driver: proxy.name().to_owned(),
+        chosen: server.drivers.proxy_choice.shown()?,
         services: status.services,
         requests: status.requests,
         in_flight: status.in_flight,
         unhealthy: status.unhealthy,
         routes: proxy.figures()?,
     })
+}
+
+/// Has another program accept the connections.
+pub(crate) fn choose(server: &Server, name: &str) -> Result<ProxyChosen, Problem> {
+    // No route changes between the look at the table and its effect.
+    let _alone = server.routing();
+    let table = reconcile::whole_table(server)?;
+    server.drivers.proxy_choice.choose(name, &table)
 }
 
 /// The text format of Prometheus.

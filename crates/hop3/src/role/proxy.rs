@@ -32,8 +32,28 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     std::fs::create_dir_all(layout.run_of("proxy"))?;
     keep::keep_others(&layout, "proxy")?;
     let wanted = args.kept.then(|| keep::wanted_file(&layout, "proxy"));
-    let options = hop3_proxy::Options::new(layout, args.http);
     let takes_over = args.takes_over;
+    let front = wire::front(&layout, takes_over)?;
     let introducers = args.proxy_protocol_from.clone();
-    hop3_proxy::run(hop3_proxy::Options { https: args.https, introducers, wanted, takes_over, ..options })
+    anyhow::ensure!(
+        front.is_none() || introducers.is_empty(),
+        "the proxy that is chosen does not read the PROXY protocol; remove front.json, or --proxy-protocol-from"
+    );
+    let options = hop3_proxy::Options::new(layout, args.http);
+    hop3_proxy::run(hop3_proxy::Options {
+        https: args.https,
+        introducers,
+        wanted,
+        takes_over,
+        front,
+        ..options
+    })
+}
+
+/// `hop3 front`: becomes the program that accepts connections in the proxy's place.
+pub(crate) fn front(options: &GlobalArgs) -> ExitCode {
+    let error = wire::become_front(&layout(options));
+    log();
+    tracing::error!(error, "front");
+    ExitCode::FAILURE
 }

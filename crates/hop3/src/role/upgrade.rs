@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// A proxy that starts is there within this.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(layout: &Layout) -> ExitCode {
     match upgrade(layout) {
@@ -27,7 +27,7 @@ pub(crate) fn run(layout: &Layout) -> ExitCode {
 }
 
 /// Returns the old pid and the new one, once the new one serves.
-fn upgrade(layout: &Layout) -> Result<(u32, u32), Problem> {
+pub(crate) fn upgrade(layout: &Layout) -> Result<(u32, u32), Problem> {
     let file = layout.lock_of("proxy");
     let (Some(old), Some(mut arguments)) = (lock::holder(&file), keep::wanted(layout, "proxy")) else {
         let title = format!("no proxy runs for {}", layout.root().display());

@@ -37,6 +37,9 @@ pub(crate) struct Failure {
 pub(crate) struct Tally {
     pub(crate) requests: BTreeMap<&'static str, u64>,
     pub(crate) failures: Vec<Failure>,
+    /// Connections that were closed while they idled: found so before a request, and as a request was on its way.
+    pub(crate) idle: u64,
+    pub(crate) crossed: u64,
     /// Releases that answered, with what they said of themselves.
     pub(crate) releases: BTreeMap<u32, String>,
 }
@@ -68,6 +71,11 @@ struct Shared {
     is_over: AtomicBool,
     requests: BTreeMap<&'static str, AtomicU64>,
     failures: Mutex<Vec<Failure>>,
+    /// A connection that was closed while it idled is no failure: it is counted, and the request is made again.
+    forgives: bool,
+    /// Found closed before a request was sent, and while one was on its way: no byte of an answer came.
+    idle: AtomicU64,
+    crossed: AtomicU64,
     /// What each release says of itself, and when it was first seen.
     releases: Mutex<BTreeMap<u32, (String, Instant)>>,
 }
@@ -88,12 +96,25 @@ const VISITORS: [(&str, usize, u64, Visit); 7] = [
 impl Load {
     /// Returns when every sort of visitor has been answered once.
     pub(crate) fn start(port: u16, app: &str) -> Load {
+        Load::begin(port, app, false)
+    }
+
+    /// The same with visitors that do as RFC 9112, 9.3.1 allows: a connection that was closed while it idled is
+    /// opened again.
+    pub(crate) fn forgiving(port: u16, app: &str) -> Load {
+        Load::begin(port, app, true)
+    }
+
+    fn begin(port: u16, app: &str, forgives: bool) -> Load {
         let shared = Arc::new(Shared {
             port,
             host: format!("{app}.localhost:{port}"),
             is_over: AtomicBool::new(false),
             requests: VISITORS.map(|(kind, ..)| (kind, AtomicU64::new(0))).into_iter().collect(),
             failures: Mutex::default(),
+            forgives,
+            idle: AtomicU64::default(),
+            crossed: AtomicU64::default(),
             releases: Mutex::default(),
         });
         let threads = VISITORS.iter().flat_map(|visitor| {
@@ -142,6 +163,8 @@ impl Load {
         Tally {
             requests: self.shared.requests.iter().map(|(kind, n)| (*kind, n.load(Relaxed))).collect(),
             failures: self.shared.failures.lock().unwrap().clone(),
+            idle: self.shared.idle.load(Relaxed),
+            crossed: self.shared.crossed.load(Relaxed),
             releases: releases.into_iter().map(|(release, (text, _))| (release, text)).collect(),
         }
     }
@@ -197,14 +220,25 @@ impl Shared {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| format!("connecting: {e}"))?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
-        Ok(Wire { stream: BufReader::new(stream), release: 0 })
+        Ok(Wire { stream: BufReader::new(stream), release: 0, is_answered: false })
     }
 
     /// One request and its answer; the connection is kept unless the answer says otherwise.
     fn exchange(&self, kept: &mut Option<Wire>, request: &[u8]) -> Result<String, String> {
-        let mut wire = kept.take().map_or_else(|| self.connect(), Ok)?;
-        wire.send(request)?;
-        let (text, stays) = wire.answer()?;
+        let mut reused = kept.take();
+        if self.forgives && reused.as_ref().is_some_and(Wire::is_closed) {
+            self.idle.fetch_add(1, Relaxed);
+            reused = None;
+        }
+        let is_new = reused.is_none();
+        let mut wire = reused.map_or_else(|| self.connect(), Ok)?;
+        wire.is_answered = false;
+        let answered = wire.send(request).and_then(|()| wire.answer());
+        if answered.is_err() && self.forgives && !is_new && !wire.is_answered {
+            self.crossed.fetch_add(1, Relaxed);
+            return self.exchange(kept, request);
+        }
+        let (text, stays) = answered?;
         self.note(&text)?;
         *kept = stays.then_some(wire);
         Ok(text)
@@ -289,9 +323,20 @@ struct Wire {
     stream: BufReader<TcpStream>,
     /// Of an upgraded connection.
     release: u32,
+    /// A byte of the answer has come.
+    is_answered: bool,
 }
 
 impl Wire {
+    /// The other side has ended it.
+    fn is_closed(&self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        !matches!(peeked, Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.stream.get_mut().write_all(bytes).map_err(|e| format!("writing: {e}"))
     }
@@ -299,6 +344,7 @@ impl Wire {
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).map_err(|e| format!("reading: {e}"))?;
+        self.is_answered |= read > 0;
         if read == 0 { Err("closed".to_owned()) } else { Ok(line) }
     }
 

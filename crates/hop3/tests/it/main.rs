@@ -15,6 +15,7 @@ mod cli;
 mod disk_full;
 mod docs;
 mod fetch;
+mod front;
 mod grpc;
 mod harness;
 mod hostile;

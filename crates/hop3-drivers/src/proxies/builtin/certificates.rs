@@ -26,6 +26,14 @@ impl Builtin {
             other => Err(unexpected(other)),
         }
     }
+
+    /// Has the certificates of these hosts handed over as files, and tells whether any has changed.
+    pub(crate) fn hand(&self, hosts: Vec<String>) -> Result<bool, Problem> {
+        match self.ask_desk(Ask::Hand { hosts })? {
+            Answer::Handed(is_changed) => Ok(is_changed),
+            other => Err(unexpected(other)),
+        }
+    }
 }
 
 impl Certificates for Builtin {
