@@ -165,11 +165,6 @@ impl Layout {
         self.run_of("proxy").join("table.json")
     }
 
-    /// Where the request filter is asked.
-    pub fn waf_socket(&self) -> PathBuf {
-        self.run_of("waf").join("ask.sock")
-    }
-
     /// Which program accepts connections, and where the proxy listens behind it.
     pub fn front_choice(&self) -> PathBuf {
         self.root.join("front.json")
@@ -188,6 +183,11 @@ impl Layout {
     /// Chain and key for a host name in one file; mode 0600.
     pub fn handed_certificate(&self, name: &str) -> PathBuf {
         self.handed_certificates().join(format!("{}.pem", name.replacen('*', "_", 1)))
+    }
+
+    /// Where the request filter is asked.
+    pub fn waf_socket(&self) -> PathBuf {
+        self.run_of("waf").join("ask.sock")
     }
 
     pub fn supervisor_socket(&self) -> PathBuf {

@@ -67,6 +67,9 @@ fn nothing_of_somebodys_own_is_kept() {
         freshness(&[b"\0", value, b"\0", head].concat());
     }
     let many = format!("HTTP/1.0 200 OK\r\n{}\r\n", "X: 1\r\n".repeat(100));
+    for status in ["099", "000", "103"] {
+        auth_answer(format!("\0HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n").as_bytes());
+    }
     for cut in [0, 5, 6, 7, 8, 9, 20] {
         auth_answer(
             &[&[cut], b"HTTP/1.1 401 No\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nhello".as_slice()]

@@ -74,18 +74,6 @@ fn role<T>(name: &str, answer: Result<T, Problem>) -> Check {
     }
 }
 
-/// Whether apps can have their requests compared with rules about attacks.
-fn filter(server: &Server) -> Check {
-    match std::os::unix::net::UnixStream::connect(server.layout.waf_socket()) {
-        Ok(_) => check("request filter", Verdict::Ok, "answers"),
-        Err(_) => check(
-            "request filter",
-            Verdict::Reduced,
-            "not there: [proxy.waf] needs the program hop3-waf and the packages libmodsecurity3 and modsecurity-crs",
-        ),
-    }
-}
-
 /// Which program accepts connections.
 fn front(server: &Server) -> Check {
     match server.drivers.proxy_choice.shown() {
@@ -102,6 +90,18 @@ fn front(server: &Server) -> Check {
             check("connections", Verdict::Missing, &detail)
         }
         Err(problem) => check("connections", Verdict::Missing, &problem.title),
+    }
+}
+
+/// Whether apps can have their requests compared with rules about attacks.
+fn filter(server: &Server) -> Check {
+    match std::os::unix::net::UnixStream::connect(server.layout.waf_socket()) {
+        Ok(_) => check("request filter", Verdict::Ok, "answers"),
+        Err(_) => check(
+            "request filter",
+            Verdict::Reduced,
+            "not there: [proxy.waf] needs the program hop3-waf and the packages libmodsecurity3 and modsecurity-crs",
+        ),
     }
 }
 

@@ -6,7 +6,7 @@
 //! compile until somebody has decided what becomes of it. Every text in a plan is safe in any configuration file.
 
 use super::name::{self, HostName};
-use hop3_core::policy::Policy;
+use hop3_core::policy::{Policy, WafMode};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::{Address, Https, Pool, Route, RouteTable, Service, Target, Timeouts, Tls, Upstream};
 use hop3_core::tcp::Entry;
@@ -238,7 +238,6 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         asset_bridge: _,
         basic_auth,
         forward_auth,
-        waf,
         maintenance,
         pause,
         redirects,
@@ -250,6 +249,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         error_pages,
         compression,
         cache,
+        waf,
         // Taken out of the policy by whoever made the service.
         log: _,
     } = policy;
@@ -262,7 +262,6 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         (*sticky, "sticky"),
         (basic_auth.is_some(), "basic-auth"),
         (forward_auth.is_some(), "forward-auth"),
-        (waf.is_some(), "waf"),
         (maintenance.is_some(), "maintenance"),
         (pause.is_some(), "pause"),
         (!redirects.is_empty(), "redirects"),
@@ -274,6 +273,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         (!error_pages.is_empty(), "error-pages"),
         (compression.is_some(), "compression"),
         (cache.is_some(), "cache"),
+        (waf.as_ref().is_some_and(|waf| waf.mode != WafMode::Off), "waf"),
     ];
     asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name))
 }
