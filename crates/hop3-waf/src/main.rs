@@ -10,13 +10,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let (word, root, end) = (arguments.next(), arguments.next(), arguments.next());
+    let (word, root) = (arguments.next(), arguments.next());
+    let (kept, end) = (arguments.next(), arguments.next());
+    let is_kept = kept.as_deref().is_some_and(|word| word == "--kept");
+    let end = end.or(kept.filter(|_| !is_kept));
     let done = match (word.as_deref().and_then(OsStr::to_str), root, end) {
         (Some("--check"), None, None) => hop3_waf::check(),
         (Some("--root"), Some(root), None) => {
-            hop3_waf::run(&Layout::new(PathBuf::from(root))).map_err(|error| error.to_string())
+            hop3_waf::run(&Layout::new(PathBuf::from(root)), is_kept).map_err(|error| error.to_string())
         }
-        _ => return told("usage: hop3-waf --root DIR, or hop3-waf --check"),
+        _ => return told("usage: hop3-waf --root DIR [--kept], or hop3-waf --check"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

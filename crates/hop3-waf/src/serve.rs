@@ -18,14 +18,20 @@ const MAX_THREADS: usize = 4;
 /// Whoever has nothing else.
 const NOBODY: u32 = 65_534;
 
-/// Serves until it is killed. Ends at once when another filter works for the root.
+/// Serves until it is killed. Ends at once when another filter works for the root; so does one that is kept, by the
+/// other roles, when it is not wanted any more by the time it has the lock: whoever ends a root looks no second time.
 ///
 /// # Errors
 /// The library or the rules are not there, or the socket cannot be made.
-pub fn run(layout: &Layout) -> io::Result<()> {
+pub fn run(layout: &Layout, is_kept: bool) -> io::Result<()> {
     crate::rules::are_there().map_err(io::Error::other)?;
-    std::fs::create_dir_all(layout.run_of("waf"))?;
-    let Some(_lock) = RoleLock::take(&layout.lock_of("waf"))? else { return Ok(()) };
+    let place = layout.run_of("waf");
+    if !is_kept {
+        std::fs::create_dir_all(&place)?;
+    }
+    let is_wanted = || !is_kept || place.join("wanted").exists();
+    let taken = RoleLock::take(&layout.lock_of("waf"))?.filter(|_| is_wanted());
+    let Some(_lock) = taken else { return Ok(()) };
     let listener = listen(layout)?;
     let owner = rustix::process::geteuid();
     give_up_rights()?;

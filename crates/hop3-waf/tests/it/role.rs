@@ -52,3 +52,14 @@ fn it_answers_questions_and_nothing_else() {
     assert!(second.success());
     assert!(Command::new(program).arg("--check").status().unwrap().success());
 }
+
+/// The one who ended the others has looked already.
+#[test]
+fn one_that_is_kept_and_not_wanted_ends() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = Layout::new(root.path());
+    std::fs::create_dir_all(layout.run_of("waf")).unwrap();
+    let mut kept = Command::new(env!("CARGO_BIN_EXE_hop3-waf"));
+    assert!(kept.arg("--root").arg(root.path()).arg("--kept").status().unwrap().success());
+    assert!(!lock::is_held(&layout.lock_of("waf")));
+}

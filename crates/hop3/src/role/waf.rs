@@ -21,7 +21,7 @@ pub(crate) fn program() -> Option<PathBuf> {
 pub(crate) fn ensure(layout: &Layout) {
     let Some(program) = program() else { return keep::unwant(layout, ROLE) };
     let ensured = check(program).and_then(|()| {
-        keep::want(layout, ROLE, &["--root".into(), layout.root().as_os_str().to_owned()])?;
+        keep::want(layout, ROLE, &["--root".into(), layout.root().as_os_str().to_owned(), "--kept".into()])?;
         keep::ensure(layout, ROLE)
     });
     if let Err(error) = ensured {
