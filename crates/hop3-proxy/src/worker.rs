@@ -24,8 +24,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// How long a thread that ends goes on accepting what the kernel has completed already.
+const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// What the threads are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,14 +241,23 @@ async fn serve(
         }
     }
     if gate.is_alone || *orders.borrow() != Order::Retire {
-        // Connections the kernel has completed would be reset with the listener.
-        while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        // Connections the kernel has completed would be reset with the listener. Others that come all the time do not
+        // put off the end.
+        let last_call = Instant::now() + LAST_CALL;
+        let is_time = || Instant::now() < last_call;
+        while is_time()
+            && let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
+        {
             accept(&worker, accepted).await;
         }
-        while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await {
+        while is_time()
+            && let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await
+        {
             accept_tls(&worker, accepted).await;
         }
-        while let Ok((port, accepted)) = tokio::time::timeout(Duration::ZERO, entries.next()).await {
+        while is_time()
+            && let Ok((port, accepted)) = tokio::time::timeout(Duration::ZERO, entries.next()).await
+        {
             accept_tcp(&worker, port, accepted).await;
         }
     }
