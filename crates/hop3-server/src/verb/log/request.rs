@@ -12,6 +12,8 @@ use std::path::Path;
 const BLOCK: u64 = 256 << 10;
 /// As many earlier files are looked at as the proxy keeps.
 const OLD_FILES: u32 = 4;
+/// Each of the proxy's threads writes its lines when it has gathered some: one may follow others that are this much newer.
+const LATE_MS: u64 = 10_000;
 
 /// What a line says, as far as it is shown. Of a request, or of a connection that was no HTTP.
 #[derive(Deserialize)]
@@ -50,10 +52,11 @@ pub(super) fn newest(
     for (path, end) in std::iter::once(current.clone()).chain(old).zip(ends) {
         let is_over = backwards(&path, end, |line| {
             if let Some(entry) = lines.entry(line) {
-                if since_ms.is_some_and(|since| entry.time_ms < since) {
-                    return true;
+                match since_ms {
+                    Some(since) if entry.time_ms + LATE_MS < since => return true,
+                    Some(since) if entry.time_ms < since => {}
+                    _ => entries.push(entry),
                 }
-                entries.push(entry);
             }
             entries.len() >= wanted
         });
@@ -65,6 +68,7 @@ pub(super) fn newest(
         }
     }
     entries.reverse();
+    entries.sort_by_key(|entry| entry.time_ms);
     Ok(entries)
 }
 
@@ -162,6 +166,9 @@ mod tests {
         assert_eq!(paths(1_000_000, None), all);
         let since: jiff::Timestamp = "2026-01-01T00:00:02Z".parse().unwrap();
         assert_eq!(paths(1_000_000, Some(since.as_millisecond() as u64)), all[200..]);
+        // Another thread's lines, handed over late.
+        fs::write(&path, part(2980..3000) + &part(1990..2000)).unwrap();
+        assert_eq!(paths(1_000_000, Some(since.as_millisecond() as u64)), ["/2980", "/2990"]);
         let connection = "{\"time\":\"2026-01-01T00:00:03Z\",\"service\":\"shop\",\"client\":\"::1\",\"protocol\":\"TCP\",\
              \"entry\":\"tcp:5432\",\"ended\":\"closed\",\"bytes_in\":1,\"bytes_out\":2,\"ms\":3.0,\"upstream\":\"shop/db.v1.1\"}\n";
         fs::write(&path, connection).unwrap();
