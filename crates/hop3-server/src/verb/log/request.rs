@@ -13,7 +13,7 @@ const BLOCK: u64 = 256 << 10;
 /// As many earlier files are looked at as the proxy keeps.
 const OLD_FILES: u32 = 4;
 /// Each of the proxy's threads writes its lines when it has gathered some: one may follow others that are this much newer.
-const LATE_MS: u64 = 10_000;
+const LATE_MS: u64 = 2_000;
 
 /// What a line says, as far as it is shown. Of a request, or of a connection that was no HTTP.
 #[derive(Deserialize)]
@@ -44,21 +44,27 @@ pub(super) fn newest(
     wanted: usize,
     (since_ms, end): (Option<u64>, u64),
 ) -> io::Result<Vec<LogEntry>> {
+    if wanted == 0 {
+        return Ok(Vec::new());
+    }
     let current = layout.request_log();
     let old = (1..=OLD_FILES).map(|age| current.with_extension(format!("jsonl.{age}")));
     let lines = Lines::of(service);
-    let mut entries = Vec::new();
+    let mut entries: Vec<LogEntry> = Vec::new();
+    // Nothing before this is wanted any more.
+    let mut floor = since_ms.unwrap_or(0);
     let ends = std::iter::once(end).chain(std::iter::repeat(u64::MAX));
     for (path, end) in std::iter::once(current.clone()).chain(old).zip(ends) {
         let is_over = backwards(&path, end, |line| {
-            if let Some(entry) = lines.entry(line) {
-                match since_ms {
-                    Some(since) if entry.time_ms + LATE_MS < since => return true,
-                    Some(since) if entry.time_ms < since => {}
-                    _ => entries.push(entry),
+            let Some(entry) = lines.entry(line) else { return false };
+            let is_over = entry.time_ms + LATE_MS < floor;
+            if entry.time_ms >= floor {
+                entries.push(entry);
+                if entries.len() == wanted {
+                    floor = entries.iter().map(|entry| entry.time_ms).min().unwrap_or(floor);
                 }
             }
-            entries.len() >= wanted
+            is_over
         });
         match is_over {
             Ok(true) => break,
@@ -69,7 +75,7 @@ pub(super) fn newest(
     }
     entries.reverse();
     entries.sort_by_key(|entry| entry.time_ms);
-    Ok(entries)
+    Ok(entries.split_off(entries.len().saturating_sub(wanted)))
 }
 
 /// Finds the lines of one service.
@@ -169,6 +175,7 @@ mod tests {
         // Another thread's lines, handed over late.
         fs::write(&path, part(2980..3000) + &part(1990..2000)).unwrap();
         assert_eq!(paths(1_000_000, Some(since.as_millisecond() as u64)), ["/2980", "/2990"]);
+        assert_eq!(paths(1, None), ["/2990"]);
         let connection = "{\"time\":\"2026-01-01T00:00:03Z\",\"service\":\"shop\",\"client\":\"::1\",\"protocol\":\"TCP\",\
              \"entry\":\"tcp:5432\",\"ended\":\"closed\",\"bytes_in\":1,\"bytes_out\":2,\"ms\":3.0,\"upstream\":\"shop/db.v1.1\"}\n";
         fs::write(&path, connection).unwrap();
