@@ -43,6 +43,7 @@ mod probe;
 mod proxy_protocol;
 mod redirect;
 mod registry;
+mod ring;
 mod splice;
 mod stream;
 mod table;

@@ -10,6 +10,7 @@ use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
+use crate::ring::{self, Driver};
 use crate::stream::Stream;
 use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
@@ -185,6 +186,11 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
+    #[expect(clippy::disallowed_methods)]
+    let ring = match std::env::var("HOP3_PROXY_IO").as_deref() {
+        Ok("epoll") => None,
+        _ => Some(Driver::begin()?),
+    };
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let (tls, https) = gate.https.take().unzip();
@@ -205,7 +211,12 @@ fn run(
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
-    runtime.block_on(serve(worker, gate, tls, orders))
+    let result = runtime.block_on(serve(worker, gate, tls, orders));
+    drop(runtime);
+    if let Some(ring) = ring {
+        ring.end();
+    }
+    result
 }
 
 async fn serve(
@@ -221,6 +232,9 @@ async fn serve(
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
     if let (Some(address), Some(https)) = (gate.quic, worker.https.clone()) {
         tokio::task::spawn_local(http3::serve(worker.clone(), https, address, orders.clone()));
+    }
+    if let Some(ring) = ring::current() {
+        tokio::task::spawn_local(ring.run());
     }
     let logger = worker.clone();
     tokio::task::spawn_local(async move { logger.log.run().await });
@@ -302,7 +316,8 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
         Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
         Ok((stream, peer)) => {
-            let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
+            let Ok(stream) = Stream::tcp(stream) else { return };
+            let client = Client::new(worker.clone(), stream, Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
         }
         Err(error) => not_accepted(error).await,
@@ -317,7 +332,8 @@ fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAdd
         worker.deadlines.set(&watch, worker.limits.head_timeout);
         match watch.in_time(worker.ends(&stream, peer)).await {
             Some(Ok(ends)) => {
-                let client = Client::new(worker, Stream::tcp(stream), Way::http1(ends.source.ip(), None));
+                let Ok(stream) = Stream::tcp(stream) else { return };
+                let client = Client::new(worker, stream, Way::http1(ends.source.ip(), None));
                 tokio::task::spawn_local(client.serve());
             }
             Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),

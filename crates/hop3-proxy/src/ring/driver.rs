@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Driver`: the turns of one thread. Sockets say what they want; once everybody else has run, all of it goes to the
+//! kernel in one call, which brings what has completed; then those who waited for it run.
+//!
+//! ```text
+//!   tokio runs tasks ──▶ ... ──▶ this task: one call ──something──▶ wakes tasks, and itself behind them
+//!                                        │ nothing
+//!                                        ▼
+//!                            bell on; tokio waits for everything, the bell too
+//! ```
+//! Invariant: a socket's slot is not used again before the kernel has nothing under way for it.
+
+use super::queue::{Completion, Kind, Queue};
+use super::socket::Inner;
+use crate::buffer::Buffer;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+
+/// How long bytes that were written to a socket since dropped may take, as the kernel would give up at some time.
+const LAST_BYTES: Duration = Duration::from_secs(30);
+/// The same when the thread ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Driver>>> = const { RefCell::new(None) };
+}
+
+/// The one of this thread.
+pub(crate) fn current() -> Option<Rc<Driver>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+pub(crate) struct Driver {
+    queue: RefCell<Queue>,
+    slots: RefCell<Vec<Option<Rc<Inner>>>>,
+    free: RefCell<Vec<u32>>,
+    /// Sockets that were dropped before all was sent, and until when they may stay.
+    leaving: RefCell<Vec<(Instant, Rc<Inner>)>>,
+    done: RefCell<Vec<Completion>>,
+    waker: RefCell<Option<Waker>>,
+    /// The task will run without being woken.
+    is_awake: Cell<bool>,
+}
+
+impl Driver {
+    /// Makes this thread's sockets those of a ring.
+    ///
+    /// # Errors
+    /// The kernel does not have what is needed, or does not let us.
+    pub(crate) fn begin() -> io::Result<Rc<Driver>> {
+        let driver = Rc::new(Driver {
+            queue: RefCell::new(Queue::new()?),
+            slots: RefCell::default(),
+            free: RefCell::default(),
+            leaving: RefCell::default(),
+            done: RefCell::default(),
+            waker: RefCell::default(),
+            is_awake: Cell::new(false),
+        });
+        CURRENT.set(Some(driver.clone()));
+        Ok(driver)
+    }
+
+    /// Runs as long as the thread does.
+    pub(crate) async fn run(self: Rc<Driver>) -> io::Result<()> {
+        let bell = self.queue.borrow().bell()?;
+        std::future::poll_fn(|cx| self.poll(cx, &bell)).await
+    }
+
+    fn poll(&self, cx: &mut Context, bell: &AsyncFd<OwnedFd>) -> Poll<io::Result<()>> {
+        self.remember(cx);
+        self.is_awake.set(true);
+        self.queue.borrow_mut().ring_bell(false);
+        loop {
+            if self.queue.borrow_mut().has_work() {
+                self.turn();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.queue.borrow_mut().ring_bell(true);
+            if self.queue.borrow_mut().has_work() {
+                self.queue.borrow_mut().ring_bell(false);
+                continue;
+            }
+            match bell.poll_read_ready(cx) {
+                Poll::Ready(Ok(mut rung)) => rung.clear_ready(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.is_awake.set(false);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn remember(&self, cx: &Context) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn turn(&self) {
+        let mut done = self.done.take();
+        self.queue.borrow_mut().turn(&mut done);
+        self.complete(&mut done);
+        self.done.replace(done);
+    }
+
+    fn complete(&self, done: &mut Vec<Completion>) {
+        for mut completion in done.drain(..) {
+            let socket = self.slots.borrow().get(completion.slot as usize).cloned().flatten();
+            let piece = completion.piece.take();
+            let mut queue = self.queue.borrow_mut();
+            if let (Some(socket), Some(piece), Ok(count)) = (&socket, &piece, completion.result) {
+                socket.received(queue.bytes(piece, count));
+            }
+            if let Some(piece) = piece {
+                queue.give_back(piece);
+            }
+            let sent = queue.take_sent(&completion);
+            drop(queue);
+            if let Some(socket) = socket {
+                socket.complete(self, &completion, sent);
+            }
+        }
+    }
+
+    /// Gives a socket its slot.
+    pub(super) fn enter(&self, make: impl FnOnce(u32) -> Inner) -> Rc<Inner> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            slots.push(None);
+            slots.len() as u32 - 1
+        });
+        let socket = Rc::new(make(slot));
+        slots[slot as usize] = Some(socket.clone());
+        socket
+    }
+
+    /// Nothing is under way for a socket that nobody has: it is closed with its last reference.
+    pub(super) fn leave(&self, slot: u32) {
+        if self.slots.borrow_mut()[slot as usize].take().is_some() {
+            self.free.borrow_mut().push(slot);
+        }
+    }
+
+    /// A socket that nobody has still sends.
+    pub(super) fn linger(&self, slot: u32) {
+        if let Some(Some(socket)) = self.slots.borrow().get(slot as usize) {
+            self.leaving.borrow_mut().push((Instant::now() + LAST_BYTES, socket.clone()));
+        }
+    }
+
+    /// Cuts off those who take too long over their last bytes.
+    pub(crate) fn sweep(&self) {
+        let now = Instant::now();
+        let mut leaving = self.leaving.take();
+        leaving.retain(|(until, socket)| {
+            if now >= *until && !socket.is_still() {
+                socket.cut(self);
+            }
+            now < *until && !socket.is_still()
+        });
+        self.leaving.borrow_mut().append(&mut leaving);
+    }
+
+    /// At the thread's end, when nobody has a socket any more: sends what was written and closes everything.
+    pub(crate) fn end(self: Rc<Driver>) {
+        let until = Instant::now() + FAREWELL;
+        let mut done = Vec::new();
+        let is_sending = || self.leaving.borrow().iter().any(|(_, socket)| !socket.is_still());
+        while Instant::now() < until && is_sending() {
+            self.queue.borrow_mut().wait(Duration::from_millis(20), &mut done);
+            self.complete(&mut done);
+        }
+        CURRENT.set(None);
+    }
+
+    pub(super) fn receive(&self, socket: &Inner) {
+        self.queue.borrow_mut().receive(socket.slot, socket.fd.as_fd());
+        self.wake();
+    }
+
+    pub(super) fn send(&self, socket: &Inner, bytes: Buffer) {
+        self.queue.borrow_mut().send(socket.slot, socket.fd.as_fd(), bytes);
+        self.wake();
+    }
+
+    pub(super) fn watch(&self, socket: &Inner, kind: Kind) {
+        self.queue.borrow_mut().poll(socket.slot, socket.fd.as_fd(), kind);
+        self.wake();
+    }
+
+    pub(super) fn cancel(&self, socket: &Inner, kind: Kind) {
+        self.queue.borrow_mut().cancel(socket.slot, kind);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if !self.is_awake.replace(true)
+            && let Some(waker) = &*self.waker.borrow()
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
