@@ -375,8 +375,8 @@ def lasting(rig, samples):
         )
         told, changes, number = select.poll(), 0, product.hosts - 1
         told.register(load.stdout, select.POLLIN)
-        # Spread over the run; a wait that ends early has found it over.
-        while not told.poll(1000 * rig.args.requests / (30_000 * rig.args.changes)):
+        # Spread over the run, at more requests a second than are made; a wait that ends early has found it over.
+        while not told.poll(1000 * rig.args.requests / (100_000 * rig.args.changes)):
             changes += 1
             product.move(number, changes % 2)
             if release(product, number) != "AB"[changes % 2]:

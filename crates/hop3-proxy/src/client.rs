@@ -74,6 +74,8 @@ pub(crate) struct Client {
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     protocol: &'static str,
+    /// It left while its request was held.
+    is_gone: bool,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
 }
@@ -95,7 +97,7 @@ impl Client {
         let watch = worker.deadlines.watch();
         let Way { peer, secure, protocol } = way;
         let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
-        Client { worker, stream, watch, plan: None, peer, secure, protocol, pending }
+        Client { worker, stream, watch, plan: None, peer, secure, protocol, is_gone: false, pending }
     }
 
     /// The address at the other end of the connection.
@@ -229,7 +231,8 @@ impl Client {
         let mut visit = Visit::begin(before);
         let ended = self.answer_visit(request, head, &mut visit).await;
         visit.finding = self.plan.take().and_then(|plan| plan.finding().cloned());
-        visit.end(ended.status, self.traffic(), &self.worker.log);
+        let status = if self.is_gone { 0 } else { ended.status };
+        visit.end(status, self.traffic(), &self.worker.log);
         ended.after
     }
 
@@ -352,6 +355,7 @@ impl Client {
                 Poll::Ready(count)
             });
             if ready!(read) == 0 {
+                self.is_gone = true;
                 return Poll::Ready(());
             }
         }

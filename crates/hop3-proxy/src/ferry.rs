@@ -13,7 +13,7 @@ use crate::memory::Memory;
 use crate::worker::Worker;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -54,20 +54,20 @@ impl Ferry {
         &self,
         client: Client,
         link: &Memory,
-        up: Option<impl Future<Output = Result<(), Left>>>,
-        down: impl Future<Output = Fate>,
+        mut up: Option<Pin<&mut impl Future<Output = Result<(), Left>>>>,
+        mut down: Pin<&mut impl Future<Output = Fate>>,
     ) -> Fate {
         let mut served = Box::pin(client.serve_one());
-        let (mut is_up, up) = (up.is_some(), async { if let Some(up) = up { up.await } else { Ok(()) } });
-        let (mut up, mut down) = (pin!(up), pin!(down));
         let mut fate = None;
         poll_fn(|cx| {
             if !self.is_served.get() && served.as_mut().poll(cx).is_ready() {
                 self.is_served.set(true);
                 self.moved();
             }
-            if is_up && let Poll::Ready(sent) = up.as_mut().poll(cx) {
-                is_up = false;
+            if let Some(bringing) = &mut up
+                && let Poll::Ready(sent) = bringing.as_mut().poll(cx)
+            {
+                up = None;
                 if sent.is_err() && fate.is_none() {
                     fate = Some(self.give_up(link, Fate::Given));
                 }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderValue, Method, Request, StatusCode, header};
+use std::pin::pin;
 use std::rc::Rc;
 
 pub(super) async fn run(
@@ -33,9 +34,9 @@ pub(super) async fn run(
     let framing = if has_body && !is_framed { Framing::Chunked } else { Framing::Raw };
 
     let ferry = Ferry::new(&client);
-    let up = async { flow::inward(body, &ours, framing).await.map_err(|_| Left) };
+    let up = pin!(async { flow::inward(body, &ours, framing).await.map_err(|_| Left) });
     let is_head = parts.method == Method::HEAD;
-    let down = down(&ours, respond, (is_head, worker.alt_svc()), || ferry.moved());
+    let down = pin!(down(&ours, respond, (is_head, worker.alt_svc()), || ferry.moved()));
     ferry.carry(client, &ours, has_body.then_some(up), down).await
 }
 

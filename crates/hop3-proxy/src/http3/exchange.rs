@@ -42,17 +42,17 @@ pub(super) async fn run(
     let framing = if is_framed { Framing::Raw } else { Framing::Chunked };
 
     let ferry = Ferry::new(&client);
-    let up = has_body.then(|| up(&mut receiving, first, &ours, framing));
     let fate = {
+        let up = pin!(up(&mut receiving, first, &ours, framing));
         let down = down(&mut sending, &ours, parts.method == Method::HEAD, || ferry.moved());
         let mut gone = pin!(connection.closed());
         let mut down = pin!(down);
         // Nothing else tells of a client that is gone while the app still thinks.
-        let down = poll_fn(|cx| match down.as_mut().poll(cx) {
+        let down = pin!(poll_fn(|cx| match down.as_mut().poll(cx) {
             Poll::Pending => gone.as_mut().poll(cx).map(|_| Fate::Given),
             done => done,
-        });
-        ferry.carry(client, &ours, up, down).await
+        }));
+        ferry.carry(client, &ours, has_body.then_some(up), down).await
     };
     if fate != Fate::Answered {
         sending.stop_stream(Code::H3_INTERNAL_ERROR);

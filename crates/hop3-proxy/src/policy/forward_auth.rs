@@ -49,7 +49,9 @@ pub(super) async fn check(client: &Client, live: &Live, visit: &mut Visit<'_>) -
         return Ok(());
     }
     client.worker.deadlines.set(&client.watch, PATIENCE);
-    let said = match client.in_time(ask(auth, question(auth, visit))).await {
+    // Boxed, so that requests that ask nobody do not own its room.
+    let asked = Box::pin(ask(auth, question(auth, visit)));
+    let said = match client.in_time(asked).await {
         Some(Ok(said)) => said,
         failed => {
             let error = failed.and_then(Result::err);

@@ -64,7 +64,9 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &mut Visit<'_
     };
     client.worker.deadlines.set(&client.watch, PATIENCE);
     let blocks = waf.mode == WafMode::Block;
-    let said = match client.in_time(ask(&client.worker.filter, waf, visit, &body)).await {
+    // Boxed, so that requests that are not filtered do not own its room.
+    let asked = Box::pin(ask(&client.worker.filter, waf, visit, &body));
+    let said = match client.in_time(asked).await {
         Some(Ok(said)) => said,
         failed => {
             let error = failed.and_then(Result::err);

@@ -6,10 +6,13 @@ use crate::Limits;
 use crate::control::{Answer, Request};
 use hop3_core::layout::Layout;
 use hop3_core::observe::{Observe, RouteFigures};
+use hop3_core::policy::{Pause, Policy};
 use hop3_core::route::Service;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 fn log(proxy: &Proxy) -> PathBuf {
     Layout::new(proxy.root.path()).request_log()
@@ -74,6 +77,28 @@ fn a_request_is_a_line_with_what_was_asked_and_how_it_ended() {
     assert_eq!((&lines[1]["host"], &lines[1]["status"]), (&"elsewhere".into(), &404.into()));
     assert_eq!((&lines[1]["service"], &lines[2]["status"]), (&Value::Null, &400.into()));
     assert_eq!(lines[2]["refused"], "the Host header is repeated");
+}
+
+/// Nobody was answered, whatever would have been.
+#[test]
+fn a_client_that_leaves_while_it_is_held_is_noted_without_a_status() {
+    let (proxy, server) = (Proxy::start(), Server::named("one"));
+    let pause = Policy { pause: Some(Pause { on: true, max_wait: 600 }), ..Policy::default() };
+    proxy.put(Service { policy: Some(pause.into()), ..service("a", &[&server]) });
+    let in_flight = |count| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while figures(&proxy)[0].in_flight != count {
+            assert!(Instant::now() < deadline, "{:?}", figures(&proxy));
+            thread::yield_now();
+        }
+    };
+    let mut client = proxy.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    in_flight(1);
+    drop(client);
+    in_flight(0);
+    assert_eq!(figures(&proxy)[0].statuses[0], 1);
+    assert_eq!(lines(proxy)[0]["status"], 0);
 }
 
 #[test]
