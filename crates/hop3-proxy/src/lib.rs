@@ -60,6 +60,7 @@ mod tests;
 
 pub use disk::AlreadyRunning;
 pub use front::{Front, Sockets};
+pub use ring::Io;
 pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
 
 use anyhow::Context;
@@ -96,6 +97,8 @@ pub struct Options {
     pub https: Option<SocketAddr>,
     /// Whoever connects from these must begin with a header of the PROXY protocol, and is believed. Nobody else is.
     pub introducers: Vec<Net>,
+    /// How bytes come and go.
+    pub io: Io,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -114,6 +117,7 @@ impl Options {
             http,
             https: None,
             introducers: Vec::new(),
+            io: Io::default(),
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
@@ -304,6 +308,7 @@ impl Running {
         shared.settle_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
+        let io = options.io.granted();
         let mut tls_listeners = listeners.https.into_iter();
         let mut quic = https.filter(|_| options.front.is_none());
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
@@ -316,6 +321,7 @@ impl Running {
                 is_alone: options.front.is_some(),
                 is_open: gates.clone(),
                 log: outlet.clone(),
+                io,
                 filter: Address::Unix(options.layout.waf_socket()),
             };
             worker::start(&registry, &limits, &challenges, gate, &received)

@@ -4,7 +4,7 @@
 //! A request and its response move at the same time, so both directions must be pollable at once; a `RefCell` held
 //! for one poll gives that for every transport, also for those (TLS) whose halves share state.
 
-use crate::buffer::with_scratch;
+use crate::buffer::{PIECE, with_scratch};
 use crate::memory::Memory;
 use crate::ring::{self, Socket};
 use crate::tls::Session;
@@ -207,7 +207,9 @@ impl Stream {
     /// Sends some of a file, at most `count` bytes from `offset` on; 0 when there are no more. The kernel sends it
     /// where nothing has to be done with the bytes on the way.
     pub(crate) async fn send_file(&self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
-        if !self.is_socket() {
+        let is_ring = matches!(&*self.0.borrow(), Transport::Ring(_));
+        // Over a ring a short file leaves together with what was written before it.
+        if !self.is_socket() || (is_ring && count <= PIECE) {
             return poll_fn(|cx| self.poll_copy(cx, file, offset, count)).await;
         }
         self.write_with(|socket| {

@@ -10,7 +10,7 @@ use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
-use crate::ring::{self, Driver};
+use crate::ring::{self, Io};
 use crate::stream::Stream;
 use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
@@ -158,6 +158,7 @@ pub(crate) struct Gate {
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
+    pub(crate) io: Io,
     pub(crate) filter: Address,
 }
 
@@ -186,11 +187,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    #[expect(clippy::disallowed_methods)]
-    let ring = match std::env::var("HOP3_PROXY_IO").as_deref() {
-        Ok("epoll") => None,
-        _ => Some(Driver::begin()?),
-    };
+    let ring = gate.io.begin();
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let (tls, https) = gate.https.take().unzip();
@@ -212,6 +209,7 @@ fn run(
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
     let result = runtime.block_on(serve(worker, gate, tls, orders));
+    // Tasks that are left have sockets.
     drop(runtime);
     if let Some(ring) = ring {
         ring.end();
@@ -244,7 +242,10 @@ async fn serve(
             accepted = listener.accept() => accept(&worker, accepted).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
             (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
-            _ = tidy.tick() => worker.pool.sweep(&worker.limits),
+            _ = tidy.tick() => {
+                worker.pool.sweep(&worker.limits);
+                ring::sweep();
+            }
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
                 if changed.is_err() || order.is_end() {
@@ -296,7 +297,10 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.drop_retired(),
+            () = tokio::time::sleep(Duration::from_millis(10)) => {
+                worker.drop_retired();
+                ring::sweep();
+            }
             changed = orders.changed() => if changed.is_err() { return },
         }
     }

@@ -18,6 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 
@@ -35,10 +36,19 @@ pub(crate) fn current() -> Option<Rc<Driver>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
+/// Cuts off those of this thread who take too long over their last bytes.
+pub(crate) fn sweep() {
+    if let Some(driver) = current() {
+        driver.sweep();
+    }
+}
+
 pub(crate) struct Driver {
     queue: RefCell<Queue>,
     slots: RefCell<Vec<Option<Rc<Inner>>>>,
     free: RefCell<Vec<u32>>,
+    /// Those that have accepted something to be sent since the last call.
+    wanting: RefCell<Vec<Rc<Inner>>>,
     /// Sockets that were dropped before all was sent, and until when they may stay.
     leaving: RefCell<Vec<(Instant, Rc<Inner>)>>,
     done: RefCell<Vec<Completion>>,
@@ -48,15 +58,24 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Whether there is what is needed. Work that is deferred to the calls of its own thread came last, with Linux 6.1;
+    /// a kernel that has it has the rest.
+    pub(super) fn look() -> io::Result<()> {
+        // On a thread of its own: what is left to do for a ring that is closed interrupts the calls of its thread.
+        let looking = thread::Builder::new().spawn(|| Queue::new().map(drop))?;
+        looking.join().unwrap_or_else(|_| Err(io::Error::other("the look at io_uring panicked")))
+    }
+
     /// Makes this thread's sockets those of a ring.
     ///
     /// # Errors
     /// The kernel does not have what is needed, or does not let us.
-    pub(crate) fn begin() -> io::Result<Rc<Driver>> {
+    pub(super) fn begin() -> io::Result<Rc<Driver>> {
         let driver = Rc::new(Driver {
             queue: RefCell::new(Queue::new()?),
             slots: RefCell::default(),
             free: RefCell::default(),
+            wanting: RefCell::default(),
             leaving: RefCell::default(),
             done: RefCell::default(),
             waker: RefCell::default(),
@@ -77,13 +96,13 @@ impl Driver {
         self.is_awake.set(true);
         self.queue.borrow_mut().ring_bell(false);
         loop {
-            if self.queue.borrow_mut().has_work() {
+            if self.has_work() {
                 self.turn();
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             self.queue.borrow_mut().ring_bell(true);
-            if self.queue.borrow_mut().has_work() {
+            if self.has_work() {
                 self.queue.borrow_mut().ring_bell(false);
                 continue;
             }
@@ -105,11 +124,25 @@ impl Driver {
         }
     }
 
+    fn has_work(&self) -> bool {
+        !self.wanting.borrow().is_empty() || self.queue.borrow_mut().has_work()
+    }
+
     fn turn(&self) {
+        self.send_wanted();
         let mut done = self.done.take();
         self.queue.borrow_mut().turn(&mut done);
         self.complete(&mut done);
         self.done.replace(done);
+    }
+
+    fn send_wanted(&self) {
+        let mut wanting = self.wanting.take();
+        for socket in wanting.drain(..) {
+            socket.send_wanted(self);
+        }
+        // Nobody runs meanwhile, so that it was not added to: the room is kept.
+        self.wanting.replace(wanting);
     }
 
     fn complete(&self, done: &mut Vec<Completion>) {
@@ -157,8 +190,7 @@ impl Driver {
         }
     }
 
-    /// Cuts off those who take too long over their last bytes.
-    pub(crate) fn sweep(&self) {
+    fn sweep(&self) {
         let now = Instant::now();
         let mut leaving = self.leaving.take();
         leaving.retain(|(until, socket)| {
@@ -176,6 +208,7 @@ impl Driver {
         let mut done = Vec::new();
         let is_sending = || self.leaving.borrow().iter().any(|(_, socket)| !socket.is_still());
         while Instant::now() < until && is_sending() {
+            self.send_wanted();
             self.queue.borrow_mut().wait(Duration::from_millis(20), &mut done);
             self.complete(&mut done);
         }
@@ -184,6 +217,12 @@ impl Driver {
 
     pub(super) fn receive(&self, socket: &Inner) {
         self.queue.borrow_mut().receive(socket.slot, socket.fd.as_fd());
+        self.wake();
+    }
+
+    /// Sends at the end of this turn, with what is accepted until then.
+    pub(super) fn want(&self, socket: &Rc<Inner>) {
+        self.wanting.borrow_mut().push(socket.clone());
         self.wake();
     }
 

@@ -10,8 +10,10 @@
 //! those of the thread. Reading order: `queue` (the only unsafe code), `driver`, `socket`.
 
 mod driver;
+mod io;
 mod queue;
 mod socket;
 
-pub(crate) use driver::{Driver, current};
+pub(crate) use driver::{current, sweep};
+pub use io::Io;
 pub(crate) use socket::Socket;

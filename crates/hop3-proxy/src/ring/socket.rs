@@ -15,6 +15,7 @@ use super::driver::Driver;
 use super::queue::{Completion, Kind};
 use crate::buffer::{Buffer, PIECE};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
@@ -24,6 +25,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// So much is worth a call of its own, which copies it once.
+const MANY: usize = 16 << 10;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -39,6 +43,10 @@ struct State {
     /// Nothing more comes, and why.
     end: Option<Result<(), Errno>>,
     receive: Phase,
+    /// More came than was read in the meantime.
+    is_flood: bool,
+    /// The driver will send what is `behind`.
+    is_wanting: bool,
     /// Accepted, behind what is being sent.
     behind: Buffer,
     send: Phase,
@@ -97,6 +105,15 @@ impl Socket {
             state.unread.consume(count);
             return Poll::Ready(Ok(count));
         }
+        if state.is_flood && state.receive == Phase::Idle {
+            // It fills a buffer at once, so a call of its own is cheaper than many pieces.
+            match rustix::net::recv(&self.inner.fd, &mut *out, RecvFlags::DONTWAIT).map(|(count, _)| count) {
+                Ok(0) => state.end = Some(Ok(())),
+                Ok(count) => return Poll::Ready(Ok(count)),
+                Err(Errno::AGAIN | Errno::INTR) => state.is_flood = false,
+                Err(error) => state.end = Some(Err(error)),
+            }
+        }
         if let Some(end) = state.end {
             return Poll::Ready(end.map(|()| 0).map_err(io::Error::from));
         }
@@ -109,18 +126,18 @@ impl Socket {
         Poll::Pending
     }
 
-    /// Accepts some bytes; the kernel gets them at the end of the turn.
+    /// Accepts some bytes; the kernel gets them at the end of the turn, unless they are many.
     pub(crate) fn poll_write(&self, cx: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.inner.state.borrow_mut();
         if let Some(error) = state.broken {
             return Poll::Ready(Err(error.into()));
         }
-        if !state.is_sending() && state.writable == Phase::Idle {
-            let count = bytes.len().min(PIECE);
-            let mut out = Buffer::default();
-            out.open().extend_from_slice(&bytes[..count]);
-            self.inner.send(&self.driver, &mut state, out);
-            return Poll::Ready(Ok(count));
+        if bytes.len() >= MANY && !state.is_sending() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match rustix::net::send(&self.inner.fd, bytes, flags) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                sent => return Poll::Ready(sent.map_err(io::Error::from)),
+            }
         }
         let room = PIECE.saturating_sub(state.behind.len());
         if room == 0 {
@@ -129,6 +146,10 @@ impl Socket {
         }
         let count = bytes.len().min(room);
         state.behind.open().extend_from_slice(&bytes[..count]);
+        if state.send == Phase::Idle && state.writable == Phase::Idle && !state.is_wanting {
+            state.is_wanting = true;
+            self.driver.want(&self.inner);
+        }
         Poll::Ready(Ok(count))
     }
 
@@ -314,7 +335,7 @@ impl Inner {
         if !done.more {
             state.receive = Phase::Idle;
         } else if state.receive == Phase::UnderWay && state.unread.len() >= PIECE {
-            state.receive = Phase::Cancelled;
+            (state.receive, state.is_flood) = (Phase::Cancelled, true);
             driver.cancel(self, Kind::Receive);
         }
         wake(&mut state.reader);
@@ -352,19 +373,21 @@ impl Inner {
         wake(&mut state.writer);
     }
 
-    /// Sends what waits, if something does.
-    fn send_behind(&self, driver: &Driver, state: &mut State) {
-        if state.send == Phase::Idle && !state.behind.is_empty() {
-            let bytes = std::mem::take(&mut state.behind);
-            self.send(driver, state, bytes);
-        }
+    /// The turn's end has come.
+    pub(super) fn send_wanted(&self, driver: &Driver) {
+        let mut state = self.state.borrow_mut();
+        state.is_wanting = false;
+        self.send_behind(driver, &mut state);
     }
 
-    fn send(&self, driver: &Driver, state: &mut State, bytes: Buffer) {
-        state.send = Phase::UnderWay;
-        state.sent = 0;
-        self.let_wait();
-        driver.send(self, bytes);
+    /// Sends what waits, if something does.
+    fn send_behind(&self, driver: &Driver, state: &mut State) {
+        if state.send == Phase::Idle && state.writable == Phase::Idle && !state.behind.is_empty() {
+            state.send = Phase::UnderWay;
+            state.sent = 0;
+            self.let_wait();
+            driver.send(self, std::mem::take(&mut state.behind));
+        }
     }
 
     /// Nobody has it any more.
@@ -373,7 +396,10 @@ impl Inner {
         state.is_left = true;
         state.unread.release();
         (state.reader, state.writer) = (None, None);
-        let is_sending = state.is_sending() && !state.is_aborted;
+        let is_sending = state.is_sending() && !state.is_aborted && state.broken.is_none();
+        if !is_sending {
+            state.behind.release();
+        }
         drop(state);
         self.stop(driver, &[Kind::Receive, Kind::Readable]);
         if is_sending {
@@ -415,7 +441,8 @@ impl Inner {
     /// The kernel has nothing under way for it.
     pub(super) fn is_still(&self) -> bool {
         let state = self.state.borrow();
-        [state.receive, state.send, state.readable, state.writable].iter().all(|phase| *phase == Phase::Idle)
+        let phases = [state.receive, state.send, state.readable, state.writable];
+        phases.iter().all(|phase| *phase == Phase::Idle) && state.behind.is_empty()
     }
 
     fn reset_at_close(&self) {
