@@ -183,9 +183,7 @@ impl Stream {
             Transport::Tcp(stream) => stream.poll_read_ready(&mut cx).is_ready(),
             Transport::Unix(stream) => stream.poll_read_ready(&mut cx).is_ready(),
             Transport::Ring(socket) => !socket.is_silent(),
-            Transport::Tls(session) => {
-                !session.is_drained() || session.tcp().poll_read_ready(&mut cx).is_ready()
-            }
+            Transport::Tls(session) => !session.is_silent(),
             Transport::Memory(_) => true,
         }
     }
@@ -195,10 +193,7 @@ impl Stream {
         match &mut *self.0.borrow_mut() {
             Transport::Tcp(stream) => reset_at_close(stream),
             Transport::Ring(socket) => socket.abort(),
-            Transport::Tls(session) => {
-                session.abort();
-                reset_at_close(session.tcp());
-            }
+            Transport::Tls(session) => session.abort(),
             Transport::Memory(end) => end.abort(),
             Transport::Unix(_) => {}
         }
@@ -292,8 +287,7 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_read_ready(cx),
             Transport::Unix(stream) => stream.poll_read_ready(cx),
-            Transport::Tls(session) => session.tcp().poll_read_ready(cx),
-            Transport::Ring(_) | Transport::Memory(_) => {
+            Transport::Ring(_) | Transport::Tls(_) | Transport::Memory(_) => {
                 Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
             }
         }
@@ -334,8 +328,7 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_write_ready(cx),
             Transport::Unix(stream) => stream.poll_write_ready(cx),
-            Transport::Tls(session) => session.tcp().poll_write_ready(cx),
-            Transport::Ring(_) | Transport::Memory(_) => {
+            Transport::Ring(_) | Transport::Tls(_) | Transport::Memory(_) => {
                 Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
             }
         }
@@ -361,7 +354,7 @@ impl Stream {
             Transport::Tcp(stream) => Some(work(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => Some(work(std::os::fd::AsFd::as_fd(stream))),
             Transport::Ring(socket) => Some(work(socket.fd())),
-            Transport::Tls(session) => Some(work(std::os::fd::AsFd::as_fd(session.tcp()))),
+            Transport::Tls(session) => Some(work(session.fd())),
             Transport::Memory(_) => None,
         }
     }

@@ -175,6 +175,11 @@ impl Socket {
     /// Makes the coming drop a reset.
     pub(crate) fn abort(&self) {
         let mut state = self.inner.state.borrow_mut();
+        // What was reported as written may be read before the reset, as far as the socket takes it at once.
+        if state.send == Phase::Idle && !state.behind.is_empty() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            rustix::net::send(&self.inner.fd, &state.behind, flags).ok();
+        }
         state.is_aborted = true;
         state.behind.release();
         self.inner.reset_at_close();
