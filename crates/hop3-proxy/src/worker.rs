@@ -187,7 +187,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    let ring = gate.io.begin();
+    let ring = runtime.block_on(async { gate.io.begin() });
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let (tls, https) = gate.https.take().unzip();
@@ -230,9 +230,6 @@ async fn serve(
     tokio::task::spawn_local(async move { sweeper.deadlines.run().await });
     if let (Some(address), Some(https)) = (gate.quic, worker.https.clone()) {
         tokio::task::spawn_local(http3::serve(worker.clone(), https, address, orders.clone()));
-    }
-    if let Some(ring) = ring::current() {
-        tokio::task::spawn_local(ring.run());
     }
     let logger = worker.clone();
     tokio::task::spawn_local(async move { logger.log.run().await });

@@ -14,9 +14,10 @@ use super::queue::{Completion, Kind, Queue};
 use super::socket::Inner;
 use crate::buffer::Buffer;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ pub(crate) struct Driver {
     /// Those that have accepted something to be sent since the last call.
     wanting: RefCell<Vec<Rc<Inner>>>,
     /// Sockets that were dropped before all was sent, and until when they may stay.
-    leaving: RefCell<Vec<(Instant, Rc<Inner>)>>,
+    leaving: RefCell<Vec<(Instant, Weak<Inner>)>>,
     done: RefCell<Vec<Completion>>,
     waker: RefCell<Option<Waker>>,
     /// The task will run without being woken.
@@ -66,7 +67,7 @@ impl Driver {
         looking.join().unwrap_or_else(|_| Err(io::Error::other("the look at io_uring panicked")))
     }
 
-    /// Makes this thread's sockets those of a ring.
+    /// Makes this thread's sockets those of a ring, and a task of its turns.
     ///
     /// # Errors
     /// The kernel does not have what is needed, or does not let us.
@@ -81,14 +82,11 @@ impl Driver {
             waker: RefCell::default(),
             is_awake: Cell::new(false),
         });
+        let bell = driver.queue.borrow().bell()?;
         CURRENT.set(Some(driver.clone()));
+        let turning = driver.clone();
+        tokio::task::spawn_local(async move { poll_fn(|cx| turning.poll(cx, &bell)).await });
         Ok(driver)
-    }
-
-    /// Runs as long as the thread does.
-    pub(crate) async fn run(self: Rc<Driver>) -> io::Result<()> {
-        let bell = self.queue.borrow().bell()?;
-        std::future::poll_fn(|cx| self.poll(cx, &bell)).await
     }
 
     fn poll(&self, cx: &mut Context, bell: &AsyncFd<OwnedFd>) -> Poll<io::Result<()>> {
@@ -186,27 +184,28 @@ impl Driver {
     /// A socket that nobody has still sends.
     pub(super) fn linger(&self, slot: u32) {
         if let Some(Some(socket)) = self.slots.borrow().get(slot as usize) {
-            self.leaving.borrow_mut().push((Instant::now() + LAST_BYTES, socket.clone()));
+            self.leaving.borrow_mut().push((Instant::now() + LAST_BYTES, Rc::downgrade(socket)));
         }
     }
 
     fn sweep(&self) {
         let now = Instant::now();
-        let mut leaving = self.leaving.take();
-        leaving.retain(|(until, socket)| {
-            if now >= *until && !socket.is_still() {
+        self.leaving.borrow_mut().retain(|(until, socket)| {
+            let socket = socket.upgrade();
+            if let Some(socket) = &socket
+                && now >= *until
+            {
                 socket.cut(self);
             }
-            now < *until && !socket.is_still()
+            socket.is_some() && now < *until
         });
-        self.leaving.borrow_mut().append(&mut leaving);
     }
 
     /// At the thread's end, when nobody has a socket any more: sends what was written and closes everything.
     pub(crate) fn end(self: Rc<Driver>) {
         let until = Instant::now() + FAREWELL;
         let mut done = Vec::new();
-        let is_sending = || self.leaving.borrow().iter().any(|(_, socket)| !socket.is_still());
+        let is_sending = || self.leaving.borrow().iter().any(|(_, socket)| socket.strong_count() > 0);
         while Instant::now() < until && is_sending() {
             self.send_wanted();
             self.queue.borrow_mut().wait(Duration::from_millis(20), &mut done);
