@@ -60,8 +60,8 @@ mod tests;
 
 pub use disk::AlreadyRunning;
 pub use front::{Front, Sockets};
-pub use ring::Io;
 pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
+pub use ring::Io;
 
 use anyhow::Context;
 use cert::acme::{self, Keeper};

@@ -89,8 +89,9 @@ pub(crate) struct ProxyArgs {
     /// Who begins each connection with a PROXY protocol header
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) proxy_protocol_from: Vec<Net>,
-    /// How bytes come and go; uring is io_uring where the kernel has it and lets us, else epoll
-    #[arg(long, value_enum, env = "HOP3_PROXY_IO", hide_env = true, default_value = "uring")]
+    /// How bytes come and go: uring, which is io_uring where the kernel lets us and epoll elsewhere, or epoll; uring unless
+    /// set
+    #[arg(long, value_name = "IO", value_enum, env = "HOP3_PROXY_IO", default_value = "uring")]
     pub(crate) io: ProxyIo,
     /// End at once when the role is not wanted any more
     #[arg(long, hide = true)]

@@ -13,6 +13,8 @@ mod driver;
 mod io;
 mod queue;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use driver::{current, sweep};
 pub use io::Io;

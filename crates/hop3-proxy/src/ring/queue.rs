@@ -14,8 +14,8 @@ use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use std::collections::VecDeque;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -92,7 +92,12 @@ impl Queue {
         let pieces = Pieces::new();
         // SAFETY: the entries are page-aligned, as long as said, and freed after the ring is closed (`drop`).
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(pieces.entries.as_ptr() as u64, PIECES, GROUP, 0)?;
+            ring.submitter().register_buf_ring_with_flags(
+                pieces.entries.as_ptr() as u64,
+                PIECES,
+                GROUP,
+                0,
+            )?;
         }
         Ok(Queue { ring, pieces, sends: Vec::new(), late: VecDeque::new(), under_way: 0 })
     }

@@ -66,9 +66,7 @@ impl Wire {
     /// What the last wait for events told: nothing came.
     pub(super) fn is_silent(&self) -> bool {
         match self {
-            Wire::Tokio(tcp) => {
-                tcp.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
-            }
+            Wire::Tokio(tcp) => tcp.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending(),
             Wire::Ring(socket) => socket.is_silent(),
         }
     }
