@@ -152,6 +152,12 @@ fn is_of_one_connection(name: &HeaderName) -> bool {
         || ["keep-alive", "proxy-connection"].contains(&name.as_str())
 }
 
+/// Says something that a request may say in HTTP/1 alone (RFC 9113, 8.2.2; RFC 9114, 4.2).
+pub(crate) fn is_malformed(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_of_one_connection)
+        || headers.get_all(header::TE).iter().any(|value| *value != "trailers")
+}
+
 /// A request that the proxy itself wrote, for an upstream.
 pub(crate) struct Question {
     /// Absent when HTTP/2 cannot say it: an upgrade, a host that is none.
