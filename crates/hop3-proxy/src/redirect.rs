@@ -27,7 +27,10 @@ pub(crate) async fn by_scheme(
     let tls = &service.source.tls;
     let https = client.worker.https.clone();
     if let Some(secure) = client.secure.clone() {
-        let is_for_it = https.is_none_or(|https| https.terminator.suits(&secure, host, service));
+        // TLS that an app ends itself is not to be met here, whatever our certificate covers.
+        let is_carried = client.worker.registry.table().passthrough(host).is_some();
+        let is_for_it =
+            !is_carried && https.is_none_or(|https| https.terminator.suits(&secure, host, service));
         return if is_for_it { None } else { Some(client.own(page::MISDIRECTED, request, head).await) };
     }
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");

@@ -41,11 +41,16 @@ setvar:'tx.allowed_methods=GET HEAD POST OPTIONS PUT PATCH DELETE',\
 setvar:'tx.allowed_request_content_type=|application/x-www-form-urlencoded| |multipart/form-data| |multipart/related| |text/xml| |application/xml| |application/soap+xml| |application/json| |application/cloudevents+json| |application/cloudevents-batch+json| |application/octet-stream| |application/csp-report| |application/reports+json| |application/merge-patch+json| |application/json-patch+json| |application/ld+json| |application/activity+json| |application/vnd.api+json| |application/graphql| |text/plain| |text/markdown| |text/csv|'"
 "#;
 
-/// A body that cannot be read as what it says it is could be read by the app all the same.
+/// A body that cannot be read as what it says it is could be read by the app all the same; so could arguments beyond
+/// those that are looked at, and what a rule gave up on.
 const MALFORMED: &str = r#"
 SecRule REQBODY_ERROR "!@eq 0" "id:9090020,phase:2,pass,t:none,log,severity:'CRITICAL',\
 msg:'The body is not what its type says',chain"
     SecRule &REQUEST_HEADERS:x-hop3-waf-cut "@eq 0" "t:none,setvar:'tx.anomaly_score_pl1=+%{tx.critical_anomaly_score}'"
+SecRule &ARGS "@ge 1000" "id:9090021,phase:2,pass,t:none,log,severity:'CRITICAL',\
+msg:'More arguments than are looked at',setvar:'tx.anomaly_score_pl1=+%{tx.critical_anomaly_score}'"
+SecRule TX:/^MSC_/ "!@streq 0" "id:9090022,phase:2,pass,t:none,log,severity:'CRITICAL',\
+msg:'A rule gave up',setvar:'tx.anomaly_score_pl1=+%{tx.critical_anomaly_score}'"
 "#;
 
 /// Whether there are rules on this machine.

@@ -125,7 +125,7 @@ impl Visit {
         }
     }
 
-    pub(crate) fn end(self, status: u16, now: Traffic, sink: &Sink) {
+    pub(crate) fn end(mut self, status: u16, now: Traffic, sink: &Sink) {
         let end = Instant::now();
         let sample = Sample {
             status,
@@ -133,7 +133,7 @@ impl Visit {
             bytes_out: now.sent.saturating_sub(self.before.sent),
             took: end - self.begun,
         };
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = self.metrics.take() {
             metrics.end(&sample);
         }
         if self.draft.is_empty() || (self.only_failure && status < 500 && self.finding.is_none()) {
@@ -155,6 +155,15 @@ impl Visit {
                 json::text(out, "waf_rules", finding.rules.as_bytes(), RULES_BYTES);
             }
         });
+    }
+}
+
+/// One that is broken off in the middle has ended too, without a status.
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.metrics.take() {
+            metrics.end(&Sample { took: self.begun.elapsed(), ..Sample::default() });
+        }
     }
 }
 

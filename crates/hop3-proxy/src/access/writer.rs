@@ -99,9 +99,15 @@ fn tell_lost(batch: &mut Vec<u8>, lost: u64) {
     tracing::warn!(lost, "lines of the access log were lost: the disk did not keep up");
 }
 
+/// Opens the file, in a folder of a folder that are made when they are not there. What they lie in is not: a root that
+/// was removed does not come back.
 fn open(path: &Path) -> io::Result<File> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let folder = path.parent();
+    for folder in [folder.and_then(Path::parent), folder].into_iter().flatten() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
     }
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }

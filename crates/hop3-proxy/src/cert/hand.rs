@@ -14,7 +14,8 @@ use std::path::Path;
 /// The first line of what was signed here; readers of PEM pass over it.
 const SIGNED: &str = "Signed by the internal authority of Hop3\n";
 
-/// Makes the files those of these hosts, and tells whether any has changed. A host that nobody serves gets none.
+/// Makes the files those of these hosts, and tells whether any has changed. A host that nobody serves gets none; one
+/// whose certificate cannot be read keeps what it has, and holds nobody up.
 pub(crate) fn hand(resolver: &Resolver, hosts: &[String]) -> anyhow::Result<bool> {
     let folder = resolver.layout.handed_certificates();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
@@ -22,12 +23,19 @@ pub(crate) fn hand(resolver: &Resolver, hosts: &[String]) -> anyhow::Result<bool
     let mut named = BTreeSet::new();
     for host in hosts.iter().filter(|host| is_name(host)) {
         let file = resolver.layout.handed_certificate(host);
-        if let Some(pem) = pem(resolver, host, &file)? {
-            let beside = file.with_extension("new");
-            remove(&beside)?;
-            write_closed(&beside, pem.as_bytes())?;
-            fs::rename(&beside, &file)?;
-            is_changed = true;
+        match pem(resolver, host, &file) {
+            Ok(Pem::None) => continue,
+            Ok(Pem::Same) => {}
+            Ok(Pem::New(pem)) => {
+                let beside = file.with_extension("new");
+                remove(&beside)?;
+                write_closed(&beside, pem.as_bytes())?;
+                fs::rename(&beside, &file)?;
+                is_changed = true;
+            }
+            Err(error) => {
+                tracing::error!(host, error = format!("{error:#}"), "a certificate cannot be handed over");
+            }
         }
         named.insert(file);
     }
@@ -40,24 +48,32 @@ pub(crate) fn hand(resolver: &Resolver, hosts: &[String]) -> anyhow::Result<bool
     Ok(is_changed)
 }
 
-/// What the file shall hold; `None` when it does.
-fn pem(resolver: &Resolver, host: &str, file: &Path) -> anyhow::Result<Option<String>> {
-    let Some(wanted) = resolver.wanted(&resolver.registry.table(), Some(host)) else { return Ok(None) };
+/// What a host's file shall hold.
+enum Pem {
+    /// There is nothing for it.
+    None,
+    Same,
+    New(String),
+}
+
+fn pem(resolver: &Resolver, host: &str, file: &Path) -> anyhow::Result<Pem> {
+    let Some(wanted) = resolver.wanted(&resolver.registry.table(), Some(host)) else { return Ok(Pem::None) };
     let before = fs::read_to_string(file).unwrap_or_default();
     match wanted {
         Wanted::Kept(name, _) => {
-            let kept = resolver.store.get(&name)?;
-            let pem = kept.map(|kept| format!("{}\n{}", kept.chain_pem, kept.key_pem.expose()));
-            Ok(pem.filter(|pem| *pem != before))
+            // Removed at this moment: the next time there is another one.
+            let Some(kept) = resolver.store.get(&name)? else { return Ok(Pem::Same) };
+            let pem = format!("{}\n{}", kept.chain_pem, kept.key_pem.expose());
+            Ok(if pem == before { Pem::Same } else { Pem::New(pem) })
         }
         Wanted::Signed(names) => {
             let is_young = || {
                 Ok::<_, io::Error>(fs::metadata(file)?.modified()?.elapsed().unwrap_or_default() < LEAF_USE)
             };
             if before.starts_with(SIGNED) && is_young()? {
-                return Ok(None);
+                return Ok(Pem::Same);
             }
-            Ok(Some(format!("{SIGNED}{}", resolver.ca()?.sign_pem(&names)?)))
+            Ok(Pem::New(format!("{SIGNED}{}", resolver.ca()?.sign_pem(&names)?)))
         }
     }
 }

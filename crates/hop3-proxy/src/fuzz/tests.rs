@@ -57,6 +57,7 @@ fn bodies_mean_the_same_in_any_pieces() {
         }
     }
     chunked_body(b"\x01\x05\x025;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\nGET");
+    chunked_body(b"\x01\x07\x025\r\nhello\r\n0\r\nX-Forwarded-: 1\r\n\r\n");
     body_framing(b"\x03\x04hello and what follows");
 }
 

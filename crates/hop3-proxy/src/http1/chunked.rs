@@ -146,7 +146,8 @@ fn rewrite_trailers(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadChunk> {
         return Err(BadChunk);
     };
     for header in headers.iter() {
-        let forged = header.name.len() > 12 && header.name[..12].eq_ignore_ascii_case("x-forwarded-");
+        let start = header.name.get(..12);
+        let forged = start.is_some_and(|start| start.eq_ignore_ascii_case("x-forwarded-"));
         if !forged && !header.name.contains('_') && !FORBIDDEN.iter().any(|name| is(header, name)) {
             push_line(out, header.name, header.value);
         }

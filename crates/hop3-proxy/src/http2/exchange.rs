@@ -36,14 +36,21 @@ pub(super) async fn run(
     let ferry = Ferry::new(&client);
     let up = pin!(async { flow::inward(body, &ours, framing).await.map_err(|_| Left) });
     let is_head = parts.method == Method::HEAD;
-    let down = pin!(down(&ours, respond, (is_head, worker.alt_svc()), || ferry.moved()));
+    let asked = Asked { is_head, is_tunnel: protocol.is_some() };
+    let down = pin!(down(&ours, respond, (asked, worker.alt_svc()), || ferry.moved()));
     ferry.carry(client, &ours, has_body.then_some(up), down).await
+}
+
+/// What a request asked for, as far as its answer depends on it.
+struct Asked {
+    is_head: bool,
+    is_tunnel: bool,
 }
 
 async fn down(
     link: &Memory,
     mut respond: SendResponse<Bytes>,
-    (is_head, alt_svc): (bool, Option<HeaderValue>),
+    (Asked { is_head, is_tunnel }, alt_svc): (Asked, Option<HeaderValue>),
     moved: impl Fn(),
 ) -> Fate {
     let mut source = Outward::new(link);
@@ -69,6 +76,12 @@ async fn down(
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().remove("sec-websocket-accept");
         body = Body::UntilClose;
+    } else if is_tunnel && response.status().is_success() {
+        // Success would say that the tunnel is open (RFC 8441, 5).
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response.headers_mut().clear();
+        respond.send_response(response, true).ok();
+        return Fate::Broken;
     } else if let Some(alt_svc) = alt_svc {
         response.headers_mut().entry(header::ALT_SVC).or_insert(alt_svc);
     }

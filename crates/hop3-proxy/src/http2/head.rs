@@ -10,6 +10,7 @@ use crate::http1::header::{content_length, is, own_slots, push_line};
 use crate::http1::response::push_status;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, response};
@@ -94,10 +95,10 @@ pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(head.headers.len());
+    let values = Values::of(&bytes[..used]);
     let mut length = Length::UntilClose;
     for field in head.headers.iter() {
-        let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(field.name.as_bytes()), HeaderValue::from_bytes(field.value))
+        let (Ok(name), Some(value)) = (HeaderName::from_bytes(field.name.as_bytes()), values.of_field(field))
         else {
             continue;
         };
@@ -116,6 +117,30 @@ pub(crate) fn answer(bytes: &[u8], is_head: bool) -> Option<(Answer, usize)> {
     Some((Answer { response, length }, used))
 }
 
+/// Values of a head, which is copied once for all of them.
+struct Values<'b> {
+    head: &'b [u8],
+    copy: Bytes,
+}
+
+impl<'b> Values<'b> {
+    fn of(head: &'b [u8]) -> Values<'b> {
+        Values { head, copy: Bytes::copy_from_slice(head) }
+    }
+
+    /// The value of a field that was parsed from this head; `None` when HTTP/2 cannot say it.
+    fn of_field(&self, field: &httparse::Header<'_>) -> Option<HeaderValue> {
+        let at = (field.value.as_ptr() as usize).checked_sub(self.head.as_ptr() as usize);
+        match at.and_then(|at| at.checked_add(field.value.len()).map(|end| at..end)) {
+            Some(range) if range.end <= self.copy.len() => {
+                HeaderValue::from_maybe_shared(self.copy.slice(range)).ok()
+            }
+            // An empty value need not lie in the head.
+            _ => HeaderValue::from_bytes(field.value).ok(),
+        }
+    }
+}
+
 /// Room for every line there is: a policy may set more than is usual.
 fn line_slots<'b>(bytes: &'b [u8]) -> Vec<MaybeUninit<httparse::Header<'b>>> {
     bytes.iter().filter(|byte| **byte == b'\n').map(|_| MaybeUninit::uninit()).collect()
@@ -125,6 +150,12 @@ fn line_slots<'b>(bytes: &'b [u8]) -> Vec<MaybeUninit<httparse::Header<'b>>> {
 fn is_of_one_connection(name: &HeaderName) -> bool {
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE].contains(name)
         || ["keep-alive", "proxy-connection"].contains(&name.as_str())
+}
+
+/// Says something that a request may say in HTTP/1 alone (RFC 9113, 8.2.2; RFC 9114, 4.2).
+pub(crate) fn is_malformed(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_of_one_connection)
+        || headers.get_all(header::TE).iter().any(|value| *value != "trailers")
 }
 
 /// A request that the proxy itself wrote, for an upstream.
@@ -154,10 +185,10 @@ pub(crate) fn question(bytes: &[u8]) -> Option<(Question, usize)> {
             length = content_length(field.value).map_or(Length::None, Length::Exact);
         }
     }
-    Some((Question { request: said_anew(&head), length }, used))
+    Some((Question { request: said_anew(&head, &Values::of(&bytes[..used])), length }, used))
 }
 
-fn said_anew(head: &httparse::Request<'_, '_>) -> Option<Request<()>> {
+fn said_anew(head: &httparse::Request<'_, '_>, values: &Values) -> Option<Request<()>> {
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     let mut host = None;
     for field in head.headers.iter() {
@@ -167,7 +198,7 @@ fn said_anew(head: &httparse::Request<'_, '_>) -> Option<Request<()>> {
         } else if name == header::HOST {
             host = std::str::from_utf8(field.value).ok();
         } else if !is_of_one_connection(&name) {
-            headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
+            headers.append(name, values.of_field(field)?);
         }
     }
     // It takes trailers, which gRPC ends its answers with (RFC 9110, 10.1.4).

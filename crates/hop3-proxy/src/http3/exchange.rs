@@ -13,7 +13,7 @@ use crate::worker::Worker;
 use bytes::{Buf, Bytes, BytesMut};
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use quinn::Connection;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -33,6 +33,10 @@ pub(super) async fn run(
     let Ok(Ok((request, stream))) = resolved else { return };
     let (mut sending, mut receiving) = stream.split();
     let (parts, ()) = request.into_parts();
+    if head::is_malformed(&parts.headers) {
+        sending.stop_stream(Code::H3_MESSAGE_ERROR);
+        return receiving.stop_sending(Code::H3_MESSAGE_ERROR);
+    }
     let first = first(&mut receiving).await;
     let has_body = !matches!(first, First::None);
     let (ours, theirs) = memory::pair();
@@ -40,6 +44,11 @@ pub(super) async fn run(
     head::request(&parts, None, has_body, client.pending.open());
     let is_framed = !has_body || parts.headers.contains_key(header::CONTENT_LENGTH);
     let framing = if is_framed { Framing::Raw } else { Framing::Chunked };
+
+    if !has_body {
+        // So that a body that was announced is not waited for.
+        ours.end();
+    }
 
     let ferry = Ferry::new(&client);
     let fate = {
@@ -119,6 +128,9 @@ async fn down(sending: &mut Sending, link: &Memory, is_head: bool, moved: impl F
                 drop(held.split_to(used));
                 if !answer.response.status().is_informational() {
                     break answer;
+                }
+                if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    return Fate::Broken;
                 }
                 if sending.send_response(answer.response).await.is_err() {
                     return Fate::Given;

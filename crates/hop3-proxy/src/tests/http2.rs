@@ -398,6 +398,23 @@ fn a_websocket_opens_over_a_stream() {
     });
 }
 
+/// An app that knows no WebSocket answers the request that it took it for; that is no open tunnel.
+#[test]
+fn a_websocket_that_was_not_accepted_does_not_look_open() {
+    let server = Server::named("web");
+    let proxy = serving(&server);
+    block_on(async {
+        let mut client = H2::connect(&proxy).await;
+        while !client.send.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+        let mut request = Request::connect(format!("https://{HOST}/chat")).body(()).unwrap();
+        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        let (response, _stream) = client.open(request, false).await;
+        assert_eq!(response.await.unwrap().status(), 502);
+    });
+}
+
 #[test]
 fn a_proxy_that_stops_finishes_its_streams_and_says_goodbye() {
     let (tell, told) = mpsc::channel();

@@ -3,12 +3,13 @@
 
 use super::harness::*;
 use super::http2::{H2, block_on, get, serving, whole};
+use crate::control::{self, Answer};
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
 use http::{HeaderMap, Request};
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 const HOST: &str = "a.localhost";
@@ -209,6 +210,42 @@ fn a_client_that_is_gone_ends_the_work_for_it() {
         client.quic.close(0_u32.into(), b"");
         let ended = tokio::task::spawn_blocking(move || told.1.recv().unwrap()).await.unwrap();
         assert_eq!(ended, "closed");
+    });
+    // An app that seemed to be asked for ever would never sleep again.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let Answer::Figures(figures) = proxy.ask(&control::Request::Figures) else { panic!("no figures") };
+        if figures.iter().all(|route| route.in_flight == 0) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{figures:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// HTTP/1 would take them for its own (RFC 9114, 4.2), and wait for a body that never comes.
+#[test]
+fn what_only_http1_may_say_is_refused_and_a_missing_body_is_not_waited_for() {
+    let server = server(|_, stream| write!(stream, "HTTP/1.1 204 No Content\r\n\r\n"));
+    let proxy = serving(&server);
+    block_on(async {
+        let mut client = H3::connect(&proxy).await;
+        for (name, value) in
+            [("connection", "upgrade"), ("upgrade", "websocket"), ("transfer-encoding", "chunked")]
+        {
+            let mut request = get("/x");
+            request.headers_mut().insert(name, value.parse().unwrap());
+            let mut stream = client.open(request).await;
+            stream.finish().await.unwrap();
+            assert!(reply(&mut stream).await.is_err(), "{name}");
+        }
+        let mut request = get("/x");
+        request.headers_mut().insert("content-length", "5".parse().unwrap());
+        let mut stream = client.open(request).await;
+        stream.finish().await.ok();
+        let ended = tokio::time::timeout(Duration::from_secs(10), reply(&mut stream)).await;
+        assert!(ended.unwrap().is_err());
+        assert_eq!(client.get("/").await.text(), "ok");
     });
 }
 

@@ -79,6 +79,14 @@ fn a_request_is_a_line_with_what_was_asked_and_how_it_ended() {
     assert_eq!(lines[2]["refused"], "the Host header is repeated");
 }
 
+#[test]
+fn a_root_that_was_removed_does_not_come_back() {
+    let proxy = Proxy::start();
+    fs::remove_dir_all(proxy.root.path()).unwrap();
+    assert_eq!(proxy.get("/").status, 404);
+    assert!(!proxy.stop().path().exists());
+}
+
 /// Nobody was answered, whatever would have been.
 #[test]
 fn a_client_that_leaves_while_it_is_held_is_noted_without_a_status() {

@@ -365,3 +365,20 @@ fn the_authority_on_disk_is_plain_pem() {
         std::fs::read_to_string(Layout::new(proxy.root.path()).internal_ca().join("ca-key.pem")).unwrap();
     assert!(Issuer::from_ca_cert_pem(&pem, KeyPair::from_pem(&key).unwrap()).is_ok());
 }
+
+/// A product in front shows what was handed over: what is wrong with one host is not to keep the others' from it.
+#[test]
+fn a_damaged_certificate_holds_no_other_up() {
+    let (proxy, server) = (secure_proxy(), Server::named("one"));
+    proxy.put(with_tls(&["a.localhost", "b.localhost"], &[&server], Tls::default()));
+    let (root, names) = (Authority::root("Root"), ["a.localhost"]);
+    let (leaf, key) = root.leaf(&names, 2020..2099);
+    proxy.bring(&names, &leaf, &key).unwrap();
+    let layout = Layout::new(proxy.root.path());
+    let damaged = layout.certificates().join("a.localhost/chain.pem");
+    std::fs::remove_file(&damaged).unwrap();
+    std::fs::create_dir(&damaged).unwrap();
+    let hosts = ["a.localhost", "b.localhost"].map(str::to_owned).to_vec();
+    assert!(matches!(proxy.desk(Ask::Hand { hosts }), Answer::Handed(true)));
+    assert!(layout.handed_certificate("b.localhost").exists());
+}

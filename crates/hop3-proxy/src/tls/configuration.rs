@@ -127,9 +127,9 @@ impl Terminator {
     }
 
     fn is_same_certificate(&self, shown: Option<&str>, host: &str) -> bool {
-        let leaf = |host| Some(self.resolver.certificate(host)?.cert.first()?.clone());
-        let shown = leaf(shown);
-        shown.is_some() && shown == leaf(Some(host))
+        let (shown, wanted) = (self.resolver.certificate(shown), self.resolver.certificate(Some(host)));
+        let (Some(shown), Some(wanted)) = (shown, wanted) else { return false };
+        Arc::ptr_eq(&shown, &wanted) || shown.cert.first() == wanted.cert.first()
     }
 }
 

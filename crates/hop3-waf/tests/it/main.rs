@@ -49,6 +49,21 @@ fn attacks_are_stopped() {
     assert!(passed.is_empty(), "{passed:#?}");
 }
 
+/// What the library does not look at is not for the app either.
+#[test]
+fn an_attack_behind_many_arguments_is_stopped() {
+    let mut engine = Engine::new().unwrap();
+    let padding = |count: usize| (0..count).map(|number| format!("a{number}=1&")).collect::<String>();
+    let attack = "id=1'%20UNION%20SELECT%20name,password%20FROM%20users--";
+    for count in [0, 990, 1000, 1200] {
+        let arguments = padding(count) + attack;
+        assert!(judge(&mut engine, &usual(), &format!("GET\t/?{arguments}")).stop, "{count}");
+        let form = format!("POST\t/\tapplication/x-www-form-urlencoded\t{arguments}");
+        assert!(judge(&mut engine, &usual(), &form).stop, "{count} in a form");
+    }
+    assert!(!judge(&mut engine, &usual(), &format!("GET\t/?{}b=1", padding(500))).stop);
+}
+
 #[test]
 fn ordinary_requests_pass() {
     let mut engine = Engine::new().unwrap();

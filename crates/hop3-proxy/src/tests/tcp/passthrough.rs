@@ -54,6 +54,20 @@ fn the_process_ends_the_tls_of_its_host_and_the_proxy_that_of_others() {
     assert_eq!(other.reply().text(), "web / 0");
 }
 
+/// A browser uses one connection for all that its certificate covers (RFC 9113, 9.1.1).
+#[test]
+fn a_connection_for_others_is_not_for_a_host_whose_tls_is_carried() {
+    let (proxy, web) = (secure_proxy(), Server::named("web"));
+    let (broker, _) = secure(&["mq.a.localhost"], "broker");
+    proxy.put(with_tls(&["*.a.localhost"], &[&web], Tls::default()));
+    proxy.put(carried("b", entry("mq.a.localhost"), &[&broker]));
+    let mut client = proxy.connect_tls("x.a.localhost");
+    client.send("GET / HTTP/1.1\r\nHost: x.a.localhost\r\n\r\n");
+    assert_eq!(client.reply().status, 200);
+    client.send("GET / HTTP/1.1\r\nHost: mq.a.localhost\r\n\r\n");
+    assert_eq!(client.reply().status, 421);
+}
+
 #[test]
 fn every_byte_from_the_first_reaches_the_process_as_it_was_sent() {
     let heard = Arc::new(Mutex::new(Vec::new()));
