@@ -247,6 +247,7 @@ impl Running {
     /// As `run`; that nobody is there whose place could be taken.
     pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
         listener::raise_descriptor_limit();
+        let options = Options { io: options.io.granted(), ..options };
         let mut estate = match options.takes_over {
             true => handover::receive(&options.layout)?,
             false => Estate {
@@ -274,9 +275,8 @@ impl Running {
         registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
         let challenges = Arc::new(Challenges::default());
-        let certificates =
-            Resolver::new(&options.layout, registry.clone(), store.clone(), limits.certificates);
-        let certificates = Arc::new(certificates);
+        let cached = limits.certificates;
+        let certificates = Arc::new(Resolver::new(&options.layout, registry.clone(), store.clone(), cached));
         let terminator =
             Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
         let secure = https.map(|address| Https::new(address.port(), terminator));
@@ -308,9 +308,8 @@ impl Running {
         shared.settle_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
-        let io = options.io.granted();
-        let mut tls_listeners = listeners.https.into_iter();
-        let mut quic = https.filter(|_| options.front.is_none());
+        let is_alone = options.front.is_some();
+        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| !is_alone));
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
@@ -318,10 +317,10 @@ impl Running {
                 quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
                 rules: Rules::new(&options.introducers),
-                is_alone: options.front.is_some(),
+                is_alone,
                 is_open: gates.clone(),
                 log: outlet.clone(),
-                io,
+                io: options.io,
                 filter: Address::Unix(options.layout.waf_socket()),
             };
             worker::start(&registry, &limits, &challenges, gate, &received)

@@ -7,6 +7,7 @@
 //!               └─────────────┘
 //!   send:     idle ──write──▶ under way, more may wait behind ──sent──▶ idle
 //! ```
+//! What comes unasked is half a piece and the kernel's last burst, of as much as the thread's buffers hold at most, before it hears of that.
 //! Bytes are reported as written once they are accepted here, at most a piece under way and a piece behind it; an error
 //! shows at the next write. Large bodies pass by system calls of the caller's own (`poll_raw`), before which the kernel
 //! is made to have nothing under way in that direction.
@@ -15,9 +16,9 @@ use super::driver::Driver;
 use super::queue::{Completion, Kind};
 use crate::buffer::{Buffer, PIECE};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
@@ -26,8 +27,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// So much is worth a call of its own, which copies it once.
-const MANY: usize = 16 << 10;
+/// So much is worth a write of its own, which copies it once.
+const MANY: usize = 8 << 10;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -132,10 +133,9 @@ impl Socket {
         if let Some(error) = state.broken {
             return Poll::Ready(Err(error.into()));
         }
-        if bytes.len() >= MANY && !state.is_sending() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match rustix::net::send(&self.inner.fd, bytes, flags) {
-                Err(Errno::AGAIN | Errno::INTR) => {}
+        if bytes.len() >= MANY && state.send == Phase::Idle && state.writable == Phase::Idle {
+            match self.inner.send_now(&mut state, bytes) {
+                Ok(0) | Err(Errno::AGAIN | Errno::INTR) => {}
                 sent => return Poll::Ready(sent.map_err(io::Error::from)),
             }
         }
@@ -177,8 +177,7 @@ impl Socket {
         let mut state = self.inner.state.borrow_mut();
         // What was reported as written may be read before the reset, as far as the socket takes it at once.
         if state.send == Phase::Idle && !state.behind.is_empty() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            rustix::net::send(&self.inner.fd, &state.behind, flags).ok();
+            self.inner.send_now(&mut state, b"").ok();
         }
         state.is_aborted = true;
         state.behind.release();
@@ -339,7 +338,7 @@ impl Inner {
         }
         if !done.more {
             state.receive = Phase::Idle;
-        } else if state.receive == Phase::UnderWay && state.unread.len() >= PIECE {
+        } else if state.receive == Phase::UnderWay && state.unread.len() >= PIECE / 2 {
             (state.receive, state.is_flood) = (Phase::Cancelled, true);
             driver.cancel(self, Kind::Receive);
         }
@@ -448,6 +447,16 @@ impl Inner {
         let state = self.state.borrow();
         let phases = [state.receive, state.send, state.readable, state.writable];
         phases.iter().all(|phase| *phase == Phase::Idle) && state.behind.is_empty()
+    }
+
+    /// Sends what waits and then these, as far as the socket takes it at once; tells how many of these.
+    fn send_now(&self, state: &mut State, bytes: &[u8]) -> Result<usize, Errno> {
+        let both = [IoSlice::new(&state.behind), IoSlice::new(bytes)];
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = rustix::net::sendmsg(&self.fd, &both, &mut SendAncillaryBuffer::default(), flags)?;
+        let waited = state.behind.len().min(sent);
+        state.behind.consume(waited);
+        Ok(sent - waited)
     }
 
     fn reset_at_close(&self) {

@@ -93,7 +93,6 @@ impl Proxy {
 }
 
 pub(crate) fn options(root: &Path) -> Options {
-    #[expect(clippy::disallowed_methods, reason = "the tests run once over each")]
     let io = match std::env::var("HOP3_PROXY_IO").as_deref() {
         Ok("epoll") => Io::Epoll,
         _ => Io::Uring,
