@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import http.client
 import json
-import pathlib
 import socket
 import ssl
 import statistics

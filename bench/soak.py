@@ -22,6 +22,7 @@ import shutil
 import socket
 import ssl
 import statistics
+import sys
 import time
 import traceback
 
@@ -306,6 +307,7 @@ def main():
             for worker in workers:
                 worker.join()
         tell(given, told, count, failures, seen)
+        return bool(failures or any(wrong for _, _, wrong in told))
 
 
 def tell(given, told, count, failures, seen):
@@ -333,4 +335,4 @@ def tell(given, told, count, failures, seen):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -33,11 +33,13 @@ pub fn broken_rules(proxy: &dyn Proxy, at: SocketAddr, folder: &Path) -> io::Res
     let site = folder.join("contract-site");
     fs::create_dir_all(&site)?;
     fs::write(site.join("file.txt"), "a file")?;
-    let rules: [(&str, &dyn Fn() -> Verdict); 7] = [
+    let rules: [(&str, &dyn Fn() -> Verdict); 9] = [
         ("hosts", &|| judge.hosts()),
         ("paths", &|| judge.paths(&site)),
         ("changes", &|| judge.changes()),
+        ("newcomers", &|| judge.newcomers()),
         ("headers", &|| judge.headers()),
+        ("tunnels", &|| judge.tunnels()),
         ("passwords", &|| judge.passwords()),
         ("upgrades", &|| judge.upgrades()),
         ("drains", &|| judge.drains()),
@@ -72,6 +74,12 @@ fn service(name: &str, host: &str, routes: Vec<(&str, Target)>) -> Service {
 }
 
 impl Judge<'_> {
+    /// The same of one host.
+    fn expect_at(&self, host: &str, table: &[(&str, u16, &str)]) -> Vec<String> {
+        let whole: Vec<_> = table.iter().map(|(path, status, text)| (host, *path, *status, *text)).collect();
+        self.expect(&whole)
+    }
+
     /// Asks for each path of each host, and tells what was not answered as it should.
     fn expect(&self, table: &[(&str, &str, u16, &str)]) -> Vec<String> {
         let wrong = table.iter().filter_map(|(host, path, status, text)| {
@@ -108,16 +116,20 @@ impl Judge<'_> {
             ("/api/files", Target::Static(files)),
         ];
         self.proxy.apply(&RouteTable { services: vec![service("paths", "a.example.org", routes)] })?;
-        Ok(self
-            .expect(&[
-                ("a.example.org", "/", 200, "first"),
-                ("a.example.org", "/apix", 200, "first"),
-                ("a.example.org", "/api", 200, "second"),
-                ("a.example.org", "/api/x?y=z", 200, "second"),
-                ("a.example.org", "/api/files/file.txt", 200, "a file"),
-                ("a.example.org", "/api/files/none.txt", 404, ""),
-                ("a.example.org", "/api/files/../../x", 400, ""),
-            ])
+        let wrong = self.expect_at(
+            "a.example.org",
+            &[
+                ("/", 200, "first"),
+                ("/apix", 200, "first"),
+                ("/api", 200, "second"),
+                ("/API", 200, "first"),
+                ("/api/x?y=z", 200, "second"),
+                ("/api/files/file.txt", 200, "a file"),
+                ("/api/files/none.txt", 404, ""),
+                ("/api/files/../../x", 400, ""),
+            ],
+        );
+        Ok(wrong
             .into_iter()
             // How a path with dots is refused, or understood, is each proxy's own; a file beyond the site it must not be.
             .filter(|word| !word.contains("/../") || word.contains(" 200 \"a file"))
@@ -138,6 +150,23 @@ impl Judge<'_> {
         self.proxy.remove("change")?;
         self.proxy.remove("never-there")?;
         wrong.extend(self.expect(&[(host, "/", 404, ""), ("b.example.org", "/", 200, "second")]));
+        Ok(wrong)
+    }
+
+    /// Whoever has come in before a change and asks after it is answered, by the old table or the new one.
+    fn newcomers(&self) -> Verdict {
+        let host = "a.example.org";
+        self.proxy.put(&service("new", host, vec![("/", upstreams("n1", &self.first))]))?;
+        let mut visitor = Visitor::connect(self.at)?;
+        // One that comes later is answered first, so that this one has been accepted.
+        let mut wrong = self.expect(&[(host, "/", 200, "first")]);
+        self.proxy.put(&service("new", host, vec![("/", upstreams("n2", &self.second))]))?;
+        visitor.send(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))?;
+        let head = visitor.head()?;
+        if !head.starts_with("HTTP/1.1 200") {
+            wrong.push(format!("who came before a change is answered {head:?}"));
+        }
+        self.proxy.remove("new")?;
         Ok(wrong)
     }
 
@@ -168,7 +197,26 @@ impl Judge<'_> {
         if fresh.contains("no good") || !fresh.contains("x-request-id: ") {
             wrong.push("a request has no id of its own".to_owned());
         }
+        // What a visitor calls a header of this connection alone is told to the app all the same.
+        let names = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Request-Id"];
+        let taken = format!("Connection: {}\r\n", names.join(", "));
+        let told = get(self.at, "a.example.org", "/", &taken).body.to_ascii_lowercase();
+        let is_told = |name: &str| told.contains(&format!("\n{}: ", name.to_ascii_lowercase()));
+        wrong.extend(names.iter().filter(|name| !is_told(name)).map(|name| format!("{name} was taken away")));
         Ok(wrong)
+    }
+
+    /// Nobody is a proxy to elsewhere, and no app is asked to be one.
+    fn tunnels(&self) -> Verdict {
+        self.proxy.put(&service("tunnels", "a.example.org", vec![("/", upstreams("1", &self.first))]))?;
+        let mut visitor = Visitor::connect(self.at)?;
+        visitor.send("CONNECT a.example.org:80 HTTP/1.1\r\nHost: a.example.org:80\r\n\r\n")?;
+        let head = visitor.head()?;
+        Ok(if head.starts_with("HTTP/1.1 4") {
+            Vec::new()
+        } else {
+            vec![format!("CONNECT is answered {head:?}")]
+        })
     }
 
     fn passwords(&self) -> Verdict {

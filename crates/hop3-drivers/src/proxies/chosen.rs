@@ -124,7 +124,7 @@ impl Chosen {
             let Some(main) = found else { break };
             let (former, _) = main.split_workers();
             state.reloaded = Some(Instant::now());
-            main.signal(choice.product.reload_signal());
+            main.signal(choice.product.facts().reload);
             if wait(RELOAD, || !main.lives() || main.has_others(&former)) && main.lives() {
                 return Ok(());
             }

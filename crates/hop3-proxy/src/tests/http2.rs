@@ -18,7 +18,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-const HOST: &str = "a.localhost";
+pub(crate) const HOST: &str = "a.localhost";
 
 /// Runs a test's client; none takes longer than this.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -345,73 +345,6 @@ fn hints_come_before_the_answer() {
         let hint = poll_fn(|cx| response.poll_informational(cx)).await.unwrap().unwrap();
         assert_eq!((hint.status().as_u16(), hint.headers()["link"].to_str().unwrap()), (103, "</a.css>"));
         assert_eq!(whole(response.await.unwrap()).await.unwrap().text(), "ok");
-    });
-}
-
-#[test]
-fn a_websocket_opens_over_a_stream() {
-    let server = Server::raw(|_, mut http| {
-        let head = http.read_head()?.unwrap_or_default();
-        for line in
-            ["GET /chat HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade", "sec-websocket-version: 13"]
-        {
-            assert!(head.contains(line), "{line} in {head}");
-        }
-        let key = header(&head, "sec-websocket-key").unwrap_or_default();
-        assert_eq!(key.len(), 24, "{head}");
-        write!(
-            http.stream(),
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhi"
-        )?;
-        let mut buffer = [0; 64];
-        loop {
-            match http.read_some(&mut buffer) {
-                0 => return Ok(()),
-                count => http.stream().write_all(&buffer[..count])?,
-            }
-        }
-    });
-    let proxy = serving(&server);
-    block_on(async {
-        let mut client = H2::connect(&proxy).await;
-        // Until the proxy's settings are there.
-        while !client.send.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-        }
-        let mut request = Request::connect(format!("https://{HOST}/chat"))
-            .header("sec-websocket-version", "13")
-            .body(())
-            .unwrap();
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        let (response, mut stream) = client.open(request, false).await;
-        let response = response.await.unwrap();
-        assert_eq!((response.status().as_u16(), response.headers().get("upgrade")), (200, None));
-        let mut body = response.into_body();
-        let mut next = async || body.data().await.unwrap().unwrap();
-        assert_eq!(next().await, "hi");
-        stream.send_data(Bytes::from_static(b"one"), false).unwrap();
-        assert_eq!(next().await, "one");
-        stream.send_data(Bytes::from_static(b"two"), true).unwrap();
-        assert_eq!(next().await, "two");
-        assert!(body.data().await.is_none_or(|last| last.unwrap().is_empty()));
-        assert!(body.is_end_stream());
-    });
-}
-
-/// An app that knows no WebSocket answers the request that it took it for; that is no open tunnel.
-#[test]
-fn a_websocket_that_was_not_accepted_does_not_look_open() {
-    let server = Server::named("web");
-    let proxy = serving(&server);
-    block_on(async {
-        let mut client = H2::connect(&proxy).await;
-        while !client.send.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-        }
-        let mut request = Request::connect(format!("https://{HOST}/chat")).body(()).unwrap();
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        let (response, _stream) = client.open(request, false).await;
-        assert_eq!(response.await.unwrap().status(), 502);
     });
 }
 

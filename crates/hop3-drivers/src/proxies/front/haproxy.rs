@@ -2,9 +2,10 @@
 //! HAProxy: a plan as its configuration, with its maps from hosts to backends.
 
 use super::name::HostName;
-use super::plan::{Abilities, Plan, Site, To};
-use super::product::{Files, Handed, Place, Product, Start};
-use hop3_core::route::{Address, Timeouts};
+use super::plan::{Plan, Site, To};
+use super::product::{Facts, Files, Handed, Place, Product, Start};
+use super::shared::{DOWN, SLOW, longest_pause, port_in_url};
+use hop3_core::route::Address;
 use rustix::process::Signal;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -13,10 +14,21 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Haproxy;
 
+const FACTS: Facts = Facts {
+    name: "haproxy",
+    package: "haproxy",
+    // It knows how long a body says it is, and no more.
+    limits_bodies: false,
+    reload: Signal::USR2,
+    end: Signal::USR1,
+};
+
 const CONFIG: &str = "haproxy.cfg";
 
-/// How the request came, in words that a visitor cannot choose.
-const HEADERS: &str = r#"    http-request set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)
+/// How the request came, in words that a visitor cannot choose. An app that agrees to CONNECT would have what follows
+/// unread and unchanged.
+const HEADERS: &str = r#"    http-request deny deny_status 405 if METH_CONNECT
+    http-request set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)
     http-request del-header x-forwarded- -m beg
     http-request del-header _ -m sub
     http-request del-header forwarded
@@ -40,17 +52,8 @@ const HEADERS: &str = r#"    http-request set-var(txn.host) req.hdr(host),host_o
 "#;
 
 impl Product for Haproxy {
-    fn name(&self) -> &'static str {
-        "haproxy"
-    }
-
-    fn package(&self) -> &'static str {
-        "haproxy"
-    }
-
-    fn abilities(&self) -> Abilities {
-        // It knows how long a body says it is, and no more.
-        Abilities { limits_bodies: false, opens_sockets: !rustix::process::geteuid().is_root() }
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
     fn render(&self, plan: &Plan, place: &Place) -> Files {
@@ -101,14 +104,6 @@ impl Product for Haproxy {
             handed: vec![handed("HOP3_HTTP", |n| n.http.clone()), handed("HOP3_HTTPS", |n| n.https.clone())],
         }
     }
-
-    fn reload_signal(&self) -> Signal {
-        Signal::USR2
-    }
-
-    fn end_signal(&self) -> Signal {
-        Signal::USR1
-    }
 }
 
 fn head(out: &mut String, place: &Place) {
@@ -136,7 +131,7 @@ fn frontend(out: &mut String, name: &str, bind: &str) {
 
 /// 301 lets clients turn a POST into a GET, which 308 forbids.
 fn redirect(out: &mut String, https: SocketAddr) {
-    let port = if https.port() == 443 { String::new() } else { format!(":{}", https.port()) };
+    let port = port_in_url(https);
     out.push_str(
         "    acl redirects var(txn.site) -m str -f redirects.list\n    acl is_safe method GET HEAD\n",
     );
@@ -183,11 +178,9 @@ fn backend(out: &mut String, name: &str, to: &To, behind: SocketAddr) {
         To::Behind => {
             let _ = writeln!(out, "    timeout server 24d\n    server behind {behind}");
         }
-        To::Pool { addresses, timeouts: Timeouts { connect_ms, response_ms, idle_ms } } => {
-            // It has one limit for both, between two reads.
-            let read = if *response_ms == 0 || *idle_ms == 0 { 0 } else { *response_ms.max(idle_ms) };
-            let _ =
-                writeln!(out, "    timeout connect {}\n    timeout server {}", time(*connect_ms), time(read));
+        To::Pool { addresses, timeouts } => {
+            let (connect, read) = (time(timeouts.connect_ms), time(longest_pause(timeouts)));
+            let _ = writeln!(out, "    timeout connect {connect}\n    timeout server {read}");
             for (turn, address) in addresses.iter().enumerate() {
                 let _ = match address {
                     Address::Tcp(address) => writeln!(out, "    server u{turn} {address}"),
@@ -226,19 +219,14 @@ fn certificates(plan: &Plan, place: &Place) -> String {
 }
 
 fn pages() -> Files {
-    let page = |status: &str, title: &str, text: &str| {
-        let body = format!("<!doctype html><title>{title}</title><h1>{title}</h1><p>{text}\n");
+    let page = |status: &str, body: &str| {
         format!(
-            "HTTP/1.0 {status}\r\nContent-Type: text/html\r\nCache-Control: no-store\r\nRetry-After: 5\r\nConnection: close\r\n\r\n{body}"
+            "HTTP/1.0 {status}\r\nContent-Type: text/html\r\nCache-Control: no-store\r\nRetry-After: 5\r\nConnection: close\r\n\r\n{body}\n"
         )
     };
-    let down = "The application does not answer now. Try again in a moment.";
     vec![
-        ("502.http".to_owned(), page("502 Bad Gateway", "Not available", down)),
-        ("503.http".to_owned(), page("503 Service Unavailable", "Not available", down)),
-        (
-            "504.http".to_owned(),
-            page("504 Gateway Timeout", "Too slow", "The application did not answer in time."),
-        ),
+        ("502.http".to_owned(), page("502 Bad Gateway", DOWN)),
+        ("503.http".to_owned(), page("503 Service Unavailable", DOWN)),
+        ("504.http".to_owned(), page("504 Gateway Timeout", SLOW)),
     ]
 }

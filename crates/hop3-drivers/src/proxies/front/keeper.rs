@@ -65,7 +65,7 @@ pub fn end_leftovers(layout: &Layout) -> Result<(), Problem> {
     let folder = layout.front();
     for product in products().into_iter().filter(|product| Some(product.name()) != chosen) {
         let Some(main) = Main::recorded(&folder, product.name()) else { continue };
-        main.signal_all(product.end_signal());
+        main.signal_all(product.facts().end);
         if !wait(STOP_GRACE, || !main.any_accepts()) {
             main.signal_all(Signal::KILL);
         }
@@ -121,7 +121,7 @@ impl Shared {
             }
             tracing::error!(product = self.name(), "it ended by itself; it is started again");
             // Workers that outlived it.
-            main.signal_all(self.choice.product.end_signal());
+            main.signal_all(self.choice.product.facts().end);
             let Some((started, its_child)) = self.start_again(&mut sockets) else { return };
             (main, child) = (started, Some(its_child));
         }
@@ -184,7 +184,7 @@ impl Front for Keeper {
             Some(main) => (main, None),
             None => {
                 if let Some(dead) = Main::recorded(&self.0.layout.front(), self.0.name()) {
-                    dead.signal_all(self.0.choice.product.end_signal());
+                    dead.signal_all(self.0.choice.product.facts().end);
                 }
                 let (main, child) = self.0.start(&sockets)?;
                 (main, Some(child))
@@ -209,7 +209,7 @@ impl Front for Keeper {
         };
         let Some(main) = main.filter(|_| !is_replaced || !is_kept()) else { return };
         main.forget(&shared.layout.front(), shared.name());
-        main.signal(shared.choice.product.end_signal());
+        main.signal(shared.choice.product.facts().end);
         if !main.wait_for_end(if is_replaced { REPLACED_GRACE } else { STOP_GRACE }) {
             main.signal_all(Signal::KILL);
             main.wait_for_end(STOP_GRACE);

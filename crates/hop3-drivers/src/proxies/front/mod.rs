@@ -18,6 +18,7 @@ mod nginx;
 pub(crate) mod plan;
 pub(crate) mod process;
 pub(crate) mod product;
+mod shared;
 
 pub use keeper::{Keeper, end_leftovers};
 pub use launch::become_front;

@@ -2,9 +2,10 @@
 //! nginx: a plan as its configuration.
 
 use super::name::HostName;
-use super::plan::{Abilities, Plan, Site, To, Way};
-use super::product::{Files, Handed, Place, Product, Start};
-use hop3_core::route::{Address, Timeouts};
+use super::plan::{Plan, Site, To, Way};
+use super::product::{Facts, Files, Handed, Place, Product, Start};
+use super::shared::{DOWN, SLOW, longest_pause, port_in_url};
+use hop3_core::route::Address;
 use rustix::process::Signal;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -12,6 +13,14 @@ use std::path::Path;
 
 #[derive(Debug)]
 pub(crate) struct Nginx;
+
+const FACTS: Facts = Facts {
+    name: "nginx",
+    package: "nginx-light",
+    limits_bodies: true,
+    reload: Signal::HUP,
+    end: Signal::QUIT,
+};
 
 const CONFIG: &str = "nginx.conf";
 /// Beside the configurations, since how many sockets there are is known where it is started.
@@ -58,25 +67,9 @@ const MAPS: &str = r#"    map $http_host $hop3_port { default ""; "~(:[0-9]{1,5}
     map $request_method $hop3_is_safe { default 0; GET 1; HEAD 1; }
 "#;
 
-/// Nobody answers, or not in time.
-const PAGES: &str = r#"        error_page 502 @hop3_down;
-        error_page 504 @hop3_slow;
-        location @hop3_down { internal; default_type text/html; add_header Retry-After 5 always; return 502 "<!doctype html><title>Not available</title><h1>Not available</h1><p>The application does not answer now. Try again in a moment."; }
-        location @hop3_slow { internal; default_type text/html; return 504 "<!doctype html><title>Too slow</title><h1>Too slow</h1><p>The application did not answer in time."; }
-"#;
-
 impl Product for Nginx {
-    fn name(&self) -> &'static str {
-        "nginx"
-    }
-
-    fn package(&self) -> &'static str {
-        "nginx-light"
-    }
-
-    fn abilities(&self) -> Abilities {
-        // Its workers have a user of their own when it is root's.
-        Abilities { limits_bodies: true, opens_sockets: !rustix::process::geteuid().is_root() }
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
     fn render(&self, plan: &Plan, place: &Place) -> Files {
@@ -126,14 +119,6 @@ impl Product for Nginx {
     fn beside(&self, sockets: usize) -> Option<(&'static str, String)> {
         let text = format!("worker_processes {};\n", sockets.max(1));
         Some((WORKERS, text))
-    }
-
-    fn reload_signal(&self) -> Signal {
-        Signal::HUP
-    }
-
-    fn end_signal(&self) -> Signal {
-        Signal::QUIT
     }
 }
 
@@ -223,7 +208,7 @@ fn servers(out: &mut String, site: &Site, first: usize, place: &Place) {
 }
 
 fn redirect(out: &mut String, https: SocketAddr) {
-    let port = if https.port() == 443 { String::new() } else { format!(":{}", https.port()) };
+    let port = port_in_url(https);
     // 301 lets clients turn a POST into a GET, which 308 forbids.
     out.push_str("        location / {\n");
     let _ = writeln!(out, "            if ($hop3_is_safe) {{ return 301 https://$host{port}$request_uri; }}");
@@ -234,7 +219,7 @@ fn ways(out: &mut String, site: &Site, first: usize) {
     if let Some(bytes) = site.max_body {
         let _ = writeln!(out, "        client_max_body_size {};", bytes.max(1));
     }
-    out.push_str(PAGES);
+    pages(out);
     let mut pool = first;
     for Way { prefix, to } in &site.ways {
         match prefix.as_str() {
@@ -248,23 +233,30 @@ fn ways(out: &mut String, site: &Site, first: usize) {
     }
 }
 
+fn pages(out: &mut String) {
+    out.push_str("        error_page 502 @hop3_down;\n        error_page 504 @hop3_slow;\n");
+    let retry = "add_header Retry-After 5 always; ";
+    for (name, head, status, page) in [("down", retry, 502, DOWN), ("slow", "", 504, SLOW)] {
+        let _ = writeln!(
+            out,
+            "        location @hop3_{name} {{ internal; default_type text/html; {head}return {status} \"{page}\"; }}"
+        );
+    }
+}
+
 fn location(out: &mut String, matching: &str, to: &To, pool: usize) {
     let _ = match to {
         To::Behind => writeln!(
             out,
             "        location {matching} {{ proxy_pass http://behind; proxy_read_timeout 365d; proxy_send_timeout 365d; }}"
         ),
-        To::Pool { timeouts: Timeouts { connect_ms, response_ms, idle_ms }, .. } => {
-            // It has one limit for both, between two reads.
-            let read = if *response_ms == 0 || *idle_ms == 0 { 0 } else { *response_ms.max(idle_ms) };
-            writeln!(
-                out,
-                "        location {matching} {{ proxy_pass http://p{pool}; proxy_connect_timeout {}; proxy_read_timeout {}; proxy_send_timeout {}; }}",
-                time(*connect_ms),
-                time(read),
-                time(*idle_ms)
-            )
-        }
+        To::Pool { timeouts, .. } => writeln!(
+            out,
+            "        location {matching} {{ proxy_pass http://p{pool}; proxy_connect_timeout {}; proxy_read_timeout {}; proxy_send_timeout {}; }}",
+            time(timeouts.connect_ms),
+            time(longest_pause(timeouts)),
+            time(timeouts.idle_ms)
+        ),
     };
 }
 

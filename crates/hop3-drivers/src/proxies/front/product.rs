@@ -16,13 +16,22 @@ use std::process::Command;
 /// File names with their contents.
 pub(crate) type Files = Vec<(String, String)>;
 
-pub(crate) trait Product: Debug + Send + Sync {
-    fn name(&self) -> &'static str;
-
+/// What is known of a product before it is asked.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) name: &'static str,
     /// Debian's.
-    fn package(&self) -> &'static str;
+    pub(crate) package: &'static str,
+    /// Refuses bodies that are too large, whether or not they say how long they are.
+    pub(crate) limits_bodies: bool,
+    /// Has it read its configuration again; requests under way end as they began.
+    pub(crate) reload: Signal,
+    /// Has it accept no more and end after its last request.
+    pub(crate) end: Signal,
+}
 
-    fn abilities(&self) -> Abilities;
+pub(crate) trait Product: Debug + Send + Sync {
+    fn facts(&self) -> &'static Facts;
 
     /// The same plan gives the same text. Files name each other relative to their folder.
     fn render(&self, plan: &Plan, place: &Place) -> Files;
@@ -37,11 +46,15 @@ pub(crate) trait Product: Debug + Send + Sync {
         None
     }
 
-    /// Has it read its configuration again; requests under way end as they began.
-    fn reload_signal(&self) -> Signal;
+    fn name(&self) -> &'static str {
+        self.facts().name
+    }
 
-    /// Has it accept no more and end after its last request.
-    fn end_signal(&self) -> Signal;
+    fn abilities(&self) -> Abilities {
+        // Its workers have a user of their own when it is root's.
+        let opens_sockets = !rustix::process::geteuid().is_root();
+        Abilities { limits_bodies: self.facts().limits_bodies, opens_sockets }
+    }
 }
 
 pub(crate) fn products() -> [&'static dyn Product; 2] {
@@ -104,7 +117,7 @@ pub(crate) fn program(product: &dyn Product) -> Result<PathBuf, Problem> {
             "proxy.not-installed",
             format!("{} is not installed here", product.name()),
         )
-        .hint(format!("install it with: apt-get install {}", product.package()))
+        .hint(format!("install it with: apt-get install {}", product.facts().package))
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::plan::Plan;
 use super::process::{Main, connections};
-use super::product::{Place, Product, product, program};
+use super::product::{Facts, Place, Product, product, program};
 use expect_test::{Expect, expect, expect_file};
 use hop3_core::name::Domain;
 use hop3_core::policy::{BasicAuth, Policy};
@@ -11,6 +11,7 @@ use hop3_core::route::{
     Address, Host, Https, Mount, OnDemand, Page, Pool, Route, RouteTable, Service, StaticFiles, Target, Tls,
     Upstream,
 };
+use rustix::process::Signal;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
@@ -260,14 +261,14 @@ fn a_product_that_is_missing_is_told_with_its_package() {
     #[derive(Debug)]
     struct Missing;
     impl Product for Missing {
-        fn name(&self) -> &'static str {
-            "hop3-no-such-proxy"
-        }
-        fn package(&self) -> &'static str {
-            "no-such-package"
-        }
-        fn abilities(&self) -> super::plan::Abilities {
-            super::plan::Abilities { limits_bodies: false, opens_sockets: false }
+        fn facts(&self) -> &'static Facts {
+            &Facts {
+                name: "hop3-no-such-proxy",
+                package: "no-such-package",
+                limits_bodies: false,
+                reload: Signal::HUP,
+                end: Signal::TERM,
+            }
         }
         fn render(&self, _: &Plan, _: &Place) -> super::product::Files {
             Vec::new()
@@ -277,12 +278,6 @@ fn a_product_that_is_missing_is_told_with_its_package() {
         }
         fn start(&self, _: &std::path::Path, _: &Place) -> super::product::Start {
             super::product::Start { arguments: Vec::new(), handed: Vec::new() }
-        }
-        fn reload_signal(&self) -> rustix::process::Signal {
-            rustix::process::Signal::HUP
-        }
-        fn end_signal(&self) -> rustix::process::Signal {
-            rustix::process::Signal::TERM
         }
     }
     let problem = program(&Missing).expect_err("it is not there");
