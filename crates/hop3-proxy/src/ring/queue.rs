@@ -142,6 +142,7 @@ impl Queue {
         if self.sends.len() <= place {
             self.sends.resize_with(place + 64, || None);
         }
+        assert!(self.sends[place].is_none(), "the kernel still sends the bytes of this slot");
         let flags = SendFlags::NOSIGNAL.bits() as i32 | MSG_WAITALL;
         let entry = opcode::Send::new(Fd(to.as_raw_fd()), bytes.as_ptr(), bytes.len() as u32).flags(flags);
         self.push(entry.build(), slot, Kind::Send);

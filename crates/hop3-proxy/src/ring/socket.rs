@@ -7,7 +7,8 @@
 //!               └─────────────┘
 //!   send:     idle ──write──▶ under way, more may wait behind ──sent──▶ idle
 //! ```
-//! What comes unasked is half a piece and the kernel's last burst, of as much as the thread's buffers hold at most, before it hears of that.
+//! What comes unasked is half a piece and the kernel's last burst, of as much as the thread's buffers hold at most, before
+//! it hears of that.
 //! Bytes are reported as written once they are accepted here, at most a piece under way and a piece behind it; an error
 //! shows at the next write. Large bodies pass by system calls of the caller's own (`poll_raw`), before which the kernel
 //! is made to have nothing under way in that direction.
