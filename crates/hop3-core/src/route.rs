@@ -35,7 +35,7 @@ pub struct Service {
     pub mounts: Vec<Mount>,
     /// Another service that some visitors get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Canary>,
+    pub canary: Option<Box<Canary>>,
     /// What is done with its requests beside routing them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Box<Policy>>,

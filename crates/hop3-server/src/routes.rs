@@ -144,22 +144,11 @@ pub(crate) fn service(
         header,
         cookie,
     });
+    let canary = canary.map(Box::new);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service {
-        name,
-        hosts,
-        mounts,
-        routes,
-        canary,
-        policy,
-        pages,
-        observe,
-        tls,
-        tcp,
-        ..Service::default()
-    })
+    Ok(Service { name, hosts, mounts, routes, canary, policy, pages, observe, tls, tcp })
 }
 
 /// Takes out of a policy what routes say in words of their own.

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 pub(crate) struct Live {
     pub(super) source: Policy,
     pub(super) key: Key,
-    pub(super) canary: Option<Canary>,
+    pub(super) canary: Option<Box<Canary>>,
     /// Where maintenance and error pages lie.
     pub(super) pages: Option<PathBuf>,
     /// One for each of `source.rate_limits`.

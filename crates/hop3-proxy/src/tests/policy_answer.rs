@@ -353,7 +353,7 @@ fn a_share_of_the_visitors_gets_what_is_tried_out() {
             cookie: Some("beta".into()),
         };
         let policy = policy.map(Box::new);
-        proxy.put(Service { canary: Some(canary), policy, ..service("a", &[&old]) });
+        proxy.put(Service { canary: Some(canary.into()), policy, ..service("a", &[&old]) });
     };
     let other = |policy: Policy| {
         proxy.put(Service { policy: Some(policy.into()), ..service("b", &[&new]) });
