@@ -84,7 +84,16 @@ impl Span {
     }
 }
 
-/// An error told to a user.
+/// What strangers wrote does nothing to the terminal it is told on.
+fn tame(text: String) -> String {
+    let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_harmful) {
+        return text;
+    }
+    text.replace("\r\n", "\n").chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect()
+}
+
+/// An error told to a user. Its texts do nothing to a terminal, whatever they repeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Stable dotted word, for example `build.command-failed`.
@@ -107,7 +116,7 @@ impl Problem {
         Problem {
             code: code.to_owned(),
             kind,
-            title: title.into(),
+            title: tame(title.into()),
             detail: String::new(),
             hint: String::new(),
             span: None,
@@ -116,13 +125,13 @@ impl Problem {
 
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Problem {
-        self.detail = detail.into();
+        self.detail = tame(detail.into());
         self
     }
 
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
-        self.hint = hint.into();
+        self.hint = tame(hint.into());
         self
     }
 

@@ -114,6 +114,7 @@ mod tests {
             (".tool-versions", "nodejs \u{9b}2J\npython 99999999999999999999"),
             ("go.mod", "module \u{1b}\ngo 1.999999999999999999999\n"),
             ("Gemfile", "ruby '~> \u{1b}[2J'"),
+            ("requirements.txt", "-r \u{1b}[2J\n"),
             ("Cargo.toml", "[package]\nname = \"\\u001b\""),
         ] {
             plan_of_source(&file(name, text));
