@@ -74,7 +74,7 @@ pub(crate) struct Client {
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     protocol: &'static str,
-    /// It left while its request was held.
+    /// It left before it was answered.
     is_gone: bool,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
@@ -307,6 +307,7 @@ impl Client {
             None => page.write(manner, out.open()),
             Some(plan) => plan.page(page, manner, out.open()),
         }
+        self.is_gone |= self.watch.is_left();
         match self.send(&out).await {
             true if stays => After::Stay,
             true if is_read => After::Close,

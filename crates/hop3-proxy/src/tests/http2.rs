@@ -283,6 +283,39 @@ fn a_client_that_resets_its_stream_ends_the_work_for_it() {
 }
 
 #[test]
+fn who_leaves_is_noted_as_such_and_is_nobodys_failure() {
+    let (tell, told) = mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let server = Server::raw(move |_, mut http| {
+        http.read_head()?;
+        tell.lock().unwrap().send(()).unwrap();
+        http.stream().read(&mut [0; 1]).map(|_| ())
+    });
+    let proxy = serving(&server);
+    block_on(async {
+        let told = Arc::new(std::sync::Mutex::new(told));
+        let asked = || {
+            let told = told.clone();
+            async { tokio::task::spawn_blocking(move || told.lock().unwrap().recv().unwrap()).await.unwrap() }
+        };
+        let mut client = H2::connect(&proxy).await;
+        let (response, mut stream) = client.open(get("/reset"), true).await;
+        asked().await;
+        stream.send_reset(Reason::CANCEL);
+        drop(response);
+        let (_response, _) = client.open(get("/closed"), true).await;
+        asked().await;
+        client.driver.abort();
+        client.driver.await.unwrap_err();
+    });
+    let mut lines = super::record::lines(proxy);
+    lines.sort_by_key(|line| line["path"].to_string());
+    let seen: Vec<_> =
+        lines.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    assert_eq!(seen, [(Some("/closed"), Some(0)), (Some("/reset"), Some(0))]);
+}
+
+#[test]
 fn who_only_resets_is_sent_away() {
     // Answers nobody, until the other side has closed.
     let server = Server::raw(|_, mut http| {
