@@ -8,5 +8,6 @@
 mod connection;
 mod endpoint;
 mod exchange;
+mod wire;
 
 pub(crate) use endpoint::serve;
