@@ -8,6 +8,7 @@
 //! kept connection, no byte back      idempotent and all that was sent is still here; or nothing was sent
 //! fresh connection, no byte back     the same, once
 //! any byte of a response arrived     never
+//! refused by HTTP/2                  always: the upstream says that it did nothing (RFC 9113, 8.7)
 //! ```
 //! A kernel may take bytes for a connection that the upstream has already closed, so a request that is not
 //! idempotent cannot know whether it was carried out: it uses fresh connections and kept ones that were found open
@@ -77,6 +78,10 @@ pub(crate) async fn forward(
             }
         };
         search.picked(in_flight.upstream().is_healthy());
+        if pool.speaks == Speaks::H2c {
+            // It may be refused, whatever it is.
+            upload.keep(client.worker.limits.replay_bytes);
+        }
         let upstream = in_flight.upstream().clone();
         client.watch.hold(Some(in_flight));
         let attempt = match connect(client, &pool, &upstream, &search, request.is_idempotent).await {
@@ -344,10 +349,12 @@ fn broken(
     (error, status): (DownloadError, u16),
 ) -> Attempt {
     let upstream = connection.open.upstream();
-    if !connection.is_used && error != DownloadError::Client {
+    // Of a connection that is shared, others know more.
+    if !connection.is_used && connection.stream.is_socket() && error != DownloadError::Client {
         upstream.failed();
     }
     match error {
+        DownloadError::Refused => Attempt::Again,
         DownloadError::Client => Attempt::Ended(cut_off(client, status)),
         _ if status != 0 => Attempt::Ended(cut_off(client, status)),
         DownloadError::Silent if !upload.has_sent() || request.is_idempotent => Attempt::Again,

@@ -16,7 +16,7 @@ pub(crate) const OWN_HEADERS: usize = 28;
 /// A chunk's size line, extensions included. Longer ones are an attack.
 pub(crate) const MAX_CHUNK_LINE: usize = 256;
 
-/// All trailers of one body together.
+/// All trailers of one body together. Of lines there may be as many as in a head.
 pub(crate) const MAX_TRAILERS: usize = 8 << 10;
 
 #[derive(Clone, Debug)]

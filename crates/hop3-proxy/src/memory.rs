@@ -3,7 +3,7 @@
 //! speaks another protocol than HTTP/1 to the outside.
 //!
 //! Invariants: a direction holds at most `ROOM` bytes; an end that is dropped makes the other see the end of what was
-//! written, or a failure when it was `broken` or has more to write.
+//! written, or a failure when it was broken off or has more to write.
 
 use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
@@ -21,8 +21,8 @@ struct Pipe {
     bytes: BytesMut,
     /// No more comes.
     is_over: bool,
-    /// What came is not the whole.
-    is_broken: bool,
+    /// Why what came is not the whole.
+    broken: Option<io::ErrorKind>,
     /// Nobody reads any more.
     is_unread: bool,
     reader: Option<Waker>,
@@ -49,8 +49,8 @@ impl Pipe {
 
     /// True when there are bytes, false at the end.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.is_broken {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        if let Some(kind) = self.broken {
+            return Poll::Ready(Err(kind.into()));
         }
         if !self.bytes.is_empty() || self.is_over {
             return Poll::Ready(Ok(!self.bytes.is_empty()));
@@ -109,7 +109,7 @@ impl Memory {
     /// Waits until what comes is known not to be the whole.
     pub(crate) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut pipe = self.incoming.borrow_mut();
-        if pipe.is_broken {
+        if pipe.broken.is_some() {
             return Poll::Ready(());
         }
         wait(&mut pipe.reader, cx);
@@ -142,8 +142,18 @@ impl Memory {
 
     /// What was put is not the whole, and nothing is wanted any more.
     pub(crate) fn abort(&self) {
+        self.break_off(io::ErrorKind::ConnectionReset);
+    }
+
+    /// Nothing was done with what came, and nothing will be: the other end's reads fail as if there had been no
+    /// connection.
+    pub(crate) fn refuse(&self) {
+        self.break_off(io::ErrorKind::ConnectionRefused);
+    }
+
+    fn break_off(&self, kind: io::ErrorKind) {
         let mut outgoing = self.outgoing.borrow_mut();
-        outgoing.is_broken = true;
+        outgoing.broken = Some(kind);
         outgoing.end();
         self.incoming.borrow_mut().abandon();
     }

@@ -59,11 +59,11 @@ async fn down(
             source.head(|bytes| head::answer(bytes, is_head), |cx| respond.poll_reset(cx).map(|_| ())).await;
         let answer = match found {
             Ok(answer) => answer,
-            Err(Cut::Reset) => return Fate::Given,
             Err(Cut::Broken) => {
                 respond.send_reset(Reason::INTERNAL_ERROR);
                 return Fate::Broken;
             }
+            Err(_) => return Fate::Given,
         };
         let status = answer.response.status();
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
@@ -88,10 +88,10 @@ async fn down(
     let Ok(mut stream) = respond.send_response(response, body.is_done()) else { return Fate::Given };
     match source.body(body, &mut stream, moved).await {
         Ok(()) => Fate::Answered,
-        Err(Cut::Reset) => Fate::Given,
         Err(Cut::Broken) => {
             stream.send_reset(Reason::INTERNAL_ERROR);
             Fate::Broken
         }
+        Err(_) => Fate::Given,
     }
 }

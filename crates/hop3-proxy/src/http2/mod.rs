@@ -19,4 +19,4 @@ pub(crate) mod head;
 mod upstream;
 
 pub(crate) use connection::serve;
-pub(crate) use upstream::Connections;
+pub(crate) use upstream::{Connections, ask};
