@@ -17,6 +17,7 @@ use crate::files;
 use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{may_be_complete, own_slots, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
+use crate::memory::Sharing;
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
 use crate::redirect;
@@ -56,11 +57,13 @@ pub(crate) struct Way {
     pub(crate) secure: Option<Rc<Secure>>,
     /// What the client speaks, for the access log.
     pub(crate) protocol: &'static str,
+    /// What its requests share when there are many at the same time.
+    pub(crate) sharing: Sharing,
 }
 
 impl Way {
     pub(crate) fn http1(peer: IpAddr, secure: Option<Rc<Secure>>) -> Way {
-        Way { peer, secure, protocol: "HTTP/1.1" }
+        Way { peer, secure, protocol: "HTTP/1.1", sharing: Sharing::default() }
     }
 }
 
@@ -95,7 +98,7 @@ impl From<Refusal> for NoHead {
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, stream: Stream, way: Way) -> Client {
         let watch = worker.deadlines.watch();
-        let Way { peer, secure, protocol } = way;
+        let Way { peer, secure, protocol, sharing: _ } = way;
         let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
         Client { worker, stream, watch, plan: None, peer, secure, protocol, is_gone: false, pending }
     }

@@ -170,7 +170,8 @@ impl Download<'_> {
         }
         loop {
             let found = ready!(with_scratch(|scratch| {
-                match ready!(self.upstream.poll_read(cx, scratch)) {
+                let share = self.client.share();
+                match ready!(self.upstream.poll_read(cx, &mut scratch[..share])) {
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                         Poll::Ready(Err(DownloadError::Refused))
                     }
@@ -291,8 +292,10 @@ impl Download<'_> {
         out: &mut Buffer,
     ) -> Poll<Result<(), DownloadError>> {
         with_scratch(|scratch| {
+            let share = self.client.share();
             // A reset is not an end, even where the end of the connection is the end of the body.
-            let count = ready!(self.upstream.poll_read(cx, scratch)).map_err(|_| DownloadError::Truncated)?;
+            let count = ready!(self.upstream.poll_read(cx, &mut scratch[..share]))
+                .map_err(|_| DownloadError::Truncated)?;
             if count == 0 {
                 if !body.ends_at_close() {
                     return Poll::Ready(Err(DownloadError::Truncated));

@@ -59,7 +59,8 @@ pub(crate) async fn forward(
     head: Buffer,
     visit: &mut Visit,
 ) -> Ended {
-    let keep = if request.is_idempotent { client.worker.limits.replay_bytes } else { 0 };
+    let kept = client.worker.limits.replay_bytes.min(client.stream.share());
+    let keep = if request.is_idempotent { kept } else { 0 };
     let plan = client.plan.clone();
     let mut upload = Upload::new(head, request.length, keep);
     if let Some(plan) = &plan {
@@ -80,7 +81,7 @@ pub(crate) async fn forward(
         search.picked(in_flight.upstream().is_healthy());
         if pool.speaks == Speaks::H2c {
             // It may be refused, whatever it is.
-            upload.keep(client.worker.limits.replay_bytes);
+            upload.keep(kept);
         }
         let upstream = in_flight.upstream().clone();
         client.watch.hold(Some(in_flight));

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Limits`: every bound a client or an upstream can run into, with its default.
 //!
-//! All memory a connection may hold follows from these: one request head and one piece of body each way.
+//! What a client can make a connection hold follows from these. Over HTTP/1: one request head, and one piece of body
+//! (64 KiB) each way. Over HTTP/2 and HTTP/3 a head for each request under way; of bodies, each way, some hundred
+//! kilobytes that those requests share (`memory::Sharing`), and what the protocols' own windows and buffers allow: 1 MiB
+//! that the client sends ahead, and 32 KiB for each answer of HTTP/2, or 1 MiB for all of HTTP/3.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

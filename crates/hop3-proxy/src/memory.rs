@@ -2,11 +2,11 @@
 //! `memory`: a byte connection within one thread. One end is a `Stream` like any other; the other is held by whoever
 //! speaks another protocol than HTTP/1 to the outside.
 //!
-//! Invariants: a direction holds at most `ROOM` bytes; an end that is dropped makes the other see the end of what was
+//! Invariants: a direction holds at most `ROOM` bytes, and less when many share a connection; an end that is dropped makes the other see the end of what was
 //! written, or a failure when it was broken off or has more to write.
 
 use bytes::{Buf, BytesMut};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,10 +14,40 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What one direction may hold.
-pub(crate) const ROOM: usize = 64 << 10;
+const ROOM: usize = 64 << 10;
+/// What those of one connection may hold together, as long as each has a little.
+const TOGETHER: usize = 512 << 10;
+const LITTLE: usize = 4 << 10;
+
+/// Pairs that belong to one connection, and so to one client: how much it makes us keep does not grow with their number.
+/// The default shares with nobody.
+#[derive(Clone, Default)]
+pub(crate) struct Sharing(Option<Rc<Cell<usize>>>);
+
+impl Sharing {
+    pub(crate) fn begin() -> Sharing {
+        Sharing(Some(Rc::default()))
+    }
+
+    pub(crate) fn pair(&self) -> (Memory, Memory) {
+        let pipe = || Rc::new(RefCell::new(Pipe { sharing: self.clone(), ..Pipe::default() }));
+        let (a, b) = (pipe(), pipe());
+        if let Some(count) = &self.0 {
+            count.set(count.get() + 1);
+        }
+        let ours = Memory { incoming: a.clone(), outgoing: b.clone(), counted: self.clone() };
+        (ours, Memory { incoming: b, outgoing: a, counted: Sharing::default() })
+    }
+
+    /// What one direction may hold at the moment.
+    fn room(&self) -> usize {
+        self.0.as_ref().map_or(ROOM, |count| (TOGETHER / count.get().max(1)).clamp(LITTLE, ROOM))
+    }
+}
 
 #[derive(Default)]
 struct Pipe {
+    sharing: Sharing,
     bytes: BytesMut,
     /// No more comes.
     is_over: bool,
@@ -34,7 +64,7 @@ impl Pipe {
         if self.is_unread {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = ROOM.saturating_sub(self.bytes.len());
+        let room = self.sharing.room().saturating_sub(self.bytes.len());
         if room == 0 {
             wait(&mut self.writer, cx);
             return Poll::Pending;
@@ -87,11 +117,8 @@ fn wake(place: &mut Option<Waker>) {
 pub(crate) struct Memory {
     incoming: Rc<RefCell<Pipe>>,
     outgoing: Rc<RefCell<Pipe>>,
-}
-
-pub(crate) fn pair() -> (Memory, Memory) {
-    let (a, b) = (Rc::<RefCell<Pipe>>::default(), Rc::<RefCell<Pipe>>::default());
-    (Memory { incoming: a.clone(), outgoing: b.clone() }, Memory { incoming: b, outgoing: a })
+    /// One of both ends is counted.
+    counted: Sharing,
 }
 
 impl Memory {
@@ -135,6 +162,11 @@ impl Memory {
         self.outgoing.borrow_mut().push(bytes);
     }
 
+    /// What may be held at the moment of what goes to the other end.
+    pub(crate) fn share(&self) -> usize {
+        self.outgoing.borrow().sharing.room()
+    }
+
     /// What was put is the whole.
     pub(crate) fn end(&self) {
         self.outgoing.borrow_mut().end();
@@ -163,6 +195,9 @@ impl Drop for Memory {
     fn drop(&mut self) {
         self.outgoing.borrow_mut().end();
         self.incoming.borrow_mut().abandon();
+        if let Some(count) = &self.counted.0 {
+            count.set(count.get() - 1);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use super::flow::{self, Cut, Outward};
 use super::head::{self, Question};
 use crate::http1::body::Body;
-use crate::memory::{self, Memory};
+use crate::memory::{Memory, Sharing};
 use crate::stream::Stream;
 use crate::upstream::{Open, Upstream};
 use bytes::Bytes;
@@ -47,6 +47,7 @@ struct Kept {
 struct Line {
     send: SendRequest<Bytes>,
     slots: Rc<Slots>,
+    sharing: Sharing,
 }
 
 /// Streams of one connection that are under way. The h2 crate would queue what is one too many, and send it even when
@@ -83,7 +84,7 @@ impl Connections {
     pub(crate) async fn connect(&self, upstream: &Arc<Upstream>) -> io::Result<Stream> {
         let kept = self.kept(upstream);
         let line = kept.line().await?;
-        let (ours, theirs) = memory::pair();
+        let (ours, theirs) = line.sharing.pair();
         tokio::task::spawn_local(async move {
             match carry(&line, &ours).await {
                 Ok(()) => {}
@@ -123,7 +124,7 @@ impl Kept {
         }
         let open = Open::count(&self.upstream);
         let send = connect(&self.upstream.address, Some(open)).await?;
-        Ok(kept.insert(Line { send, slots: Rc::default() }).clone())
+        Ok(kept.insert(Line { send, slots: Rc::default(), sharing: Sharing::begin() }).clone())
     }
 }
 

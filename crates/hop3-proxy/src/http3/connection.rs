@@ -8,6 +8,7 @@
 use super::exchange;
 use super::wire::Wire;
 use crate::client::Way;
+use crate::memory::Sharing;
 use crate::tls::Secure;
 use crate::worker::{Order, Worker};
 use bytes::Bytes;
@@ -89,5 +90,10 @@ fn way(connection: &Connection) -> Way {
     let shaken = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
     let host = shaken.and_then(|data| data.server_name).map(|host| host.to_ascii_lowercase());
     let secure = Secure { host, version: "TLSv1.3", ..Secure::default() };
-    Way { peer: connection.remote_address().ip(), secure: Some(Rc::new(secure)), protocol: "HTTP/3.0" }
+    Way {
+        peer: connection.remote_address().ip(),
+        secure: Some(Rc::new(secure)),
+        protocol: "HTTP/3.0",
+        sharing: Sharing::begin(),
+    }
 }

@@ -9,7 +9,7 @@ use crate::client::{Client, Way};
 use crate::ferry::{Fate, Ferry, Left};
 use crate::http1::body::{Body, Framing};
 use crate::http2::head;
-use crate::memory::{self, Memory};
+use crate::memory::Memory;
 use crate::stream::Stream;
 use crate::worker::Worker;
 use bytes::{Buf, Bytes, BytesMut};
@@ -24,12 +24,7 @@ use std::task::{Context, Poll};
 type Sending = RequestStream<wire::Sending, Bytes>;
 type Receiving = RequestStream<wire::Receiving, Bytes>;
 
-pub(super) async fn run(
-    worker: Rc<Worker>,
-    way: Way,
-    resolver: RequestResolver<Wire, Bytes>,
-    heard: Heard,
-) {
+pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<Wire, Bytes>, heard: Heard) {
     let resolved = tokio::time::timeout(worker.limits.head_timeout, resolver.resolve_request()).await;
     let Ok(Ok((request, stream))) = resolved else { return };
     let (mut sending, mut receiving) = stream.split();
@@ -49,7 +44,7 @@ pub(super) async fn run(
         first = tokio::time::timeout(worker.limits.head_timeout, ended).await.unwrap_or(First::NotYet);
     }
     let has_body = !matches!(first, First::None);
-    let (ours, theirs) = memory::pair();
+    let (ours, theirs) = way.sharing.pair();
     let mut client = Client::new(worker, Stream::memory(theirs), way);
     head::request(&parts, None, has_body, client.pending.open());
     let is_framed = !has_body || parts.headers.contains_key(header::CONTENT_LENGTH);
