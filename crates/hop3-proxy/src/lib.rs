@@ -309,7 +309,9 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let is_alone = options.front.is_some();
-        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| !is_alone));
+        // A balancer that tells who connects tells it of TCP alone: over UDP visitors would all be the balancer.
+        let may_quic = !is_alone && options.introducers.is_empty();
+        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| may_quic));
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,

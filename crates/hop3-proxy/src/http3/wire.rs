@@ -221,7 +221,9 @@ impl quic::SendStream<Bytes> for Sending {
         while let Some(data) = self.writing.as_mut().filter(|data| data.has_remaining()) {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, data.chunk()));
             data.advance(written.map_err(|error| match error {
-                WriteError::Stopped(code) => StreamErrorIncoming::StreamTerminated { error_code: code.into() },
+                WriteError::Stopped(code) => {
+                    StreamErrorIncoming::StreamTerminated { error_code: code.into() }
+                }
                 WriteError::ConnectionLost(error) => {
                     StreamErrorIncoming::ConnectionErrorIncoming { connection_error: lost(error) }
                 }

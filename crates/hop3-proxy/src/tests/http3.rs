@@ -349,8 +349,7 @@ fn a_client_that_leaves_has_a_line_in_the_log_that_says_so() {
     let mut lines = super::record::lines(proxy);
     lines.retain(|line| line["path"] != "/");
     lines.sort_by_key(|line| line["path"].to_string());
-    let seen: Vec<_> =
-        lines.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    let seen: Vec<_> = lines.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
     let left = |path| (Some(path), Some(0));
     assert_eq!(seen, [left("/closed"), left("/reset"), left("/stopped")]);
 }
