@@ -52,7 +52,8 @@ pub(crate) enum After {
 /// The way a connection came.
 #[derive(Clone)]
 pub(crate) struct Way {
-    pub(crate) peer: IpAddr,
+    /// Its address, as it is written.
+    pub(crate) peer: Rc<str>,
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     /// What the client speaks, for the access log.
@@ -63,8 +64,13 @@ pub(crate) struct Way {
 
 impl Way {
     pub(crate) fn http1(peer: IpAddr, secure: Option<Rc<Secure>>) -> Way {
-        Way { peer, secure, protocol: "HTTP/1.1", sharing: Sharing::default() }
+        Way { peer: written(peer), secure, protocol: "HTTP/1.1", sharing: Sharing::default() }
     }
+}
+
+/// An address as logs and apps are told it.
+pub(crate) fn written(peer: IpAddr) -> Rc<str> {
+    peer.to_canonical().to_string().into()
 }
 
 pub(crate) struct Client {
@@ -73,7 +79,7 @@ pub(crate) struct Client {
     pub(crate) watch: Rc<Watch>,
     /// What the service's policy wants done with the answer to the request at hand.
     pub(crate) plan: Option<Rc<Plan>>,
-    peer: String,
+    peer: Rc<str>,
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     protocol: &'static str,
@@ -99,7 +105,7 @@ impl Client {
     pub(crate) fn new(worker: Rc<Worker>, stream: Stream, way: Way) -> Client {
         let watch = worker.deadlines.watch();
         let Way { peer, secure, protocol, sharing: _ } = way;
-        let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
+        let pending = Buffer::default();
         Client { worker, stream, watch, plan: None, peer, secure, protocol, is_gone: false, pending }
     }
 

@@ -309,9 +309,7 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let is_alone = options.front.is_some();
-        // A balancer that tells who connects tells it of TCP alone: over UDP visitors would all be the balancer.
-        let may_quic = !is_alone && options.introducers.is_empty();
-        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| may_quic));
+        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| has_http3(&options)));
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
@@ -420,6 +418,12 @@ fn behind(options: &Options, limits: &Limits, listeners: Listeners) -> anyhow::R
     let http = listener::bind_beside(front.behind(), threads(limits))?;
     front.begin(Sockets::new(listeners.http, listeners.https))?;
     Ok(Listeners { http, https: Vec::new() })
+}
+
+/// Not behind a front, which accepts in our place; nor behind a balancer that tells who connects: it tells it of TCP
+/// alone, and over UDP all visitors would be the balancer.
+fn has_http3(options: &Options) -> bool {
+    options.front.is_none() && options.introducers.is_empty()
 }
 
 fn threads(limits: &Limits) -> usize {

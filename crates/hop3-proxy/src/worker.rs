@@ -98,7 +98,7 @@ impl Worker {
     /// Where else the same is to be had (RFC 7838).
     pub(crate) fn alt_svc(&self) -> Option<HeaderValue> {
         let https = self.https.as_ref().filter(|https| https.quic.load(Relaxed))?;
-        HeaderValue::from_str(&format!("h3=\":{}\"; ma=3600", https.port)).ok()
+        https.alt_svc.clone()
     }
 
     /// Closes idle connections to upstreams that left the table.
@@ -131,6 +131,7 @@ impl Worker {
 #[derive(Clone)]
 pub(crate) struct Https {
     pub(crate) port: u16,
+    alt_svc: Option<HeaderValue>,
     pub(crate) terminator: Arc<Terminator>,
     /// HTTP/3 is served on the same port.
     pub(crate) quic: Arc<AtomicBool>,
@@ -138,7 +139,8 @@ pub(crate) struct Https {
 
 impl Https {
     pub(crate) fn new(port: u16, terminator: Terminator) -> Https {
-        Https { port, terminator: Arc::new(terminator), quic: Arc::default() }
+        let alt_svc = HeaderValue::from_str(&format!("h3=\":{port}\"; ma=3600")).ok();
+        Https { port, alt_svc, terminator: Arc::new(terminator), quic: Arc::default() }
     }
 }
 

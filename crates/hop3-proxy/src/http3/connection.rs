@@ -7,7 +7,7 @@
 
 use super::exchange;
 use super::wire::Wire;
-use crate::client::Way;
+use crate::client::{Way, written};
 use crate::memory::Sharing;
 use crate::tls::Secure;
 use crate::worker::{Order, Worker};
@@ -91,7 +91,7 @@ fn way(connection: &Connection) -> Way {
     let host = shaken.and_then(|data| data.server_name).map(|host| host.to_ascii_lowercase());
     let secure = Secure { host, version: "TLSv1.3", ..Secure::default() };
     Way {
-        peer: connection.remote_address().ip(),
+        peer: written(connection.remote_address().ip()),
         secure: Some(Rc::new(secure)),
         protocol: "HTTP/3.0",
         sharing: Sharing::begin(),
