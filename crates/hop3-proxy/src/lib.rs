@@ -309,7 +309,8 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let is_alone = options.front.is_some();
-        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| has_http3(&options)));
+        let (mut tls_listeners, mut quic) =
+            (listeners.https.into_iter(), https.filter(|_| has_http3(&options)));
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,

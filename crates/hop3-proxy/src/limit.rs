@@ -46,6 +46,8 @@ pub struct Limits {
     pub streams: u32,
     /// HTTP/3 connections; one more is refused, and its client comes by TCP.
     pub quic_connections: usize,
+    /// Those of one address, or one /64 of IPv6.
+    pub quic_connections_of_one: usize,
     /// A request body up to this size is kept to be sent again when the method allows it.
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
@@ -127,6 +129,7 @@ impl Default for Limits {
             pool_size: 256,
             streams: 128,
             quic_connections: 4096,
+            quic_connections_of_one: 256,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
             log_file_bytes: 64 << 20,

@@ -69,8 +69,7 @@ pub(crate) struct Worker {
     /// Where the request filter is asked.
     pub(crate) filter: Address,
     rules: Rules,
-    /// QUIC handshakes under way.
-    pub(crate) quic_handshakes: Cell<usize>,
+    pub(crate) quic: http3::Load,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -205,7 +204,7 @@ fn run(
         challenges,
         filter: gate.filter.clone(),
         rules: gate.rules.clone(),
-        quic_handshakes: Cell::new(0),
+        quic: http3::Load::default(),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),

@@ -155,8 +155,7 @@ fn rewrite_trailers(raw: &[u8], is_strict: bool, out: &mut Vec<u8>) -> Result<()
         let start = header.name.get(..12);
         let forged = start.is_some_and(|start| start.eq_ignore_ascii_case("x-forwarded-"));
         let is_doubtful = is_strict && header.name.contains('_');
-        if !forged && !is_doubtful && !FORBIDDEN.iter().any(|name| is(header, name))
-        {
+        if !forged && !is_doubtful && !FORBIDDEN.iter().any(|name| is(header, name)) {
             push_line(out, header.name, header.value);
         }
     }

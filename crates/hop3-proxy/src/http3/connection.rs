@@ -21,27 +21,12 @@ use tokio::task::JoinSet;
 /// The code of an end in peace (RFC 9114, 8.1).
 const NO_ERROR: u32 = 0x100;
 
-/// Counts a handshake that is under way.
-struct Shaking(Rc<Worker>);
-
-impl Shaking {
-    fn begin(worker: &Rc<Worker>) -> Shaking {
-        worker.quic_handshakes.set(worker.quic_handshakes.get() + 1);
-        Shaking(worker.clone())
-    }
-}
-
-impl Drop for Shaking {
-    fn drop(&mut self) {
-        self.0.quic_handshakes.set(self.0.quic_handshakes.get() - 1);
-    }
-}
-
 pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, orders: watch::Receiver<Order>) {
-    let shaking = Shaking::begin(&worker);
+    let shaking = worker.quic.begin();
     let shaken = tokio::time::timeout(worker.limits.handshake_timeout, incoming).await;
     drop(shaking);
     if let Ok(Ok(connection)) = shaken {
+        let _open = worker.quic.enter(connection.remote_address().ip());
         let error = accept(&worker, connection, orders).await.err();
         tracing::debug!(error = error.map(tracing::field::display), "HTTP/3");
     }

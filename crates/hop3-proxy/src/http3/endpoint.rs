@@ -135,8 +135,9 @@ fn config(https: &Https, limits: &Limits) -> anyhow::Result<ServerConfig> {
 }
 
 fn accept(worker: &Rc<Worker>, incoming: Incoming, endpoint: &Endpoint, orders: &watch::Receiver<Order>) {
-    let (open, shaking) = (endpoint.open_connections(), worker.quic_handshakes.get());
-    if open >= worker.limits.quic_connections {
+    let (open, shaking) = (endpoint.open_connections(), worker.quic.shaking());
+    let of_one = worker.quic.of(incoming.remote_address().ip());
+    if open >= worker.limits.quic_connections || of_one >= worker.limits.quic_connections_of_one {
         incoming.refuse();
     } else if shaking > HANDSHAKES && !incoming.remote_address_validated() {
         incoming.retry().ok();

@@ -3,9 +3,12 @@
 
 use super::harness::*;
 use super::http2::{H2, block_on, get, serving, whole};
+use super::tls::with_tls;
+use crate::Limits;
 use crate::control::{self, Answer};
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
+use hop3_core::route::Tls;
 use http::{HeaderMap, Request};
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
@@ -375,6 +378,25 @@ fn a_request_whose_end_comes_late_has_no_body_either() {
         stream.finish().await.unwrap();
         let head = reply(&mut stream).await.unwrap();
         assert!(head.text().contains("chunked"), "{}", head.text());
+    });
+}
+
+#[test]
+fn one_address_has_only_so_many_connections() {
+    let server = server(|_, stream| write!(stream, "HTTP/1.1 204 No Content\r\n\r\n"));
+    let proxy = Proxy::secure(Limits { quic_connections_of_one: 2, ..Limits::default() });
+    proxy.put(with_tls(&[HOST], &[&server], Tls::default()));
+    block_on(async {
+        let mut first = H3::connect(&proxy).await;
+        let mut second = H3::connect(&proxy).await;
+        assert_eq!((first.get("/").await.text(), second.get("/").await.text()), ("ok", "ok"));
+        let refused = H3::try_connect(&proxy, HOST).await.err().unwrap();
+        assert!(matches!(refused, quinn::ConnectionError::ConnectionClosed(_)), "{refused}");
+        second.quic.close(0_u32.into(), b"");
+        second.endpoint.wait_idle().await;
+        // The proxy may hear of it a little later.
+        while H3::try_connect(&proxy, HOST).await.is_err() {}
+        assert_eq!(first.get("/").await.text(), "ok");
     });
 }
 
