@@ -60,6 +60,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     /// Those that are shared by many requests.
     pub(crate) h2c: http2::Connections,
+    pub(crate) streams: http2::Crew,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
@@ -197,6 +198,7 @@ fn run(
         limits,
         pool: Pool::default(),
         h2c: http2::Connections::default(),
+        streams: http2::Crew::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
@@ -242,6 +244,7 @@ async fn serve(
             (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
             _ = tidy.tick() => {
                 worker.pool.sweep(&worker.limits);
+                worker.streams.sweep();
                 ring::sweep();
             }
             changed = orders.changed() => {
