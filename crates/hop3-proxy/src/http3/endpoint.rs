@@ -36,8 +36,6 @@ pub(crate) async fn serve(
     orders: watch::Receiver<Order>,
 ) {
     if let Err(error) = try_serve(&worker, &https, address, orders).await {
-        // It is not to be offered either.
-        https.quic.store(false, Relaxed);
         tracing::warn!(error = format!("{error:#}"), %address, "HTTP/3 is not served");
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<
     let fate = {
         let up = pin!(up(&mut receiving, first, &ours, framing));
         let down = down(&mut sending, &ours, parts.method == Method::HEAD, || ferry.moved());
-        let down = pin!(to_the_end(down, heard, || ferry.moved()));
+        let down = pin!(to_the_end(down, heard, || ferry.sent()));
         ferry.carry(client, &ours, has_body.then_some(up), down).await
     };
     if fate != Fate::Answered {
@@ -69,7 +69,7 @@ pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<
 }
 
 /// Runs `down`, unless the client leaves first, and waits until it has heard everything.
-async fn to_the_end(down: impl Future<Output = Fate>, mut heard: Heard, moved: impl Fn()) -> Fate {
+async fn to_the_end(down: impl Future<Output = Fate>, mut heard: Heard, sent: impl Fn()) -> Fate {
     let mut down = pin!(down);
     let fate = poll_fn(|cx| match down.as_mut().poll(cx) {
         // Nothing else tells of a client that wants no answer any more while the app still thinks.
@@ -78,7 +78,7 @@ async fn to_the_end(down: impl Future<Output = Fate>, mut heard: Heard, moved: i
     });
     match fate.await {
         Some(Fate::Answered) => {
-            moved();
+            sent();
             if heard.await == Ok(None) { Fate::Answered } else { Fate::Given }
         }
         Some(fate) => fate,
