@@ -3,12 +3,11 @@
 //!
 //! When is another attempt safe?
 //! ```text
-//! connect failed                     always: nothing was sent. The route is looked up anew each time, since a
-//!                                    deployment replaces instances while requests are looking for them
+//! connect failed                     always, each time where the route leads then: a deployment replaces instances
 //! kept connection, no byte back      idempotent and all that was sent is still here; or nothing was sent
 //! fresh connection, no byte back     the same, once
-//! any byte of a response arrived     never
 //! refused by HTTP/2                  always: the upstream says that it did nothing (RFC 9113, 8.7)
+//! any byte of a response arrived     never
 //! ```
 //! A kernel may take bytes for a connection that the upstream has already closed, so a request that is not
 //! idempotent cannot know whether it was carried out: it uses fresh connections and kept ones that were found open
