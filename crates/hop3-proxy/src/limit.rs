@@ -2,9 +2,9 @@
 //! `Limits`: every bound a client or an upstream can run into, with its default.
 //!
 //! What a client can make a connection hold follows from these. Over HTTP/1: one request head, and one piece of body
-//! (64 KiB) each way. Over HTTP/2 and HTTP/3 a head for each request under way; of bodies, each way, some hundred
-//! kilobytes that those requests share (`memory::Sharing`), and what the protocols' own windows and buffers allow: 1 MiB
-//! that the client sends ahead, and 32 KiB for each answer of HTTP/2, or 1 MiB for all of HTTP/3.
+//! (64 KiB) each way. Over HTTP/2 and HTTP/3: a head for each request under way; of their bodies less than 8 MiB each way
+//! for all of them, whatever their number (`memory::Sharing`); and what the protocols themselves keep: 1 MiB that the
+//! client sends ahead, and of answers 32 KiB for each over HTTP/2, 1 MiB for all over HTTP/3.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

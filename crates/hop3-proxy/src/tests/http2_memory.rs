@@ -13,7 +13,7 @@ use std::time::Duration;
 /// As many as one connection may have under way.
 const STREAMS: usize = 128;
 /// For all of them together.
-const MOST: usize = 6 << 20;
+const MOST: usize = 8 << 20;
 
 /// Sends an answer without end until nobody has taken of it for a second, and tells how much went. The kernel keeps
 /// little of it, so that the rest is with the proxy.
