@@ -17,6 +17,7 @@ use crate::files;
 use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{may_be_complete, own_slots, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
+use crate::memory::Sharing;
 use crate::page::{self, Manner, Page};
 use crate::policy::{self, Plan, Verdict as Judged};
 use crate::redirect;
@@ -51,17 +52,25 @@ pub(crate) enum After {
 /// The way a connection came.
 #[derive(Clone)]
 pub(crate) struct Way {
-    pub(crate) peer: IpAddr,
+    /// Its address, as it is written.
+    pub(crate) peer: Rc<str>,
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     /// What the client speaks, for the access log.
     pub(crate) protocol: &'static str,
+    /// What its requests share when there are many at the same time.
+    pub(crate) sharing: Sharing,
 }
 
 impl Way {
     pub(crate) fn http1(peer: IpAddr, secure: Option<Rc<Secure>>) -> Way {
-        Way { peer, secure, protocol: "HTTP/1.1" }
+        Way { peer: written(peer), secure, protocol: "HTTP/1.1", sharing: Sharing::default() }
     }
+}
+
+/// An address as logs and apps are told it.
+pub(crate) fn written(peer: IpAddr) -> Rc<str> {
+    peer.to_canonical().to_string().into()
 }
 
 pub(crate) struct Client {
@@ -70,11 +79,11 @@ pub(crate) struct Client {
     pub(crate) watch: Rc<Watch>,
     /// What the service's policy wants done with the answer to the request at hand.
     pub(crate) plan: Option<Rc<Plan>>,
-    peer: String,
+    peer: Rc<str>,
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     protocol: &'static str,
-    /// It left while its request was held.
+    /// It left before it was answered.
     is_gone: bool,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
     pub(crate) pending: Buffer,
@@ -95,8 +104,8 @@ impl From<Refusal> for NoHead {
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, stream: Stream, way: Way) -> Client {
         let watch = worker.deadlines.watch();
-        let Way { peer, secure, protocol } = way;
-        let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
+        let Way { peer, secure, protocol, sharing: _ } = way;
+        let pending = Buffer::default();
         Client { worker, stream, watch, plan: None, peer, secure, protocol, is_gone: false, pending }
     }
 
@@ -320,6 +329,7 @@ impl Client {
             None => page.write(manner, out.open()),
             Some(plan) => plan.page(page, manner, out.open()),
         }
+        self.is_gone |= self.watch.is_left();
         match self.send(&out).await {
             true if stays => After::Stay,
             true if is_read => After::Close,

@@ -71,6 +71,10 @@ impl Watch {
         }
     }
 
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_left.get()
+    }
+
     pub(crate) fn hold(&self, upstream: Option<InFlight>) {
         *self.upstream.borrow_mut() = upstream;
     }

@@ -15,6 +15,7 @@ use crate::stream::Stream;
 use crate::upload::write_now;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum DownloadError {
     /// The upstream closed the connection without a single byte.
     Silent,
+    /// The upstream says that it has done nothing for the request.
+    Refused,
     /// The upstream broke off within a head, or sent nonsense. The client has got nothing final.
     BadHead,
     /// The upstream broke off within a body.
@@ -167,13 +170,14 @@ impl Download<'_> {
         }
         loop {
             let found = ready!(with_scratch(|scratch| {
-                let Ok(count) = ready!(self.upstream.poll_read(cx, scratch)) else {
-                    return Poll::Ready(Err(end_of_head(pending)));
-                };
-                if count == 0 {
-                    return Poll::Ready(Err(end_of_head(pending)));
+                let share = self.client.share();
+                match ready!(self.upstream.poll_read(cx, &mut scratch[..share])) {
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                        Poll::Ready(Err(DownloadError::Refused))
+                    }
+                    Ok(0) | Err(_) => Poll::Ready(Err(end_of_head(pending))),
+                    Ok(count) => Poll::Ready(self.head_from(&scratch[..count], pending, out)),
                 }
-                Poll::Ready(self.head_from(&scratch[..count], pending, out))
             }))?;
             if let Some(response) = found {
                 return Poll::Ready(Ok(response));
@@ -288,8 +292,10 @@ impl Download<'_> {
         out: &mut Buffer,
     ) -> Poll<Result<(), DownloadError>> {
         with_scratch(|scratch| {
+            let share = self.client.share();
             // A reset is not an end, even where the end of the connection is the end of the body.
-            let count = ready!(self.upstream.poll_read(cx, scratch)).map_err(|_| DownloadError::Truncated)?;
+            let count = ready!(self.upstream.poll_read(cx, &mut scratch[..share]))
+                .map_err(|_| DownloadError::Truncated)?;
             if count == 0 {
                 if !body.ends_at_close() {
                     return Poll::Ready(Err(DownloadError::Truncated));

@@ -3,10 +3,10 @@
 //!
 //! When is another attempt safe?
 //! ```text
-//! connect failed                     always: nothing was sent. The route is looked up anew each time, since a
-//!                                    deployment replaces instances while requests are looking for them
+//! connect failed                     always, each time where the route leads then: a deployment replaces instances
 //! kept connection, no byte back      idempotent and all that was sent is still here; or nothing was sent
 //! fresh connection, no byte back     the same, once
+//! refused by HTTP/2                  always: the upstream says that it did nothing (RFC 9113, 8.7)
 //! any byte of a response arrived     never
 //! ```
 //! A kernel may take bytes for a connection that the upstream has already closed, so a request that is not
@@ -58,7 +58,8 @@ pub(crate) async fn forward(
     head: Buffer,
     visit: &mut Visit,
 ) -> Ended {
-    let keep = if request.is_idempotent { client.worker.limits.replay_bytes } else { 0 };
+    let kept = client.worker.limits.replay_bytes.min(client.stream.share());
+    let keep = if request.is_idempotent { kept } else { 0 };
     let plan = client.plan.clone();
     let mut upload = Upload::new(head, request.length, keep);
     if let Some(plan) = &plan {
@@ -77,6 +78,10 @@ pub(crate) async fn forward(
             }
         };
         search.picked(in_flight.upstream().is_healthy());
+        if pool.speaks == Speaks::H2c {
+            // It may be refused, whatever it is.
+            upload.keep(kept);
+        }
         let upstream = in_flight.upstream().clone();
         client.watch.hold(Some(in_flight));
         let attempt = match connect(client, &pool, &upstream, &search, request.is_idempotent).await {
@@ -346,10 +351,12 @@ fn broken(
     (error, status): (DownloadError, u16),
 ) -> Attempt {
     let upstream = connection.open.upstream();
-    if !connection.is_used && error != DownloadError::Client {
+    // Of a connection that is shared, others know more.
+    if !connection.is_used && connection.stream.is_socket() && error != DownloadError::Client {
         upstream.failed();
     }
     match error {
+        DownloadError::Refused => Attempt::Again,
         DownloadError::Client => Attempt::Ended(cut_off(client, status)),
         _ if status != 0 => Attempt::Ended(cut_off(client, status)),
         DownloadError::Silent if !upload.has_sent() || request.is_idempotent => Attempt::Again,

@@ -16,6 +16,10 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
+
+/// A client that takes two kilobytes in a second has by then what waits here for it.
+const LAST_WORDS: Duration = Duration::from_secs(600);
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +39,27 @@ pub(crate) struct Ferry {
     watch: Rc<Watch>,
     /// The answer lies in the memory as far as it goes; what is left is the client's to take.
     is_served: Cell<bool>,
+    /// How long the client may then take nothing.
+    patience: Cell<Duration>,
 }
 
 impl Ferry {
     pub(crate) fn new(client: &Client) -> Ferry {
-        Ferry { worker: client.worker.clone(), watch: client.watch.clone(), is_served: Cell::new(false) }
+        let (worker, watch) = (client.worker.clone(), client.watch.clone());
+        Ferry { worker, watch, is_served: Cell::new(false), patience: Cell::new(SEND_IDLE) }
     }
 
     /// Something has reached the client.
     pub(crate) fn moved(&self) {
         if self.is_served.get() {
-            self.worker.deadlines.set(&self.watch, SEND_IDLE);
+            self.worker.deadlines.set(&self.watch, self.patience.get());
         }
+    }
+
+    /// The whole answer is on its way, and nothing tells how far it has come until the client has heard the last of it.
+    pub(crate) fn sent(&self) {
+        self.patience.set(LAST_WORDS);
+        self.moved();
     }
 
     /// Serves the request that `client` has, while `up` brings its body, if it has one, and `down` takes the answer.

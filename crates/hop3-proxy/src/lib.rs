@@ -309,7 +309,7 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let is_alone = options.front.is_some();
-        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| !is_alone));
+        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), for_http3(&options, https));
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
@@ -418,6 +418,12 @@ fn behind(options: &Options, limits: &Limits, listeners: Listeners) -> anyhow::R
     let http = listener::bind_beside(front.behind(), threads(limits))?;
     front.begin(Sockets::new(listeners.http, listeners.https))?;
     Ok(Listeners { http, https: Vec::new() })
+}
+
+/// Where HTTP/3 is served: not behind a front, which accepts in our place; nor behind a balancer that tells who connects,
+/// since it tells it of TCP alone, and over UDP all visitors would be the balancer.
+fn for_http3(options: &Options, https: Option<SocketAddr>) -> Option<SocketAddr> {
+    https.filter(|_| options.front.is_none() && options.introducers.is_empty())
 }
 
 fn threads(limits: &Limits) -> usize {

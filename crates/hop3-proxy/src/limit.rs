@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Limits`: every bound a client or an upstream can run into, with its default.
 //!
-//! All memory a connection may hold follows from these: one request head and one piece of body each way.
+//! What a client can make a connection hold follows from these. Over HTTP/1: one request head, and one piece of body
+//! (64 KiB) each way. Over HTTP/2 and HTTP/3: a head for each request under way; of their bodies less than 8 MiB each way
+//! for all of them, whatever their number (`memory::Sharing`); and what the protocols themselves keep: 1 MiB that the
+//! client sends ahead, and of answers 32 KiB for each over HTTP/2, 1 MiB for all over HTTP/3.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,7 +19,7 @@ pub(crate) const OWN_HEADERS: usize = 28;
 /// A chunk's size line, extensions included. Longer ones are an attack.
 pub(crate) const MAX_CHUNK_LINE: usize = 256;
 
-/// All trailers of one body together.
+/// All trailers of one body together. Of lines there may be as many as in a head.
 pub(crate) const MAX_TRAILERS: usize = 8 << 10;
 
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub struct Limits {
     pub streams: u32,
     /// HTTP/3 connections; one more is refused, and its client comes by TCP.
     pub quic_connections: usize,
+    /// Those of one address, or one /64 of IPv6.
+    pub quic_connections_of_one: usize,
     /// A request body up to this size is kept to be sent again when the method allows it.
     pub replay_bytes: usize,
     /// After SIGTERM: how long requests under way may take.
@@ -124,6 +129,7 @@ impl Default for Limits {
             pool_size: 256,
             streams: 128,
             quic_connections: 4096,
+            quic_connections_of_one: 256,
             replay_bytes: 64 << 10,
             stop_grace: Duration::from_secs(10),
             log_file_bytes: 64 << 20,

@@ -2,11 +2,11 @@
 //! `memory`: a byte connection within one thread. One end is a `Stream` like any other; the other is held by whoever
 //! speaks another protocol than HTTP/1 to the outside.
 //!
-//! Invariants: a direction holds at most `ROOM` bytes; an end that is dropped makes the other see the end of what was
-//! written, or a failure when it was `broken` or has more to write.
+//! Invariants: a direction holds at most `ROOM` bytes, and less when many share a connection; an end that is dropped makes the other see the end of what was
+//! written, or a failure when it was broken off or has more to write.
 
 use bytes::{Buf, BytesMut};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,15 +14,45 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What one direction may hold.
-pub(crate) const ROOM: usize = 64 << 10;
+const ROOM: usize = 64 << 10;
+/// What those of one connection may hold together, as long as each has a little.
+const TOGETHER: usize = 512 << 10;
+const LITTLE: usize = 4 << 10;
+
+/// Pairs that belong to one connection, and so to one client: how much it makes us keep does not grow with their number.
+/// The default shares with nobody.
+#[derive(Clone, Default)]
+pub(crate) struct Sharing(Option<Rc<Cell<usize>>>);
+
+impl Sharing {
+    pub(crate) fn begin() -> Sharing {
+        Sharing(Some(Rc::default()))
+    }
+
+    pub(crate) fn pair(&self) -> (Memory, Memory) {
+        let pipe = || Rc::new(RefCell::new(Pipe { sharing: self.clone(), ..Pipe::default() }));
+        let (a, b) = (pipe(), pipe());
+        if let Some(count) = &self.0 {
+            count.set(count.get() + 1);
+        }
+        let ours = Memory { incoming: a.clone(), outgoing: b.clone(), counted: self.clone() };
+        (ours, Memory { incoming: b, outgoing: a, counted: Sharing::default() })
+    }
+
+    /// What one direction may hold at the moment.
+    fn room(&self) -> usize {
+        self.0.as_ref().map_or(ROOM, |count| (TOGETHER / count.get().max(1)).clamp(LITTLE, ROOM))
+    }
+}
 
 #[derive(Default)]
 struct Pipe {
+    sharing: Sharing,
     bytes: BytesMut,
     /// No more comes.
     is_over: bool,
-    /// What came is not the whole.
-    is_broken: bool,
+    /// Why what came is not the whole.
+    broken: Option<io::ErrorKind>,
     /// Nobody reads any more.
     is_unread: bool,
     reader: Option<Waker>,
@@ -34,7 +64,7 @@ impl Pipe {
         if self.is_unread {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = ROOM.saturating_sub(self.bytes.len());
+        let room = self.sharing.room().saturating_sub(self.bytes.len());
         if room == 0 {
             wait(&mut self.writer, cx);
             return Poll::Pending;
@@ -49,8 +79,8 @@ impl Pipe {
 
     /// True when there are bytes, false at the end.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.is_broken {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        if let Some(kind) = self.broken {
+            return Poll::Ready(Err(kind.into()));
         }
         if !self.bytes.is_empty() || self.is_over {
             return Poll::Ready(Ok(!self.bytes.is_empty()));
@@ -87,11 +117,8 @@ fn wake(place: &mut Option<Waker>) {
 pub(crate) struct Memory {
     incoming: Rc<RefCell<Pipe>>,
     outgoing: Rc<RefCell<Pipe>>,
-}
-
-pub(crate) fn pair() -> (Memory, Memory) {
-    let (a, b) = (Rc::<RefCell<Pipe>>::default(), Rc::<RefCell<Pipe>>::default());
-    (Memory { incoming: a.clone(), outgoing: b.clone() }, Memory { incoming: b, outgoing: a })
+    /// One of both ends is counted.
+    counted: Sharing,
 }
 
 impl Memory {
@@ -109,7 +136,7 @@ impl Memory {
     /// Waits until what comes is known not to be the whole.
     pub(crate) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut pipe = self.incoming.borrow_mut();
-        if pipe.is_broken {
+        if pipe.broken.is_some() {
             return Poll::Ready(());
         }
         wait(&mut pipe.reader, cx);
@@ -135,6 +162,11 @@ impl Memory {
         self.outgoing.borrow_mut().push(bytes);
     }
 
+    /// What may be held at the moment of what goes to the other end.
+    pub(crate) fn share(&self) -> usize {
+        self.outgoing.borrow().sharing.room()
+    }
+
     /// What was put is the whole.
     pub(crate) fn end(&self) {
         self.outgoing.borrow_mut().end();
@@ -142,8 +174,18 @@ impl Memory {
 
     /// What was put is not the whole, and nothing is wanted any more.
     pub(crate) fn abort(&self) {
+        self.break_off(io::ErrorKind::ConnectionReset);
+    }
+
+    /// Nothing was done with what came, and nothing will be: the other end's reads fail as if there had been no
+    /// connection.
+    pub(crate) fn refuse(&self) {
+        self.break_off(io::ErrorKind::ConnectionRefused);
+    }
+
+    fn break_off(&self, kind: io::ErrorKind) {
         let mut outgoing = self.outgoing.borrow_mut();
-        outgoing.is_broken = true;
+        outgoing.broken = Some(kind);
         outgoing.end();
         self.incoming.borrow_mut().abandon();
     }
@@ -153,6 +195,9 @@ impl Drop for Memory {
     fn drop(&mut self) {
         self.outgoing.borrow_mut().end();
         self.incoming.borrow_mut().abandon();
+        if let Some(count) = &self.counted.0 {
+            count.set(count.get() - 1);
+        }
     }
 }
 

@@ -3,15 +3,17 @@
 //! answer below 500 is left out of the balance until it does.
 
 use crate::Shared;
+use crate::http2;
 use crate::limit::Limits;
 use crate::upstream::Upstream;
-use hop3_core::route::Address;
+use hop3_core::route::{Address, Speaks};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::Weak;
 use std::thread;
 use std::time::Duration;
+use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -27,7 +29,11 @@ pub(crate) fn start(shared: Weak<Shared>, limits: &Limits) -> io::Result<()> {
             for pool in pools {
                 let path = pool.health_path.as_deref().unwrap_or("/");
                 for upstream in &pool.upstreams {
-                    upstream.probed(is_up(upstream, path));
+                    let status = match pool.speaks {
+                        Speaks::Http1 => ask_http1(upstream, path),
+                        Speaks::H2c => ask_h2c(upstream, path),
+                    };
+                    upstream.probed(status.is_ok_and(|status| (100..500).contains(&status)));
                 }
             }
         }
@@ -35,8 +41,15 @@ pub(crate) fn start(shared: Weak<Shared>, limits: &Limits) -> io::Result<()> {
     thread::Builder::new().name("probe".into()).spawn(rounds).map(|_| ())
 }
 
-fn is_up(upstream: &Upstream, path: &str) -> bool {
-    let status = match &upstream.address {
+fn ask_h2c(upstream: &Upstream, path: &str) -> io::Result<u16> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    runtime.block_on(async { timeout(PATIENCE, http2::ask(&upstream.address, path)).await? })
+}
+
+fn ask_http1(upstream: &Upstream, path: &str) -> io::Result<u16> {
+    match &upstream.address {
         Address::Tcp(address) => TcpStream::connect_timeout(address, PATIENCE).and_then(|stream| {
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
@@ -47,8 +60,7 @@ fn is_up(upstream: &Upstream, path: &str) -> bool {
             stream.set_write_timeout(Some(PATIENCE))?;
             ask(stream, path)
         }),
-    };
-    status.is_ok_and(|status| (100..500).contains(&status))
+    }
 }
 
 /// The status of a GET, read from the first line alone.

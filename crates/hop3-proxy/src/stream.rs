@@ -310,6 +310,14 @@ impl Stream {
         matches!(&*self.0.borrow(), Transport::Tcp(_) | Transport::Unix(_) | Transport::Ring(_))
     }
 
+    /// What may be kept here at the moment for an other end that is slow.
+    pub(crate) fn share(&self) -> usize {
+        match &*self.0.borrow() {
+            Transport::Memory(end) => end.share(),
+            _ => PIECE,
+        }
+    }
+
     /// The other end is the proxy's own.
     pub(crate) fn is_inner(&self) -> bool {
         matches!(&*self.0.borrow(), Transport::Memory(_))

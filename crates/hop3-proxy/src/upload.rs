@@ -48,7 +48,7 @@ impl Upload {
         Upload {
             out,
             sent: 0,
-            body: Body::new(length),
+            body: Body::of_request(length),
             framing,
             keep,
             is_whole: true,
@@ -61,6 +61,13 @@ impl Upload {
     /// Bounds the body.
     pub(crate) fn at_most(self, bytes: u64) -> Upload {
         Upload { left: bytes, ..self }
+    }
+
+    /// Keeps this much of the body too, as far as nothing is lost yet.
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        if self.is_whole && self.keep == 0 {
+            self.keep = bytes + self.out.len();
+        }
     }
 
     /// Begins anew, on another connection. False when it cannot.

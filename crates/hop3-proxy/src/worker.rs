@@ -70,8 +70,7 @@ pub(crate) struct Worker {
     /// Where the request filter is asked.
     pub(crate) filter: Address,
     rules: Rules,
-    /// QUIC handshakes under way.
-    pub(crate) quic_handshakes: Cell<usize>,
+    pub(crate) quic: http3::Load,
     turn: Cell<usize>,
     is_stopping: Cell<bool>,
     ids: Cell<(u64, u64)>,
@@ -99,7 +98,7 @@ impl Worker {
     /// Where else the same is to be had (RFC 7838).
     pub(crate) fn alt_svc(&self) -> Option<HeaderValue> {
         let https = self.https.as_ref().filter(|https| https.quic.load(Relaxed))?;
-        HeaderValue::from_str(&format!("h3=\":{}\"; ma=3600", https.port)).ok()
+        https.alt_svc.clone()
     }
 
     /// Closes idle connections to upstreams that left the table.
@@ -132,6 +131,7 @@ impl Worker {
 #[derive(Clone)]
 pub(crate) struct Https {
     pub(crate) port: u16,
+    alt_svc: Option<HeaderValue>,
     pub(crate) terminator: Arc<Terminator>,
     /// HTTP/3 is served on the same port.
     pub(crate) quic: Arc<AtomicBool>,
@@ -139,7 +139,8 @@ pub(crate) struct Https {
 
 impl Https {
     pub(crate) fn new(port: u16, terminator: Terminator) -> Https {
-        Https { port, terminator: Arc::new(terminator), quic: Arc::default() }
+        let alt_svc = HeaderValue::from_str(&format!("h3=\":{port}\"; ma=3600")).ok();
+        Https { port, alt_svc, terminator: Arc::new(terminator), quic: Arc::default() }
     }
 }
 
@@ -205,7 +206,7 @@ fn run(
         challenges,
         filter: gate.filter.clone(),
         rules: gate.rules.clone(),
-        quic_handshakes: Cell::new(0),
+        quic: http3::Load::default(),
         turn: Cell::new(usize::from(seed[0])),
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),

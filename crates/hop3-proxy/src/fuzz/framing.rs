@@ -4,7 +4,7 @@
 use super::choice;
 use crate::http1::body::{Body, Framing, Length};
 use crate::http2::head as streams;
-use crate::limit::MAX_TRAILERS;
+use crate::limit::{MAX_HEADERS, MAX_TRAILERS};
 
 /// What was read of a body.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub fn chunked_body(mut data: &[u8]) {
 
 fn check_trailers(trailers: &[u8]) {
     let block = [trailers, b"\r\n"].concat();
-    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let parsed = httparse::parse_headers(&block, &mut headers);
     let Ok(httparse::Status::Complete((end, headers))) = parsed else {
         panic!("trailers that were passed on are malformed")

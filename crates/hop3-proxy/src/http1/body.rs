@@ -41,6 +41,14 @@ impl Body {
         }
     }
 
+    /// A client's, whose trailers an app may take for its own (`Decoder::strict`).
+    pub(crate) fn of_request(length: Length) -> Body {
+        match length {
+            Length::Chunked => Body::Chunked(Decoder::strict()),
+            length => Body::new(length),
+        }
+    }
+
     /// How much of a body of known length is still to come, when it is this much and more.
     pub(crate) fn rest(&self, least: u64) -> Option<u64> {
         match self {

@@ -6,7 +6,7 @@
 
 use super::body::Piece;
 use super::header::{is, push_line};
-use crate::limit::{MAX_CHUNK_LINE, MAX_TRAILERS};
+use crate::limit::{MAX_CHUNK_LINE, MAX_HEADERS, MAX_TRAILERS};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed chunked body")]
@@ -30,15 +30,21 @@ pub(crate) struct Decoder {
     left: u64,
     line: usize,
     trailers: Vec<u8>,
+    is_strict: bool,
 }
 
 impl Default for Decoder {
     fn default() -> Decoder {
-        Decoder { state: State::Size(0), left: 0, line: 0, trailers: Vec::new() }
+        Decoder { state: State::Size(0), left: 0, line: 0, trailers: Vec::new(), is_strict: false }
     }
 }
 
 impl Decoder {
+    /// One that drops trailers with `_`, which many programs take for `-`.
+    pub(crate) fn strict() -> Decoder {
+        Decoder { is_strict: true, ..Decoder::default() }
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done
     }
@@ -114,12 +120,12 @@ impl Decoder {
             return if bare { Err(BadChunk) } else { Ok(State::Trailers) };
         }
         let raw = std::mem::take(&mut self.trailers);
-        rewrite_trailers(&raw, &mut self.trailers)?;
+        rewrite_trailers(&raw, self.is_strict, &mut self.trailers)?;
         Ok(State::Done)
     }
 }
 
-fn rewrite_trailers(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadChunk> {
+fn rewrite_trailers(raw: &[u8], is_strict: bool, out: &mut Vec<u8>) -> Result<(), BadChunk> {
     const FORBIDDEN: &[&str] = &[
         "authorization",
         "connection",
@@ -141,14 +147,15 @@ fn rewrite_trailers(raw: &[u8], out: &mut Vec<u8>) -> Result<(), BadChunk> {
     if raw == b"\r\n" {
         return Ok(());
     }
-    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let Ok(httparse::Status::Complete((_, headers))) = httparse::parse_headers(raw, &mut headers) else {
         return Err(BadChunk);
     };
     for header in headers.iter() {
         let start = header.name.get(..12);
         let forged = start.is_some_and(|start| start.eq_ignore_ascii_case("x-forwarded-"));
-        if !forged && !header.name.contains('_') && !FORBIDDEN.iter().any(|name| is(header, name)) {
+        let is_doubtful = is_strict && header.name.contains('_');
+        if !forged && !is_doubtful && !FORBIDDEN.iter().any(|name| is(header, name)) {
             push_line(out, header.name, header.value);
         }
     }

@@ -358,6 +358,12 @@ fn chunked_bodies_are_decoded_in_any_pieces() {
     assert_eq!(decode("A\r\n0123456789\r\n0\r\n\r\n").unwrap().0, "0123456789");
     let (_, trailers, _) = decode("1\r\nx\r\n0\r\nX-Sum: 1\r\nHost: b\r\nContent-Length: 9\r\n\r\n").unwrap();
     assert_eq!(trailers, "X-Sum: 1\r\n");
+    let many: String = (0..crate::MAX_HEADERS).map(|i| format!("x_{i}: 1\r\n")).collect();
+    assert_eq!(decode(&format!("0\r\n{many}\r\n")).unwrap().1, many);
+    let mut trailers = Vec::new();
+    let mut asked = Body::of_request(Length::Chunked);
+    asked.take(&mut b"0\r\nx_y: 1\r\nx-y: 2\r\n\r\n".to_vec(), &mut trailers).unwrap();
+    assert_eq!(trailers, b"x-y: 2\r\n");
 }
 
 #[test]

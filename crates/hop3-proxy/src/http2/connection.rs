@@ -13,6 +13,7 @@ use crate::client::Way;
 use crate::deadline::{Verdict, Watch};
 use crate::ferry::Fate;
 use crate::limit::Limits;
+use crate::memory::Sharing;
 use crate::stream::Stream;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -33,7 +34,7 @@ const RESETS: u32 = 100;
 const STREAM_WINDOW: u32 = 256 << 10;
 const WINDOW: u32 = 1 << 20;
 /// How much of an answer waits here for a client that is slow.
-const SEND_BUFFER: usize = 64 << 10;
+const SEND_BUFFER: usize = 32 << 10;
 
 /// Serves a connection on a task of its own.
 pub(crate) fn serve(worker: Rc<Worker>, stream: Stream, way: Way) {
@@ -43,7 +44,7 @@ pub(crate) fn serve(worker: Rc<Worker>, stream: Stream, way: Way) {
 }
 
 async fn begin(worker: Rc<Worker>, watch: Rc<Watch>, stream: Stream, way: Way) {
-    let (stream, way) = (Rc::new(stream), Way { protocol: "HTTP/2.0", ..way });
+    let (stream, way) = (Rc::new(stream), Way { protocol: "HTTP/2.0", sharing: Sharing::begin(), ..way });
     worker.deadlines.set(&watch, worker.limits.head_timeout);
     let shaking = builder(&worker.limits).handshake::<_, Bytes>(Corked::new(stream.clone()));
     if let Some(Ok(frames)) = watch.in_time(shaking).await {

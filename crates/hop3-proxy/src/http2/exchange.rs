@@ -8,7 +8,7 @@ use super::head;
 use crate::client::{Client, Way};
 use crate::ferry::{Fate, Ferry, Left};
 use crate::http1::body::{Body, Framing};
-use crate::memory::{self, Memory};
+use crate::memory::Memory;
 use crate::stream::Stream;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -27,7 +27,7 @@ pub(super) async fn run(
     let (parts, body) = request.into_parts();
     let protocol = parts.extensions.get::<h2::ext::Protocol>().map(|protocol| protocol.as_str());
     let has_body = !body.is_end_stream();
-    let (ours, theirs) = memory::pair();
+    let (ours, theirs) = way.sharing.pair();
     let mut client = Client::new(worker.clone(), Stream::memory(theirs), way);
     head::request(&parts, protocol, has_body, client.pending.open());
     let is_framed = parts.headers.contains_key(header::CONTENT_LENGTH) || protocol.is_some();
@@ -35,8 +35,9 @@ pub(super) async fn run(
 
     let ferry = Ferry::new(&client);
     let up = pin!(async { flow::inward(body, &ours, framing).await.map_err(|_| Left) });
-    let is_head = parts.method == Method::HEAD;
-    let asked = Asked { is_head, is_tunnel: protocol.is_some() };
+    let asked = Asked { is_head: parts.method == Method::HEAD, is_tunnel: protocol.is_some() };
+    // It lies in the client's buffer now.
+    drop(parts);
     let down = pin!(down(&ours, respond, (asked, worker.alt_svc()), || ferry.moved()));
     ferry.carry(client, &ours, has_body.then_some(up), down).await
 }
@@ -59,11 +60,11 @@ async fn down(
             source.head(|bytes| head::answer(bytes, is_head), |cx| respond.poll_reset(cx).map(|_| ())).await;
         let answer = match found {
             Ok(answer) => answer,
-            Err(Cut::Reset) => return Fate::Given,
             Err(Cut::Broken) => {
                 respond.send_reset(Reason::INTERNAL_ERROR);
                 return Fate::Broken;
             }
+            Err(_) => return Fate::Given,
         };
         let status = answer.response.status();
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
@@ -88,10 +89,10 @@ async fn down(
     let Ok(mut stream) = respond.send_response(response, body.is_done()) else { return Fate::Given };
     match source.body(body, &mut stream, moved).await {
         Ok(()) => Fate::Answered,
-        Err(Cut::Reset) => Fate::Given,
         Err(Cut::Broken) => {
             stream.send_reset(Reason::INTERNAL_ERROR);
             Fate::Broken
         }
+        Err(_) => Fate::Given,
     }
 }

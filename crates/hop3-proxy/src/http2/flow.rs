@@ -5,24 +5,39 @@ use super::head;
 use crate::http1::body::{Body, Framing};
 use crate::memory::Memory;
 use bytes::{Bytes, BytesMut};
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// Why a body did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// The stream was reset, or its connection is gone.
+    /// The stream was reset.
     Reset,
+    /// The other side has done nothing for it and says so (RFC 9113, 8.7).
+    Refused,
+    /// The connection is gone.
+    Lost,
     /// The memory's other end broke off.
     Broken,
+}
+
+impl From<h2::Error> for Cut {
+    fn from(error: h2::Error) -> Cut {
+        match error.is_remote() {
+            // Of streams with lower numbers nothing is said at a GOAWAY: they go on.
+            true if error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM) => Cut::Refused,
+            true => Cut::Reset,
+            false => Cut::Lost,
+        }
+    }
 }
 
 /// Brings a stream's body to the memory. Ends well also when nobody reads it there.
 pub(super) async fn inward(mut body: RecvStream, link: &Memory, framing: Framing) -> Result<(), Cut> {
     let mut out = Vec::new();
     while let Some(data) = poll_fn(|cx| body.poll_data(cx)).await {
-        let data = data.map_err(|_| Cut::Reset)?;
+        let data = data?;
         if poll_fn(|cx| link.poll_room(cx)).await.is_err() {
             return Ok(());
         }
@@ -35,9 +50,9 @@ pub(super) async fn inward(mut body: RecvStream, link: &Memory, framing: Framing
             }
         }
         // Only now may the other side send as much again.
-        body.flow_control().release_capacity(data.len()).map_err(|_| Cut::Reset)?;
+        body.flow_control().release_capacity(data.len())?;
     }
-    let trailers = poll_fn(|cx| body.poll_trailers(cx)).await.map_err(|_| Cut::Reset)?;
+    let trailers = poll_fn(|cx| body.poll_trailers(cx)).await?;
     out.clear();
     framing.finish(&mut out, &trailers.map(|trailers| head::trailer_lines(&trailers)).unwrap_or_default());
     link.put(&out);

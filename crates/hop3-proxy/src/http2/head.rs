@@ -8,6 +8,7 @@
 use crate::http1::body::{Framing, Length};
 use crate::http1::header::{content_length, is, own_slots, push_line};
 use crate::http1::response::push_status;
+use crate::limit::MAX_HEADERS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -245,7 +246,7 @@ fn status_and_fields(status: StatusCode, headers: &HeaderMap, out: &mut Vec<u8>)
 
 /// Trailers as they lie behind the last chunk.
 pub(crate) fn trailers(lines: &[u8]) -> HeaderMap {
-    let mut slots = [httparse::EMPTY_HEADER; 64];
+    let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut whole = lines.to_vec();
     whole.extend_from_slice(b"\r\n");
     let mut trailers = HeaderMap::new();

@@ -21,4 +21,4 @@ mod upstream;
 
 pub(crate) use connection::serve;
 pub(crate) use crew::Crew;
-pub(crate) use upstream::Connections;
+pub(crate) use upstream::{Connections, ask};

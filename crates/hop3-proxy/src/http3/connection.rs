@@ -2,9 +2,13 @@
 //! One connection: its handshake, then its requests, each with a task of its own.
 //!
 //! Idle ones end by QUIC's own time limit; an order to end is told to the client, whose requests are finished.
+//!
+//! Invariant: a connection is closed when its last answer was heard, since a close takes back what is still on its way.
 
 use super::exchange;
-use crate::client::Way;
+use super::wire::Wire;
+use crate::client::{Way, written};
+use crate::memory::Sharing;
 use crate::tls::Secure;
 use crate::worker::{Order, Worker};
 use bytes::Bytes;
@@ -17,27 +21,12 @@ use tokio::task::JoinSet;
 /// The code of an end in peace (RFC 9114, 8.1).
 const NO_ERROR: u32 = 0x100;
 
-/// Counts a handshake that is under way.
-struct Shaking(Rc<Worker>);
-
-impl Shaking {
-    fn begin(worker: &Rc<Worker>) -> Shaking {
-        worker.quic_handshakes.set(worker.quic_handshakes.get() + 1);
-        Shaking(worker.clone())
-    }
-}
-
-impl Drop for Shaking {
-    fn drop(&mut self) {
-        self.0.quic_handshakes.set(self.0.quic_handshakes.get() - 1);
-    }
-}
-
 pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, orders: watch::Receiver<Order>) {
-    let shaking = Shaking::begin(&worker);
+    let shaking = worker.quic.begin();
     let shaken = tokio::time::timeout(worker.limits.handshake_timeout, incoming).await;
     drop(shaking);
     if let Ok(Ok(connection)) = shaken {
+        let _open = worker.quic.enter(connection.remote_address().ip());
         let error = accept(&worker, connection, orders).await.err();
         tracing::debug!(error = error.map(tracing::field::display), "HTTP/3");
     }
@@ -49,37 +38,47 @@ async fn accept(
     mut orders: watch::Receiver<Order>,
 ) -> Result<(), h3::error::ConnectionError> {
     let way = way(&connection);
+    let (wire, latest) = Wire::new(connection.clone());
     let mut frames = h3::server::builder()
         .max_field_section_size(worker.limits.head_bytes as u64)
-        .build::<_, Bytes>(h3_quinn::Connection::new(connection.clone()))
+        .build::<_, Bytes>(wire)
         .await?;
     let mut requests = JoinSet::new();
     let mut is_leaving = false;
-    while !is_leaving || !requests.is_empty() {
+    let mut ended = Ok(());
+    while ended.is_ok() && !(is_leaving && requests.is_empty()) {
         tokio::select! {
-            accepted = frames.accept() => {
-                let Some(resolver) = accepted? else { break };
-                let (worker, way, connection) = (worker.clone(), way.clone(), connection.clone());
-                requests.spawn_local(exchange::run(worker, way, resolver, connection));
-            }
+            accepted = frames.accept() => match accepted {
+                Ok(Some(resolver)) => {
+                    let Some(heard) = latest.take() else { break };
+                    requests.spawn_local(exchange::run(worker.clone(), way.clone(), resolver, heard));
+                }
+                Ok(None) => break,
+                Err(error) => ended = Err(error),
+            },
             Some(_) = requests.join_next() => {}
             changed = orders.changed(), if !is_leaving => {
                 if changed.is_err() || orders.borrow_and_update().is_end() {
                     is_leaving = true;
-                    frames.shutdown(0).await?;
+                    ended = frames.shutdown(0).await;
                 }
             }
         }
     }
-    // What was answered has yet to be heard.
+    // Those of a client that is gone see it themselves, and note it.
     while requests.join_next().await.is_some() {}
     connection.close(VarInt::from_u32(NO_ERROR), b"");
-    Ok(())
+    ended
 }
 
 fn way(connection: &Connection) -> Way {
     let shaken = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
     let host = shaken.and_then(|data| data.server_name).map(|host| host.to_ascii_lowercase());
     let secure = Secure { host, version: "TLSv1.3", ..Secure::default() };
-    Way { peer: connection.remote_address().ip(), secure: Some(Rc::new(secure)), protocol: "HTTP/3.0" }
+    Way {
+        peer: written(connection.remote_address().ip()),
+        secure: Some(Rc::new(secure)),
+        protocol: "HTTP/3.0",
+        sharing: Sharing::begin(),
+    }
 }

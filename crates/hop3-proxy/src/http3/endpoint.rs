@@ -4,7 +4,7 @@
 use super::connection;
 use crate::limit::Limits;
 use crate::worker::{Https, Order, Worker};
-use anyhow::Context;
+use hop3_core::{Kind, Problem};
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -47,7 +47,7 @@ async fn try_serve(
     mut orders: watch::Receiver<Order>,
 ) -> anyhow::Result<()> {
     let config = config(https, &worker.limits)?;
-    let Some(socket) = bind(address, &mut orders).await? else { return Ok(()) };
+    let Some(socket) = bind(address, &mut orders).await else { return Ok(()) };
     let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))?;
     https.quic.store(true, Relaxed);
     // The thread waits for this like for a connection.
@@ -72,8 +72,10 @@ async fn try_serve(
     Ok(())
 }
 
-/// `None` when the order to end came before the port was free.
-async fn bind(address: SocketAddr, orders: &mut watch::Receiver<Order>) -> anyhow::Result<Option<UdpSocket>> {
+/// `None` when the order to end came before the port was free. It may be had later: the proxy before this one has it
+/// until its last connection has ended.
+async fn bind(address: SocketAddr, orders: &mut watch::Receiver<Order>) -> Option<UdpSocket> {
+    let mut is_told = false;
     loop {
         match UdpSocket::bind(address) {
             Ok(socket) => {
@@ -81,20 +83,38 @@ async fn bind(address: SocketAddr, orders: &mut watch::Receiver<Order>) -> anyho
                 // Less is allowed, and only costs packets under load.
                 reference.set_recv_buffer_size(SOCKET_BUFFER).ok();
                 reference.set_send_buffer_size(SOCKET_BUFFER).ok();
-                return Ok(Some(socket));
+                return Some(socket);
             }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error).context("listening on the UDP port"),
+            Err(error) if !is_told => {
+                let problem = not_bound(address, &error);
+                let Problem { code, title, detail, hint, .. } = &problem;
+                tracing::warn!(code, problem = title, detail, hint, "HTTP/3 is not served yet");
+                is_told = true;
+            }
+            Err(_) => {}
         }
         tokio::select! {
             () = tokio::time::sleep(PATIENCE) => {}
             changed = orders.changed() => {
                 if changed.is_err() || orders.borrow_and_update().is_end() {
-                    return Ok(None);
+                    return None;
                 }
             }
         }
     }
+}
+
+fn not_bound(address: SocketAddr, error: &io::Error) -> Problem {
+    let (code, hint) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            "http3.port-in-use",
+            "after an upgrade the proxy before has it for some minutes; else end the program that has it",
+        ),
+        _ => ("http3.port-not-opened", "let the proxy's user listen on the UDP port that HTTPS has in TCP"),
+    };
+    Problem::new(Kind::Unavailable, code, format!("the proxy cannot listen on UDP port {}", address.port()))
+        .detail(format!("{address}: {error}"))
+        .hint(hint)
 }
 
 fn config(https: &Https, limits: &Limits) -> anyhow::Result<ServerConfig> {
@@ -113,8 +133,9 @@ fn config(https: &Https, limits: &Limits) -> anyhow::Result<ServerConfig> {
 }
 
 fn accept(worker: &Rc<Worker>, incoming: Incoming, endpoint: &Endpoint, orders: &watch::Receiver<Order>) {
-    let (open, shaking) = (endpoint.open_connections(), worker.quic_handshakes.get());
-    if open >= worker.limits.quic_connections {
+    let (open, shaking) = (endpoint.open_connections(), worker.quic.shaking());
+    let of_one = worker.quic.of(incoming.remote_address().ip());
+    if open >= worker.limits.quic_connections || of_one >= worker.limits.quic_connections_of_one {
         incoming.refuse();
     } else if shaking > HANDSHAKES && !incoming.remote_address_validated() {
         incoming.retry().ok();

@@ -1,34 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request of a client: handed to a `Client` through memory, and the answer brought back.
 //!
-//! Invariant: the stream ends well only when the whole answer was sent; anything else is a reset.
+//! Invariants: the stream ends well only when the whole answer was sent; anything else is a reset. A request is over
+//! when its answer was heard, not when it was sent.
 
+use super::wire::{self, Heard, Wire};
 use crate::client::{Client, Way};
 use crate::ferry::{Fate, Ferry, Left};
 use crate::http1::body::{Body, Framing};
 use crate::http2::head;
-use crate::memory::{self, Memory};
+use crate::memory::Memory;
 use crate::stream::Stream;
 use crate::worker::Worker;
 use bytes::{Buf, Bytes, BytesMut};
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use http::{HeaderMap, Method, StatusCode, header};
-use quinn::Connection;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-type Sending = RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
-type Receiving = RequestStream<h3_quinn::RecvStream, Bytes>;
+type Sending = RequestStream<wire::Sending, Bytes>;
+type Receiving = RequestStream<wire::Receiving, Bytes>;
 
-pub(super) async fn run(
-    worker: Rc<Worker>,
-    way: Way,
-    resolver: RequestResolver<h3_quinn::Connection, Bytes>,
-    connection: Connection,
-) {
+pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<Wire, Bytes>, heard: Heard) {
     let resolved = tokio::time::timeout(worker.limits.head_timeout, resolver.resolve_request()).await;
     let Ok(Ok((request, stream))) = resolved else { return };
     let (mut sending, mut receiving) = stream.split();
@@ -37,9 +33,18 @@ pub(super) async fn run(
         sending.stop_stream(Code::H3_MESSAGE_ERROR);
         return receiving.stop_sending(Code::H3_MESSAGE_ERROR);
     }
-    let first = first(&mut receiving).await;
+    let mut first = poll_fn(|cx| match poll_first(&mut receiving, cx) {
+        Poll::Pending => Poll::Ready(First::NotYet),
+        first => first,
+    })
+    .await;
+    if matches!(first, First::NotYet) && expects_no_body(&parts) {
+        // Its end may come in a packet of its own.
+        let ended = poll_fn(|cx| poll_first(&mut receiving, cx));
+        first = tokio::time::timeout(worker.limits.head_timeout, ended).await.unwrap_or(First::NotYet);
+    }
     let has_body = !matches!(first, First::None);
-    let (ours, theirs) = memory::pair();
+    let (ours, theirs) = way.sharing.pair();
     let mut client = Client::new(worker, Stream::memory(theirs), way);
     head::request(&parts, None, has_body, client.pending.open());
     let is_framed = !has_body || parts.headers.contains_key(header::CONTENT_LENGTH);
@@ -54,19 +59,31 @@ pub(super) async fn run(
     let fate = {
         let up = pin!(up(&mut receiving, first, &ours, framing));
         let down = down(&mut sending, &ours, parts.method == Method::HEAD, || ferry.moved());
-        let mut gone = pin!(connection.closed());
-        let mut down = pin!(down);
-        // Nothing else tells of a client that is gone while the app still thinks.
-        let down = pin!(poll_fn(|cx| match down.as_mut().poll(cx) {
-            Poll::Pending => gone.as_mut().poll(cx).map(|_| Fate::Given),
-            done => done,
-        }));
+        let down = pin!(to_the_end(down, heard, || ferry.sent()));
         ferry.carry(client, &ours, has_body.then_some(up), down).await
     };
     if fate != Fate::Answered {
         sending.stop_stream(Code::H3_INTERNAL_ERROR);
     }
     receiving.stop_sending(Code::H3_NO_ERROR);
+}
+
+/// Runs `down`, unless the client leaves first, and waits until it has heard everything.
+async fn to_the_end(down: impl Future<Output = Fate>, mut heard: Heard, sent: impl Fn()) -> Fate {
+    let mut down = pin!(down);
+    let fate = poll_fn(|cx| match down.as_mut().poll(cx) {
+        // Nothing else tells of a client that wants no answer any more while the app still thinks.
+        Poll::Pending => heard.as_mut().poll(cx).map(|_| None),
+        done => done.map(Some),
+    });
+    match fate.await {
+        Some(Fate::Answered) => {
+            sent();
+            if heard.await == Ok(None) { Fate::Answered } else { Fate::Given }
+        }
+        Some(fate) => fate,
+        None => Fate::Given,
+    }
 }
 
 /// What of the body has come together with the head.
@@ -77,16 +94,18 @@ enum First {
     Left,
 }
 
-async fn first(receiving: &mut Receiving) -> First {
-    poll_fn(|cx| {
-        Poll::Ready(match receiving.poll_recv_data(cx) {
-            Poll::Ready(Ok(Some(mut data))) => First::Some(data.copy_to_bytes(data.remaining())),
-            Poll::Ready(Ok(None)) => First::None,
-            Poll::Ready(Err(_)) => First::Left,
-            Poll::Pending => First::NotYet,
-        })
+/// Its method has no use for a body (RFC 9110, 9.3), and none was announced.
+fn expects_no_body(parts: &http::request::Parts) -> bool {
+    let methods = [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE, Method::TRACE];
+    methods.contains(&parts.method) && !parts.headers.contains_key(header::CONTENT_LENGTH)
+}
+
+fn poll_first(receiving: &mut Receiving, cx: &mut Context<'_>) -> Poll<First> {
+    receiving.poll_recv_data(cx).map(|received| match received {
+        Ok(Some(mut data)) => First::Some(data.copy_to_bytes(data.remaining())),
+        Ok(None) => First::None,
+        Err(_) => First::Left,
     })
-    .await
 }
 
 /// Brings the body to the memory. Ends well also when nobody reads it there.
@@ -106,6 +125,8 @@ async fn up(receiving: &mut Receiving, first: First, link: &Memory, framing: Fra
             },
         };
         if poll_fn(|cx| link.poll_room(cx)).await.is_err() {
+            // It may wait with the answer until it has sent everything.
+            receiving.stop_sending(Code::H3_NO_ERROR);
             return Ok(());
         }
         out.clear();

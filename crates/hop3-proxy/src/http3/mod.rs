@@ -8,5 +8,8 @@
 mod connection;
 mod endpoint;
 mod exchange;
+mod load;
+mod wire;
 
 pub(crate) use endpoint::serve;
+pub(crate) use load::Load;

@@ -46,6 +46,13 @@ impl Whole {
 
 impl H2 {
     pub(crate) async fn connect(proxy: &Proxy) -> H2 {
+        // One stream that is not read does not stop the others.
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(1 << 20);
+        H2::connect_with(proxy, &builder).await
+    }
+
+    pub(crate) async fn connect_with(proxy: &Proxy, builder: &h2::client::Builder) -> H2 {
         let mut config = proxy.trusting();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let tcp = tokio::net::TcpStream::connect(proxy.https.unwrap()).await.unwrap();
@@ -53,9 +60,6 @@ impl H2 {
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let stream = connector.connect(ServerName::try_from(HOST).unwrap(), tcp).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        // One stream that is not read does not stop the others.
-        let mut builder = h2::client::Builder::new();
-        builder.initial_connection_window_size(1 << 20);
         let (send, connection) = builder.handshake(stream).await.unwrap();
         let send = send.ready().await.unwrap();
         H2 { send, driver: tokio::spawn(connection) }
@@ -280,6 +284,38 @@ fn a_client_that_resets_its_stream_ends_the_work_for_it() {
         let ended = tokio::task::spawn_blocking(move || told.1.recv().unwrap()).await.unwrap();
         assert_eq!(ended, "closed");
     });
+}
+
+#[test]
+fn who_leaves_is_noted_as_such_and_is_nobodys_failure() {
+    let (tell, told) = mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let server = Server::raw(move |_, mut http| {
+        http.read_head()?;
+        tell.lock().unwrap().send(()).unwrap();
+        http.stream().read(&mut [0; 1]).map(|_| ())
+    });
+    let proxy = serving(&server);
+    block_on(async {
+        let told = Arc::new(std::sync::Mutex::new(told));
+        let asked = || {
+            let told = told.clone();
+            async { tokio::task::spawn_blocking(move || told.lock().unwrap().recv().unwrap()).await.unwrap() }
+        };
+        let mut client = H2::connect(&proxy).await;
+        let (response, mut stream) = client.open(get("/reset"), true).await;
+        asked().await;
+        stream.send_reset(Reason::CANCEL);
+        drop(response);
+        let (_response, _) = client.open(get("/closed"), true).await;
+        asked().await;
+        client.driver.abort();
+        client.driver.await.unwrap_err();
+    });
+    let mut lines = super::record::lines(proxy);
+    lines.sort_by_key(|line| line["path"].to_string());
+    let seen: Vec<_> = lines.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    assert_eq!(seen, [(Some("/closed"), Some(0)), (Some("/reset"), Some(0))]);
 }
 
 #[test]

@@ -3,9 +3,12 @@
 
 use super::harness::*;
 use super::http2::{H2, block_on, get, serving, whole};
+use super::tls::with_tls;
+use crate::Limits;
 use crate::control::{self, Answer};
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
+use hop3_core::route::Tls;
 use http::{HeaderMap, Request};
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,6 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 const HOST: &str = "a.localhost";
+/// What a client takes of an answer before it has read it.
+const STREAM_WINDOW: u32 = 64 << 10;
 
 type Sender = SendRequest<h3_quinn::OpenStreams, Bytes>;
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
@@ -23,7 +28,7 @@ struct H3 {
     quic: quinn::Connection,
     /// Ends with the connection.
     driver: JoinHandle<h3::error::ConnectionError>,
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
 }
 
 struct Reply3 {
@@ -49,12 +54,16 @@ impl H3 {
         let mut config = proxy.trusting();
         config.alpn_protocols = vec![b"h3".to_vec()];
         let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
+        let mut config = quinn::ClientConfig::new(Arc::new(config));
+        let mut transport = quinn::TransportConfig::default();
+        transport.stream_receive_window(STREAM_WINDOW.into());
+        config.transport_config(Arc::new(transport));
         let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(config)));
+        endpoint.set_default_client_config(config);
         let quic = endpoint.connect(proxy.https.unwrap(), host).unwrap().await?;
         let (mut driver, send) = h3::client::new(h3_quinn::Connection::new(quic.clone())).await.unwrap();
         let driver = tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
-        Ok(H3 { send, quic, driver, _endpoint: endpoint })
+        Ok(H3 { send, quic, driver, endpoint })
     }
 
     async fn open(&mut self, request: Request<()>) -> Stream {
@@ -273,6 +282,121 @@ fn a_proxy_that_stops_finishes_its_requests_and_says_goodbye() {
         assert_eq!(reply(&mut stream).await.unwrap().text(), "last");
         client.driver.await.unwrap();
         stopping.join().unwrap();
+    });
+}
+
+#[test]
+fn a_proxy_that_stops_sends_the_last_byte_of_what_is_read_slowly() {
+    let body: Vec<u8> = (0..5_000_000_u32).map(|i| (i * 31 % 251) as u8).collect();
+    let sent = body.clone();
+    let server = server(move |_, stream| {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", sent.len())?;
+        stream.write_all(&sent)
+    });
+    let proxy = serving(&server);
+    block_on(async {
+        let mut client = H3::connect(&proxy).await;
+        let idle = H3::connect(&proxy).await;
+        let mut stream = client.open(get("/large")).await;
+        stream.finish().await.unwrap();
+        assert_eq!(stream.recv_response().await.unwrap().status(), 200);
+        let stopping = std::thread::spawn(move || proxy.stop());
+        // It has been told by the time this one is.
+        idle.driver.await.unwrap();
+        let mut read = Vec::new();
+        while let Some(mut data) = stream.recv_data().await.unwrap() {
+            read.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+        }
+        assert!(read == body, "{} bytes", read.len());
+        client.driver.await.unwrap();
+        stopping.join().unwrap();
+    });
+}
+
+/// Whoever has left is noted as such, however it left; it is nobody's failure.
+#[test]
+fn a_client_that_leaves_has_a_line_in_the_log_that_says_so() {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let server = server(move |_, stream| {
+        tell.lock().unwrap().send(()).unwrap();
+        stream.read(&mut [0; 1]).map(|_| ())
+    });
+    let proxy = serving(&server);
+    block_on(async {
+        let told = Arc::new(Mutex::new(told));
+        let asked = || {
+            let told = told.clone();
+            async { tokio::task::spawn_blocking(move || told.lock().unwrap().recv().unwrap()).await.unwrap() }
+        };
+        let mut client = H3::connect(&proxy).await;
+        // It wants no more of the answer.
+        let mut stream = client.open(get("/stopped")).await;
+        stream.finish().await.unwrap();
+        asked().await;
+        stream.stop_sending(h3::error::Code::H3_REQUEST_CANCELLED);
+        drop(stream);
+        // It breaks its request off.
+        let mut stream = client.open(Request::post("https://a.localhost/reset").body(()).unwrap()).await;
+        stream.send_data(Bytes::from_static(b"half")).await.unwrap();
+        // The proxy has its head by the time another one was answered.
+        client.get("/").await;
+        stream.stop_stream(h3::error::Code::H3_REQUEST_CANCELLED);
+        // It closes its connection.
+        let mut stream = client.open(get("/closed")).await;
+        stream.finish().await.unwrap();
+        asked().await;
+        client.quic.close(0_u32.into(), b"");
+        client.endpoint.wait_idle().await;
+    });
+    let mut lines = super::record::lines(proxy);
+    lines.retain(|line| line["path"] != "/");
+    lines.sort_by_key(|line| line["path"].to_string());
+    let seen: Vec<_> = lines.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    let left = |path| (Some(path), Some(0));
+    assert_eq!(seen, [left("/closed"), left("/reset"), left("/stopped")]);
+}
+
+/// An end that comes in a packet of its own is no body.
+#[test]
+fn a_request_whose_end_comes_late_has_no_body_either() {
+    let server = server(|seen, stream| {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", seen.head.len(), seen.head)
+    });
+    let proxy = serving(&server);
+    block_on(async {
+        let mut client = H3::connect(&proxy).await;
+        let mut stream = client.open(get("/late")).await;
+        client.get("/").await;
+        stream.finish().await.unwrap();
+        let head = reply(&mut stream).await.unwrap();
+        assert!(!head.text().contains("chunked"), "{}", head.text());
+        // One that has a body, though nobody expects it of a GET, brings it.
+        let mut stream = client.open(get("/late")).await;
+        client.get("/").await;
+        stream.send_data(Bytes::from_static(b"some")).await.unwrap();
+        stream.finish().await.unwrap();
+        let head = reply(&mut stream).await.unwrap();
+        assert!(head.text().contains("chunked"), "{}", head.text());
+    });
+}
+
+#[test]
+fn one_address_has_only_so_many_connections() {
+    let server = server(|_, stream| write!(stream, "HTTP/1.1 204 No Content\r\n\r\n"));
+    let proxy = Proxy::secure(Limits { quic_connections_of_one: 2, ..Limits::default() });
+    proxy.put(with_tls(&[HOST], &[&server], Tls::default()));
+    block_on(async {
+        let mut first = H3::connect(&proxy).await;
+        let mut second = H3::connect(&proxy).await;
+        assert_eq!((first.get("/").await.text(), second.get("/").await.text()), ("ok", "ok"));
+        let refused = H3::try_connect(&proxy, HOST).await.err().unwrap();
+        assert!(matches!(refused, quinn::ConnectionError::ConnectionClosed(_)), "{refused}");
+        second.quic.close(0_u32.into(), b"");
+        second.endpoint.wait_idle().await;
+        // The proxy may hear of it a little later.
+        while H3::try_connect(&proxy, HOST).await.is_err() {}
+        assert_eq!(first.get("/").await.text(), "ok");
     });
 }
 

@@ -11,6 +11,7 @@ mod h2spec;
 mod handover;
 mod harness;
 mod http2;
+mod http2_memory;
 mod http2_websocket;
 mod http3;
 mod policy;

@@ -11,6 +11,7 @@ use hop3_core::tcp::{Entry, Port};
 use rustls::ClientConnection;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,10 @@ const VISITOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
 /// A proxy that believes whoever connects from 127.0.0.1, and nobody else.
 fn believing() -> Proxy {
     let second = Duration::from_secs(1);
-    let limits = Limits { head_timeout: second, handshake_timeout: second, ..Limits::default() };
+    believing_with(Limits { head_timeout: second, handshake_timeout: second, ..Limits::default() })
+}
+
+fn believing_with(limits: Limits) -> Proxy {
     let root = tempfile::tempdir().unwrap();
     let options = Options {
         https: Some("127.0.0.1:0".parse().unwrap()),
@@ -194,6 +198,19 @@ fn haproxy_in_front_speaks_for_its_visitors() {
         let source = visitor.local_addr().unwrap();
         assert_eq!(asked(visitor, b""), source.to_string(), "{how}");
     }
+}
+
+/// Its visitors would have the balancer's address there.
+#[test]
+fn behind_a_balancer_there_is_no_http3() {
+    let (proxy, who) = (believing_with(Limits { threads: NonZeroUsize::new(1), ..Limits::default() }), who());
+    let mut service = service("a", &[&who]);
+    service.tls.https = hop3_core::route::Https::Both;
+    proxy.put(service);
+    // A thread that answers over TCP has begun with UDP before.
+    let header = b"PROXY TCP4 127.0.0.77 127.0.0.1 1000 80\r\n";
+    assert_eq!(asked(connect_from(Ipv4Addr::LOCALHOST, proxy.http), header), "127.0.0.77");
+    std::net::UdpSocket::bind(proxy.https.unwrap()).unwrap();
 }
 
 #[test]

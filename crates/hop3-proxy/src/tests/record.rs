@@ -19,7 +19,7 @@ fn log(proxy: &Proxy) -> PathBuf {
 }
 
 /// All lines, once the proxy has ended and so written the last of them.
-fn lines(proxy: Proxy) -> Vec<Value> {
+pub(crate) fn lines(proxy: Proxy) -> Vec<Value> {
     let path = log(&proxy);
     let _root = proxy.stop();
     let text = fs::read_to_string(path).unwrap_or_default();
