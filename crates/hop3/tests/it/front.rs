@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-const APP: &str = "steady";
+pub(crate) const APP: &str = "steady";
 
-fn is_missing(product: &str) -> bool {
+pub(crate) fn is_missing(product: &str) -> bool {
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     let is_there = folders.iter().any(|folder| Path::new(folder).join(product).is_file());
     if !is_there {
@@ -26,12 +26,12 @@ fn is_missing(product: &str) -> bool {
 }
 
 /// The pid of the product's first process.
-fn main_pid(hop: &Hop, product: &str) -> i32 {
+pub(crate) fn main_pid(hop: &Hop, product: &str) -> i32 {
     let text = std::fs::read_to_string(hop.root().join(format!("run/proxy/front/{product}.pid")));
     text.ok().and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
-fn choose(hop: &Hop, proxy: &str) {
+pub(crate) fn choose(hop: &Hop, proxy: &str) {
     let said = hop.hop3(["proxy", "use", proxy]);
     assert!(said.ok && said.text.starts_with(proxy), "{}\n{}", said.text, hop.operator_log());
 }
@@ -182,7 +182,7 @@ fn nobody_passes_by_the_rules_behind_haproxy() {
     nobody_passes_by_the_rules("haproxy");
 }
 
-fn curl(ca: &Path, url: &str) -> String {
+pub(crate) fn curl(ca: &Path, url: &str) -> String {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--max-time", "20", "--noproxy", "*", "--cacert"]).arg(ca);
     curl.args(["--connect-to", "::127.0.0.1:"]);
@@ -192,7 +192,7 @@ fn curl(ca: &Path, url: &str) -> String {
 }
 
 /// A certificate of one's own for that host.
-fn bring(hop: &Hop, host: &str) -> PathBuf {
+pub(crate) fn bring(hop: &Hop, host: &str) -> PathBuf {
     let file = |name: &str| hop.scratch().join(name);
     let names = format!("subjectAltName=DNS:{host}");
     let made = Command::new("openssl")

@@ -132,7 +132,8 @@ impl Nginx {
 
 fn head(out: &mut String, place: &Place) {
     out.push_str("# Made by Hop3; a change by hand does not last.\n");
-    out.push_str("daemon off;\npid nginx.pid;\nerror_log stderr warn;\n");
+    // One that ends removes its pid file, whoever has written it since: ours must be another.
+    out.push_str("daemon off;\npid tmp/nginx.pid;\nerror_log stderr warn;\n");
     if let Some(user) = place.user {
         let _ = writeln!(out, "user {user};");
     }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! nginx or HAProxy in front, and something is wrong: apps go on answering, what is wrong is told, and there is a way
+//! out.
+
+use crate::front::{APP, choose, is_missing, main_pid};
+use crate::harness::{Hop, fixture, until};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+fn is_gone(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
+}
+
+fn runs(hop: &Hop) -> bool {
+    hop.json(["proxy", "status", "--json"])["chosen"]["runs"] == true
+}
+
+/// A connection that is upgraded, and stays for as long as both sides want.
+fn upgraded(hop: &Hop) -> BufReader<TcpStream> {
+    let mut wire = BufReader::new(TcpStream::connect(("127.0.0.1", hop.port)).unwrap());
+    let host = format!("{APP}.localhost:{}", hop.port);
+    write!(wire.get_mut(), "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        .unwrap();
+    let mut line = String::new();
+    wire.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 101"), "{line}");
+    wire
+}
+
+#[test]
+fn a_product_that_is_chosen_again_stays_known_when_its_former_self_ends() {
+    if is_missing("nginx") {
+        return;
+    }
+    let hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, "nginx");
+    let former = main_pid(&hop, "nginx");
+    let wire = upgraded(&hop);
+    choose(&hop, "built-in");
+    choose(&hop, "nginx");
+    assert!(!is_gone(former), "it has a connection still");
+    drop(wire);
+    until("the former one has ended", || is_gone(former));
+    assert!(![0, former].contains(&main_pid(&hop, "nginx")));
+    assert!(runs(&hop), "{}", hop.operator_log());
+}
