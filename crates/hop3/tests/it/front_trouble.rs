@@ -45,3 +45,24 @@ fn a_product_that_is_chosen_again_stays_known_when_its_former_self_ends() {
     assert!(![0, former].contains(&main_pid(&hop, "nginx")));
     assert!(runs(&hop), "{}", hop.operator_log());
 }
+
+#[test]
+fn a_product_that_cannot_be_recorded_does_not_stay() {
+    if is_missing("nginx") {
+        return;
+    }
+    let hop = Hop::start();
+    let front = hop.root().join("run/proxy/front");
+    std::fs::create_dir_all(front.join("nginx.pid.new/in-the-way")).unwrap();
+    assert!(!hop.hop3(["proxy", "use", "nginx"]).ok);
+    let named = front.display().to_string();
+    let is_product = |pid: &str| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains("nginx") && line.contains(&named)
+    };
+    let left = || {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|pid| is_product(&pid))
+    };
+    until("none is left", || !left());
+}

@@ -105,7 +105,12 @@ impl Shared {
             let _ = child.wait();
             return Err(io::Error::other(format!("{} does not accept connections", self.name())));
         }
-        main.record(&folder, self.name())?;
+        if let Err(error) = main.record(&folder, self.name()) {
+            // Nobody would find it any more.
+            main.signal_all(Signal::KILL);
+            let _ = child.wait();
+            return Err(error);
+        }
         Ok((main, child))
     }
 
