@@ -61,6 +61,10 @@ impl Stream {
         Stream::over(Transport::Tcp(stream))
     }
 
+    pub(crate) fn unix(stream: UnixStream) -> Stream {
+        Stream::over(Transport::Unix(stream))
+    }
+
     fn over(transport: Transport) -> Stream {
         Stream(RefCell::new(transport), Cell::default())
     }
@@ -90,7 +94,7 @@ impl Stream {
     pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
         match address {
             Address::Tcp(address) => TcpStream::connect(address).await.map(Stream::tcp),
-            Address::Unix(path) => UnixStream::connect(path).await.map(|s| Stream::over(Transport::Unix(s))),
+            Address::Unix(path) => UnixStream::connect(path).await.map(Stream::unix),
         }
     }
 

@@ -3,7 +3,8 @@
 //! chose, if any.
 //!
 //! Invariant: the built-in proxy always has the whole table, so whatever a product passes on is answered by the rules
-//! of the service it belongs to. It believes a product about visitors' addresses, and nobody else.
+//! of the service it belongs to. It believes whoever comes in by its own socket about visitors' addresses, and that is
+//! the product.
 
 mod certificates;
 mod choose;
@@ -17,7 +18,6 @@ use super::front::product::products;
 use hop3_core::driver::{Drained, Proxy, ProxyStatus};
 use hop3_core::layout::Layout;
 use hop3_core::observe::RouteFigures;
-use hop3_core::policy::Net;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::{Address, RouteTable, Service, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -184,14 +184,6 @@ impl Chosen {
     }
 }
 
-/// The service as the built-in proxy shall have it behind a product, which names the visitor.
-fn behind(service: &Service) -> Service {
-    let mut service = service.clone();
-    let loopback: Option<Net> = "127.0.0.0/8".parse().ok();
-    service.policy.get_or_insert_default().trusted_proxies.extend(loopback);
-    service
-}
-
 fn upstreams(service: &Service) -> impl Iterator<Item = (String, Address)> {
     let pools = service.routes.iter().filter_map(|route| match &route.target {
         Target::Upstreams(pool) => Some(&pool.upstreams),
@@ -219,8 +211,7 @@ impl Proxy for Chosen {
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
         self.converge(Some(&choice))?;
-        let told = RouteTable { services: table.services.iter().map(behind).collect() };
-        self.update(&mut state, &choice, || self.builtin.apply(&told))
+        self.update(&mut state, &choice, || self.builtin.apply(table))
     }
 
     fn put(&self, service: &Service) -> Result<(), Problem> {
@@ -228,11 +219,11 @@ impl Proxy for Chosen {
         let Some(choice) = Choice::read(&self.layout)? else { return self.builtin.put(service) };
         state.addresses.extend(upstreams(service));
         let before = state.services.insert(service.name.clone(), service.clone());
-        let updated = self.update(&mut state, &choice, || self.builtin.put(&behind(service)));
+        let updated = self.update(&mut state, &choice, || self.builtin.put(service));
         if updated.is_err() {
             // As it was; what was told last counts, should that fail too.
             let _ = match &before {
-                Some(before) => self.builtin.put(&behind(before)),
+                Some(before) => self.builtin.put(before),
                 None => self.builtin.remove(&service.name),
             };
             match before {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The operator's choice: what has to be there before another program accepts the connections, and the switch.
 
-use super::{Chosen, State, behind, upstreams};
+use super::{Chosen, State, upstreams};
 use crate::proxies::front::choice::Choice;
 use crate::proxies::front::files;
 use crate::proxies::front::plan::Plan;
 use crate::proxies::front::process::Main;
 use crate::proxies::front::product::{product, products, program, version};
-use hop3_core::driver::{PassedOn, Proxy, ProxyChoice, ProxyChosen};
+use hop3_core::driver::{PassedOn, ProxyChoice, ProxyChosen};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::RouteTable;
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ impl ProxyChoice for Chosen {
         let is_same = before.map_or(BUILT_IN, |choice| choice.product.name()) == name;
         if !is_same {
             match name {
-                BUILT_IN => self.choose_builtin(&mut state, before, table)?,
+                BUILT_IN => self.choose_builtin(&mut state, before)?,
                 name => self.choose_product(&mut state, before, name, table)?,
             }
         }
@@ -56,16 +56,10 @@ impl ProxyChoice for Chosen {
 }
 
 impl Chosen {
-    fn choose_builtin(
-        &self,
-        state: &mut State,
-        before: Option<Choice>,
-        table: &RouteTable,
-    ) -> Result<(), Problem> {
+    fn choose_builtin(&self, state: &mut State, before: Option<Choice>) -> Result<(), Problem> {
         self.switch(before.as_ref(), None)?;
         *state = State { addresses: std::mem::take(&mut state.addresses), ..State::default() };
-        // Nobody stands before it any more.
-        self.builtin.apply(table)
+        Ok(())
     }
 
     fn choose_product(
@@ -78,11 +72,7 @@ impl Chosen {
         let product = product(name).ok_or_else(|| unknown(name))?;
         program(product)?;
         self.refuse_introducers(product.name())?;
-        let choice = match before {
-            // What the former product still passes on comes in there.
-            Some(before) => Choice { product, ..before },
-            None => Choice::new(product).map_err(|error| files::disk(&error))?,
-        };
+        let choice = Choice { product };
         let plan = Plan::of(table, product.abilities(), product.name())?;
         let place = choice.place(&self.layout)?;
         self.hand(&plan, place.https.is_some())?;
@@ -90,13 +80,7 @@ impl Chosen {
             files::activate(&choice, &self.layout, &folder)?;
             files::sweep(&choice, &self.layout);
         }
-        self.builtin.apply(&RouteTable { services: table.services.iter().map(behind).collect() })?;
-        if let Err(problem) = self.switch(before.as_ref(), Some(&choice)) {
-            if before.is_none() {
-                self.builtin.apply(table)?;
-            }
-            return Err(problem);
-        }
+        self.switch(before.as_ref(), Some(&choice))?;
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
         state.passed_on = plan.passed_on;

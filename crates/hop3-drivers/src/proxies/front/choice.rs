@@ -5,37 +5,23 @@
 use super::product::{Place, Product, product, worker_user};
 use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::route::Address;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
     pub(crate) product: &'static dyn Product,
-    /// Where the built-in proxy listens for what the product passes on.
-    pub(crate) behind: SocketAddr,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Written {
     product: String,
-    behind: SocketAddr,
 }
 
 impl Choice {
-    /// A new one, with an address of its own for what is passed on: beneath 127.0.0.0/8, where nobody else listens
-    /// whatever is started before it next time.
-    pub(crate) fn new(product: &'static dyn Product) -> io::Result<Choice> {
-        let mut random = [0; 2];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let address = Ipv4Addr::new(127, 83, random[0], random[1].clamp(1, 254));
-        let behind = TcpListener::bind((address, 0))?.local_addr()?;
-        Ok(Choice { product, behind })
-    }
-
     pub(crate) fn read(layout: &Layout) -> Result<Option<Choice>, Problem> {
         let path = layout.front_choice();
         let text = match fs::read_to_string(&path) {
@@ -45,7 +31,7 @@ impl Choice {
         };
         let written: Written = serde_json::from_str(&text).map_err(|e| damaged(layout, &e.to_string()))?;
         let product = product(&written.product).ok_or_else(|| damaged(layout, &written.product))?;
-        Ok(Some(Choice { product, behind: written.behind }))
+        Ok(Some(Choice { product }))
     }
 
     /// Keeps a choice, or forgets it.
@@ -55,7 +41,7 @@ impl Choice {
             return fs::remove_file(path)
                 .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) });
         };
-        let written = Written { product: choice.product.name().to_owned(), behind: choice.behind };
+        let written = Written { product: choice.product.name().to_owned() };
         let beside = path.with_extension("new");
         fs::write(&beside, serde_json::to_vec(&written)?)?;
         fs::rename(beside, path)
@@ -72,8 +58,8 @@ impl Choice {
             certificates: layout.handed_certificates(),
             http,
             https: address("https"),
-            behind: self.behind,
-            user: worker_user(),
+            behind: Address::Unix(layout.behind_socket()),
+            user: worker_user().map(|(name, _)| name),
         })
     }
 

@@ -70,10 +70,10 @@ impl Product for Haproxy {
             frontend(&mut out, "https", bind);
             backends_of(&mut out, plan);
         }
-        backend(&mut out, "behind", &To::Behind, place.behind);
+        backend(&mut out, "behind", &To::Behind, &place.behind);
         for (index, site) in plan.sites.iter().enumerate() {
             for (turn, way) in site.ways.iter().enumerate() {
-                backend(&mut out, &name(index, turn, site), &way.to, place.behind);
+                backend(&mut out, &name(index, turn, site), &way.to, &place.behind);
             }
         }
         let mut files = vec![(CONFIG.to_owned(), out)];
@@ -172,22 +172,26 @@ fn name(index: usize, turn: usize, site: &Site) -> String {
     }
 }
 
-fn backend(out: &mut String, name: &str, to: &To, behind: SocketAddr) {
+fn backend(out: &mut String, name: &str, to: &To, behind: &Address) {
     let _ = writeln!(out, "\nbackend {name}");
     match to {
         To::Behind => {
-            let _ = writeln!(out, "    timeout server 24d\n    server behind {behind}");
+            let _ = writeln!(out, "    timeout server 24d\n    server behind {}", address(behind));
         }
         To::Pool { addresses, timeouts } => {
             let (connect, read) = (time(timeouts.connect_ms), time(longest_pause(timeouts)));
             let _ = writeln!(out, "    timeout connect {connect}\n    timeout server {read}");
-            for (turn, address) in addresses.iter().enumerate() {
-                let _ = match address {
-                    Address::Tcp(address) => writeln!(out, "    server u{turn} {address}"),
-                    Address::Unix(path) => writeln!(out, "    server u{turn} unix@{}", path.display()),
-                };
+            for (turn, to) in addresses.iter().enumerate() {
+                let _ = writeln!(out, "    server u{turn} {}", address(to));
             }
         }
+    }
+}
+
+fn address(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("unix@{}", path.display()),
     }
 }
 

@@ -5,15 +5,15 @@
 use super::choice::Choice;
 use super::launch;
 use super::process::{Main, wait};
-use super::product::products;
+use super::product::{products, worker_user};
 use hop3_core::layout::Layout;
 use hop3_core::problem::Problem;
-use hop3_proxy::{Front, Sockets};
+use hop3_core::route::Address;
+use hop3_proxy::{Behind, Front, Sockets};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -176,8 +176,9 @@ fn wait_for(main: Main) {
 }
 
 impl Front for Keeper {
-    fn behind(&self) -> SocketAddr {
-        self.0.choice.behind
+    fn behind(&self) -> Behind {
+        let address = Address::Unix(self.0.layout.behind_socket());
+        Behind { address, reader: worker_user().map(|(_, number)| number) }
     }
 
     fn is_running(&self) -> bool {

@@ -80,7 +80,7 @@ impl Product for Nginx {
         let _ = writeln!(
             out,
             "    upstream behind {{ server {}; keepalive 64; keepalive_timeout 4s; }}",
-            place.behind
+            address(&place.behind)
         );
         for to in plan.sites.iter().flat_map(|site| &site.ways).map(|way| &way.to) {
             if let To::Pool { addresses, .. } = to {

@@ -23,7 +23,7 @@ fn place(is_secure: bool) -> Place {
         certificates: "/srv/hop3/run/proxy/certs".into(),
         http: "0.0.0.0:80".parse().unwrap(),
         https: is_secure.then(|| "0.0.0.0:8443".parse().unwrap()),
-        behind: "127.83.1.2:4711".parse().unwrap(),
+        behind: Address::Unix("/srv/hop3/run/proxy/behind.sock".into()),
         user: Some("www-data"),
     }
 }
