@@ -57,8 +57,8 @@ pub(crate) fn become_front(layout: &Layout) -> String {
 /// Who accepts connections in the proxy's place, by the operator's choice.
 pub(crate) fn front(layout: &Layout, takes_over: bool) -> anyhow::Result<Option<Arc<dyn hop3_proxy::Front>>> {
     if !takes_over {
-        proxies::end_leftovers(layout)?;
+        proxies::end_leftovers(layout);
     }
-    let keeper = proxies::Keeper::of_choice(layout, crate::role::program()?)?;
+    let keeper = proxies::Keeper::of_choice(layout, crate::role::program()?);
     Ok(keeper.map(|keeper| Arc::new(keeper) as Arc<dyn hop3_proxy::Front>))
 }

@@ -196,15 +196,12 @@ fn upstreams(service: &Service) -> impl Iterator<Item = (String, Address)> {
 
 impl Proxy for Chosen {
     fn name(&self) -> &'static str {
-        match Choice::read(&self.layout) {
-            Ok(Some(choice)) => choice.product.name(),
-            _ => self.builtin.name(),
-        }
+        Choice::in_force(&self.layout).map_or(self.builtin.name(), |choice| choice.product.name())
     }
 
     fn apply(&self, table: &RouteTable) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else {
+        let Some(choice) = Choice::in_force(&self.layout) else {
             self.builtin.apply(table)?;
             return self.converge(None);
         };
@@ -216,7 +213,7 @@ impl Proxy for Chosen {
 
     fn put(&self, service: &Service) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else { return self.builtin.put(service) };
+        let Some(choice) = Choice::in_force(&self.layout) else { return self.builtin.put(service) };
         state.addresses.extend(upstreams(service));
         let before = state.services.insert(service.name.clone(), service.clone());
         let updated = self.update(&mut state, &choice, || self.builtin.put(service));
@@ -236,13 +233,13 @@ impl Proxy for Chosen {
 
     fn remove(&self, service: &str) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else { return self.builtin.remove(service) };
+        let Some(choice) = Choice::in_force(&self.layout) else { return self.builtin.remove(service) };
         state.services.remove(service);
         self.update(&mut state, &choice, || self.builtin.remove(service))
     }
 
     fn drain(&self, upstreams: &[String], deadline: Duration) -> Result<Drained, Problem> {
-        let Some(choice) = Choice::read(&self.layout)? else {
+        let Some(choice) = Choice::in_force(&self.layout) else {
             return self.builtin.drain(upstreams, deadline);
         };
         let until = Instant::now() + deadline;

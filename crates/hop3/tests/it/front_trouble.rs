@@ -47,6 +47,32 @@ fn a_product_that_is_chosen_again_stays_known_when_its_former_self_ends() {
 }
 
 #[test]
+fn a_damaged_choice_is_told_and_chosen_away() {
+    if is_missing("nginx") {
+        return;
+    }
+    let mut hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, "nginx");
+    let damage = || std::fs::write(hop.root().join("front.json"), "{\"product\":").unwrap();
+    damage();
+    choose(&hop, "built-in");
+    assert_eq!(hop.get(APP, "/").status, 200);
+    assert_eq!(main_pid(&hop, "nginx"), 0);
+    // The same where it is found at a start.
+    choose(&hop, "nginx");
+    hop.hop3(["server", "stop", "--all"]).expect_ok();
+    damage();
+    hop.boot();
+    until("the app answers", || hop.get(APP, "/").status == 200);
+    let told = hop.hop3(["doctor"]).text;
+    assert!(told.contains("front.json") && told.contains("hop3 proxy use built-in"), "{told}");
+    choose(&hop, "built-in");
+    choose(&hop, "nginx");
+    assert_eq!(hop.get(APP, "/").status, 200);
+}
+
+#[test]
 fn a_product_that_cannot_be_recorded_does_not_stay() {
     if is_missing("nginx") {
         return;

@@ -42,8 +42,10 @@ impl ProxyChoice for Chosen {
 
     fn choose(&self, name: &str, table: &RouteTable) -> Result<ProxyChosen, Problem> {
         let mut state = self.state();
-        let before = Choice::read(&self.layout).unwrap_or_default();
-        let is_same = before.map_or(BUILT_IN, |choice| choice.product.name()) == name;
+        let written = Choice::read(&self.layout);
+        let is_same =
+            written.as_ref().is_ok_and(|choice| choice.map_or(BUILT_IN, |c| c.product.name()) == name);
+        let before = written.unwrap_or_default();
         if !is_same {
             match name {
                 BUILT_IN => self.choose_builtin(&mut state, before)?,

@@ -7,8 +7,8 @@ use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::Address;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,14 @@ impl Choice {
         Ok(Some(Choice { product }))
     }
 
+    /// The one that counts: where it cannot be read, the built-in proxy answers, and whoever shows the choice says so.
+    pub(crate) fn in_force(layout: &Layout) -> Option<Choice> {
+        Choice::read(layout).unwrap_or_else(|problem| {
+            tracing::error!(%problem, detail = problem.detail, "the built-in proxy answers");
+            None
+        })
+    }
+
     /// Keeps a choice, or forgets it.
     pub(crate) fn write(layout: &Layout, choice: Option<&Choice>) -> io::Result<()> {
         let path = layout.front_choice();
@@ -43,8 +51,11 @@ impl Choice {
         };
         let written = Written { product: choice.product.name().to_owned() };
         let beside = path.with_extension("new");
-        fs::write(&beside, serde_json::to_vec(&written)?)?;
-        fs::rename(beside, path)
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(&written)?)?;
+        file.sync_all()?;
+        fs::rename(beside, path)?;
+        File::open(layout.root())?.sync_all()
     }
 
     pub(crate) fn place(&self, layout: &Layout) -> Result<Place, Problem> {

@@ -7,7 +7,6 @@ use super::launch;
 use super::process::{Main, wait};
 use super::product::{products, worker_user};
 use hop3_core::layout::Layout;
-use hop3_core::problem::Problem;
 use hop3_core::route::Address;
 use hop3_proxy::{Behind, Front, Sockets};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -47,21 +46,18 @@ struct State {
 
 impl Keeper {
     /// A keeper of what is chosen; none when that is the built-in proxy.
-    ///
-    /// # Errors
-    /// A choice that cannot be read.
-    pub fn of_choice(layout: &Layout, hop3: PathBuf) -> Result<Option<Keeper>, Problem> {
-        let choice = Choice::read(layout)?;
+    pub fn of_choice(layout: &Layout, hop3: PathBuf) -> Option<Keeper> {
+        let choice = Choice::in_force(layout);
         let keeper = |choice| {
             Keeper(Arc::new(Shared { layout: layout.clone(), choice, hop3, state: Mutex::default() }))
         };
-        Ok(choice.map(keeper))
+        choice.map(keeper)
     }
 }
 
 /// Ends what a role that was killed has left running and is not chosen: it would go on accepting.
-pub fn end_leftovers(layout: &Layout) -> Result<(), Problem> {
-    let chosen = Choice::read(layout)?.map(|choice| choice.product.name());
+pub fn end_leftovers(layout: &Layout) {
+    let chosen = Choice::in_force(layout).map(|choice| choice.product.name());
     let folder = layout.front();
     for product in products().into_iter().filter(|product| Some(product.name()) != chosen) {
         let Some(main) = Main::recorded(&folder, product.name()) else { continue };
@@ -71,7 +67,6 @@ pub fn end_leftovers(layout: &Layout) -> Result<(), Problem> {
         }
         main.forget(&folder, product.name());
     }
-    Ok(())
 }
 
 impl Shared {
@@ -209,10 +204,8 @@ impl Front for Keeper {
             state.is_ending = true;
             state.main
         };
-        let is_kept = || {
-            let chosen = Choice::read(&shared.layout).ok().flatten();
-            chosen.is_some_and(|choice| choice.product.name() == shared.name())
-        };
+        let is_kept =
+            || Choice::in_force(&shared.layout).is_some_and(|choice| choice.product.name() == shared.name());
         let Some(main) = main.filter(|_| !is_replaced || !is_kept()) else { return };
         main.forget(&shared.layout.front(), shared.name());
         main.signal(shared.choice.product.facts().end);
