@@ -263,7 +263,7 @@ impl Running {
         Running::serve(options, limits, estate)
     }
 
-    fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
+    fn serve(mut options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
         let Estate { lock, listeners, behind, ports, predecessor } = estate;
         let (http, https) = listeners.addresses(options.http)?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
@@ -288,7 +288,7 @@ impl Running {
         });
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
-        let (entrances, https_listeners, behind) = enter(&options, &limits, listeners, behind)?;
+        let (entrances, https_listeners, behind) = enter(&mut options, &limits, listeners, behind)?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -413,21 +413,35 @@ fn listen(options: &Options, limits: &Limits) -> anyhow::Result<Listeners> {
 
 type Entrances = (Vec<Entrance>, Vec<TcpListener>, Option<UnixListener>);
 
-/// Where this proxy itself accepts: behind its front, once that accepts on the listeners in its place.
+/// Where this proxy itself accepts: behind its front, once that accepts on the listeners in its place. Where that does
+/// not start and nobody else serves, this proxy goes on without it.
 fn enter(
-    options: &Options,
+    options: &mut Options,
     limits: &Limits,
     listeners: Listeners,
     handed: Option<UnixListener>,
 ) -> anyhow::Result<Entrances> {
-    let Some(front) = &options.front else {
-        let entrances = listeners.http.into_iter().map(Entrance::Open).collect();
-        return Ok((entrances, listeners.https, None));
+    let open = |listeners: Listeners| -> Entrances {
+        (listeners.http.into_iter().map(Entrance::Open).collect(), listeners.https, None)
     };
+    let Some(front) = options.front.take() else { return Ok(open(listeners)) };
     let (entrances, socket) = entrance::behind(&front.behind(), threads(limits), handed)
         .context("listening for what the front passes on")?;
-    front.begin(Sockets::new(listeners.http, listeners.https))?;
-    Ok((entrances, Vec::new(), socket))
+    let own = listeners.copy()?;
+    match front.begin(Sockets::new(listeners.http, listeners.https)) {
+        Ok(()) => {
+            options.front = Some(front);
+            Ok((entrances, Vec::new(), socket))
+        }
+        Err(error) if options.takes_over || own.http.is_empty() => Err(error),
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the front does not start; this proxy serves in its place"
+            );
+            Ok(open(own))
+        }
+    }
 }
 
 fn threads(limits: &Limits) -> usize {

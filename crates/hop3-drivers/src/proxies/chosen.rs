@@ -53,6 +53,8 @@ struct State {
     /// Of every upstream that may be drained.
     addresses: HashMap<String, Address>,
     reloaded: Option<Instant>,
+    /// The product does not start; the built-in proxy answers in its place.
+    is_away: bool,
 }
 
 impl Chosen {
@@ -80,6 +82,17 @@ impl Chosen {
         let table = RouteTable { services: state.services.values().cloned().collect() };
         let plan = Plan::of(&table, choice.product.abilities(), choice.product.name())?;
         tell()?;
+        state.is_away &= Main::accepting(&self.layout.front(), choice.product.name()).is_none();
+        match self.lead(state, choice, plan) {
+            Err(problem) if state.is_away => {
+                tracing::warn!(%problem, "a product that does not run has not got its configuration");
+                Ok(())
+            }
+            led => led,
+        }
+    }
+
+    fn lead(&self, state: &mut State, choice: &Choice, plan: Plan) -> Result<(), Problem> {
         let place = choice.place(&self.layout)?;
         let is_renewed = self.hand(&plan, place.https.is_some())?;
         let folder = files::prepare(choice, &self.layout, &choice.product.render(&plan, &place))?;
@@ -115,13 +128,14 @@ impl Chosen {
         let begun = Instant::now();
         while begun.elapsed() < RELOAD {
             let mut found = None;
-            if !wait(PATIENCE, || {
+            wait(if state.is_away { Duration::ZERO } else { PATIENCE }, || {
                 found = Main::accepting(&folder, name);
                 found.is_some()
-            }) {
-                break;
-            }
-            let Some(main) = found else { break };
+            });
+            let Some(main) = found else {
+                state.is_away = true;
+                return Ok(());
+            };
             let (former, _) = main.split_workers();
             state.reloaded = Some(Instant::now());
             main.signal(choice.product.facts().reload);
@@ -139,17 +153,25 @@ impl Chosen {
     }
 
     /// Has the role be what is chosen, when it is not: a server that was killed in between left it so.
-    fn converge(&self, choice: Option<&Choice>) -> Result<(), Problem> {
+    fn converge(&self, state: &mut State, choice: Option<&Choice>) -> Result<(), Problem> {
         let folder = self.layout.front();
         let is_other = |name: &str| choice.is_none_or(|choice| choice.product.name() != name);
         let stray = products()
             .into_iter()
             .any(|p| is_other(p.name()) && Main::accepting(&folder, p.name()).is_some());
         let runs = |choice: &Choice| Main::accepting(&folder, choice.product.name()).is_some();
-        if stray || choice.is_some_and(|choice| !wait(PATIENCE, || runs(choice))) {
-            (self.take_over)()?;
+        state.is_away = false;
+        if !stray && choice.is_none_or(|choice| wait(PATIENCE, || runs(choice))) {
+            return Ok(());
         }
-        Ok(())
+        match (self.take_over)() {
+            Err(problem) if !stray => {
+                tracing::error!(%problem, "the product does not start; the built-in proxy answers in its place");
+                state.is_away = true;
+                Ok(())
+            }
+            taken => taken,
+        }
     }
 
     /// Waits until retired workers of a product have let these upstreams go; how many connections are left.
@@ -203,11 +225,11 @@ impl Proxy for Chosen {
         let mut state = self.state();
         let Some(choice) = Choice::in_force(&self.layout) else {
             self.builtin.apply(table)?;
-            return self.converge(None);
+            return self.converge(&mut state, None);
         };
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
-        self.converge(Some(&choice))?;
+        self.converge(&mut state, Some(&choice))?;
         self.update(&mut state, &choice, || self.builtin.apply(table))
     }
 

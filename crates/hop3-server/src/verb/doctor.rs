@@ -94,7 +94,10 @@ fn front(server: &Server) -> Check {
             check("connections", Verdict::Ok, &detail)
         }
         Ok(chosen) => {
-            let detail = format!("{} is chosen and does not run: see run/proxy/log", chosen.driver);
+            let detail = format!(
+                "{0} is chosen and does not run; where it cannot start, the built-in proxy answers in its place: see run/proxy/log, then hop3 proxy use {0}",
+                chosen.driver
+            );
             check("connections", Verdict::Missing, &detail)
         }
         Err(problem) => check("connections", Verdict::Missing, &told(&problem)),

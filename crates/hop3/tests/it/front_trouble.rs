@@ -7,6 +7,8 @@ use crate::harness::{Hop, fixture, until};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+const SHOP: &str = "shop.example.org";
+
 fn is_gone(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
 }
@@ -44,6 +46,36 @@ fn a_product_that_is_chosen_again_stays_known_when_its_former_self_ends() {
     until("the former one has ended", || is_gone(former));
     assert!(![0, former].contains(&main_pid(&hop, "nginx")));
     assert!(runs(&hop), "{}", hop.operator_log());
+}
+
+#[test]
+fn a_product_that_cannot_start_keeps_no_app_from_answering() {
+    if is_missing("nginx") {
+        return;
+    }
+    let mut hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, "nginx");
+    hop.hop3(["server", "stop", "--all"]).expect_ok();
+    let folder = hop.root().join("run/proxy/front/tmp");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    hop.boot();
+    until("the app answers", || hop.get(APP, "/").status == 200);
+    assert!(!runs(&hop));
+    let told = hop.hop3(["doctor"]).text;
+    let line = told.lines().find(|line| line.contains("connections")).unwrap_or_default();
+    assert!(line.contains("nginx") && line.contains("the built-in proxy"), "{told}");
+    // What changes meanwhile counts, and a try in vain changes nothing.
+    hop.hop3(["domain", "add", SHOP, "-a", APP]).expect_ok();
+    assert_eq!(hop.get_host(SHOP, "/").status, 200);
+    assert!(!hop.hop3(["proxy", "use", "nginx"]).ok);
+    assert_eq!(hop.get_host(SHOP, "/").status, 200);
+    // Once it can start, it is asked for again.
+    std::fs::remove_file(&folder).unwrap();
+    choose(&hop, "nginx");
+    assert!(runs(&hop));
+    assert_eq!((hop.get(APP, "/").status, hop.get_host(SHOP, "/").status), (200, 200));
 }
 
 #[test]

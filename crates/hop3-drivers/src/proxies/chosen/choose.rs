@@ -34,17 +34,19 @@ impl ProxyChoice for Chosen {
         let passed_on = self.state().passed_on.iter().map(told).collect();
         Ok(ProxyChosen {
             driver: choice.product.name().to_owned(),
-            version: version(choice.product)?,
+            version: version(choice.product).unwrap_or_else(|_| "not installed".to_owned()),
             passed_on,
-            runs: Main::accepting(&self.layout.front(), choice.product.name()).is_some(),
+            runs: self.runs(&choice),
         })
     }
 
     fn choose(&self, name: &str, table: &RouteTable) -> Result<ProxyChosen, Problem> {
         let mut state = self.state();
         let written = Choice::read(&self.layout);
-        let is_same =
-            written.as_ref().is_ok_and(|choice| choice.map_or(BUILT_IN, |c| c.product.name()) == name);
+        let is_same = written.as_ref().is_ok_and(|choice| match choice {
+            None => name == BUILT_IN,
+            Some(choice) => choice.product.name() == name && self.runs(choice),
+        });
         let before = written.unwrap_or_default();
         if !is_same {
             match name {
@@ -58,6 +60,10 @@ impl ProxyChoice for Chosen {
 }
 
 impl Chosen {
+    fn runs(&self, choice: &Choice) -> bool {
+        Main::accepting(&self.layout.front(), choice.product.name()).is_some()
+    }
+
     fn choose_builtin(&self, state: &mut State, before: Option<Choice>) -> Result<(), Problem> {
         self.switch(before.as_ref(), None)?;
         *state = State { addresses: std::mem::take(&mut state.addresses), ..State::default() };
@@ -86,6 +92,7 @@ impl Chosen {
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
         state.passed_on = plan.passed_on;
+        state.is_away = false;
         state.reloaded = Some(Instant::now());
         Ok(())
     }
