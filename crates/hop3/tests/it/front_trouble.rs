@@ -4,10 +4,15 @@
 
 use crate::front::{APP, choose, is_missing, main_pid};
 use crate::harness::{Hop, fixture, until};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
 const SHOP: &str = "shop.example.org";
+
+fn signal(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
 
 fn is_gone(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
@@ -27,6 +32,15 @@ fn upgraded(hop: &Hop) -> BufReader<TcpStream> {
     wire.read_line(&mut line).unwrap();
     assert!(line.starts_with("HTTP/1.1 101"), "{line}");
     wire
+}
+
+/// Kills every role at once, before one of them can start another again.
+fn kill_all(hop: &Hop) {
+    let pids: Vec<u32> =
+        ["server", "supervisor", "proxy"].iter().filter_map(|role| hop.pid_of(role)).collect();
+    assert_eq!(pids.len(), 3);
+    pids.iter().for_each(|pid| signal(*pid as i32, Signal::KILL));
+    until("every role is dead", || ["server", "supervisor", "proxy"].iter().all(|r| hop.pid_of(r).is_none()));
 }
 
 #[test]
@@ -102,6 +116,37 @@ fn a_damaged_choice_is_told_and_chosen_away() {
     choose(&hop, "built-in");
     choose(&hop, "nginx");
     assert_eq!(hop.get(APP, "/").status, 200);
+}
+
+fn is_found_after_the_death_of_every_role(product: &str) {
+    if is_missing(product) {
+        return;
+    }
+    let mut hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, product);
+    let main = main_pid(&hop, product);
+    kill_all(&hop);
+    assert_eq!(hop.get(APP, "/").status, 200);
+    hop.boot();
+    until("it answers behind", || hop.get("nobody", "/").status == 404);
+    assert_eq!((main_pid(&hop, product), hop.get(APP, "/").status), (main, 200));
+    kill_all(&hop);
+    hop.hop3(["server", "stop", "--all"]).expect_ok();
+    until("the product has ended", || is_gone(main));
+    hop.boot();
+    until("the app answers", || hop.get(APP, "/").status == 200);
+    assert!(runs(&hop));
+}
+
+#[test]
+fn nginx_is_found_after_the_death_of_every_role() {
+    is_found_after_the_death_of_every_role("nginx");
+}
+
+#[test]
+fn haproxy_is_found_after_the_death_of_every_role() {
+    is_found_after_the_death_of_every_role("haproxy");
 }
 
 #[test]

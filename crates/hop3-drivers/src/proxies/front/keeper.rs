@@ -69,6 +69,25 @@ pub fn end_leftovers(layout: &Layout) {
     }
 }
 
+/// A product accepts connections, whether or not a proxy role lives that keeps it.
+pub fn front_accepts(layout: &Layout) -> bool {
+    products().into_iter().any(|product| Main::accepting(&layout.front(), product.name()).is_some())
+}
+
+/// Ends every product that a role has left running, with what is under way when that takes long.
+pub fn end_fronts(layout: &Layout) {
+    let folder = layout.front();
+    for product in products() {
+        let Some(main) = Main::recorded(&folder, product.name()) else { continue };
+        main.signal_all(product.facts().end);
+        if !main.wait_for_end(STOP_GRACE) {
+            main.signal_all(Signal::KILL);
+            main.wait_for_end(STOP_GRACE);
+        }
+        main.forget(&folder, product.name());
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
