@@ -59,6 +59,11 @@ pub(crate) fn front_accepts(layout: &Layout) -> bool {
     proxies::front_accepts(layout)
 }
 
+/// Refuses the PROXY protocol where another program accepts the connections.
+pub(crate) fn refuse_introducers(layout: &Layout) -> Result<(), Problem> {
+    proxies::refuse_introducers(layout)
+}
+
 /// Ends what a proxy role has left to accept connections in its place.
 pub(crate) fn end_fronts(layout: &Layout) {
     proxies::end_fronts(layout);

@@ -68,6 +68,9 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
 
 /// Serves, with the lock of the role held.
 fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
+    if !args.proxy_protocol_from.is_empty() {
+        wire::refuse_introducers(&layout)?;
+    }
     let site = site(args, &layout)?;
     want_all(&layout, &site, &args.proxy_protocol_from)?;
     for role in ["supervisor", "proxy"] {

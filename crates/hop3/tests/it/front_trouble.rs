@@ -150,6 +150,22 @@ fn haproxy_is_found_after_the_death_of_every_role() {
 }
 
 #[test]
+fn the_proxy_protocol_is_refused_where_a_product_is_chosen() {
+    if is_missing("nginx") {
+        return;
+    }
+    let mut hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, "nginx");
+    hop.hop3(["server", "stop", "--all"]).expect_ok();
+    let http = format!("127.0.0.1:{}", hop.port);
+    let said = hop.hop3(["server", "--http", &http, "--proxy-protocol-from", "127.0.0.1"]);
+    assert!(!said.ok && said.text.contains("proxy.cannot") && said.text.contains("nginx"), "{}", said.text);
+    hop.boot();
+    until("the app answers", || hop.get(APP, "/").status == 200);
+}
+
+#[test]
 fn a_product_that_cannot_be_recorded_does_not_stay() {
     if is_missing("nginx") {
         return;

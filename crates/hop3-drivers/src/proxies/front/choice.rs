@@ -80,6 +80,18 @@ impl Choice {
     }
 }
 
+/// Connections that begin with a header of the PROXY protocol are read by the built-in proxy alone.
+///
+/// # Errors
+/// Another one is chosen.
+pub fn refuse_introducers(layout: &Layout) -> Result<(), Problem> {
+    let Some(choice) = Choice::in_force(layout) else { return Ok(()) };
+    let title = format!("{} is chosen, and does not read the PROXY protocol", choice.product.name());
+    Err(Problem::new(Kind::Conflict, "proxy.cannot", title).hint(
+        "start without --proxy-protocol-from; then choose the proxy that reads it: hop3 proxy use built-in",
+    ))
+}
+
 fn damaged(layout: &Layout, detail: &str) -> Problem {
     let title = format!("the choice of a proxy in {} cannot be used", layout.front_choice().display());
     Problem::new(Kind::Conflict, "proxy.choice-damaged", title)

@@ -20,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod product;
 mod shared;
 
+pub use choice::refuse_introducers;
 pub use keeper::{Keeper, end_fronts, end_leftovers, front_accepts};
 pub use launch::become_front;
 
