@@ -43,13 +43,17 @@ pub struct Chosen {
     take_over: TakeOver,
     /// Held by each change from the table to its effect.
     state: Mutex<State>,
+    /// Apart from the state: whoever asks does not wait for a change.
+    passed_on: Mutex<PassedOn>,
 }
+
+/// Services of which something is passed on, and why.
+type PassedOn = BTreeMap<String, BTreeSet<&'static str>>;
 
 #[derive(Default)]
 struct State {
     /// Kept while a product is chosen.
     services: BTreeMap<String, Service>,
-    passed_on: BTreeMap<String, BTreeSet<&'static str>>,
     /// Of every upstream that may be drained.
     addresses: HashMap<String, Address>,
     reloaded: Option<Instant>,
@@ -59,7 +63,10 @@ struct State {
 
 impl Chosen {
     pub fn start(builtin: Arc<Builtin>, layout: &Layout, take_over: TakeOver) -> Arc<Chosen> {
-        let chosen = Arc::new(Chosen { builtin, layout: layout.clone(), take_over, state: Mutex::default() });
+        let layout = layout.clone();
+        let chosen =
+            Chosen { builtin, layout, take_over, state: Mutex::default(), passed_on: Mutex::default() };
+        let chosen = Arc::new(chosen);
         let weak = Arc::downgrade(&chosen);
         let watch = thread::Builder::new().name("certificates".into()).stack_size(256 << 10);
         if let Err(error) = watch.spawn(move || certificates::watch(&weak)) {
@@ -70,6 +77,10 @@ impl Chosen {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn passed_on(&self) -> MutexGuard<'_, PassedOn> {
+        self.passed_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a product answer by the state's services. `tell` brings them to the built-in proxy.
@@ -97,7 +108,7 @@ impl Chosen {
         let is_renewed = self.hand(&plan, place.https.is_some())?;
         let folder = files::prepare(choice, &self.layout, &choice.product.render(&plan, &place))?;
         if folder.is_none() && !is_renewed {
-            state.passed_on = plan.passed_on;
+            *self.passed_on() = plan.passed_on;
             return Ok(());
         }
         let folder = folder.unwrap_or_else(|| choice.current(&self.layout));
@@ -110,7 +121,7 @@ impl Chosen {
             return Err(problem);
         }
         files::sweep(choice, &self.layout);
-        state.passed_on = plan.passed_on;
+        *self.passed_on() = plan.passed_on;
         Ok(())
     }
 

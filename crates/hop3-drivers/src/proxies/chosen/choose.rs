@@ -31,7 +31,7 @@ impl ProxyChoice for Chosen {
             service: service.clone(),
             why: why.iter().map(|why| (*why).to_owned()).collect(),
         };
-        let passed_on = self.state().passed_on.iter().map(told).collect();
+        let passed_on = self.passed_on().iter().map(told).collect();
         Ok(ProxyChosen {
             driver: choice.product.name().to_owned(),
             version: version(choice.product).unwrap_or_else(|_| "not installed".to_owned()),
@@ -91,7 +91,7 @@ impl Chosen {
         self.switch(before.as_ref(), Some(&choice))?;
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
-        state.passed_on = plan.passed_on;
+        *self.passed_on() = plan.passed_on;
         state.is_away = false;
         state.reloaded = Some(Instant::now());
         Ok(())
