@@ -117,6 +117,10 @@ impl Chosen {
         if let Err(problem) = self.reload(choice, state) {
             if let Some(before) = before {
                 files::activate(choice, &self.layout, &before)?;
+                // Whatever it has read by now, the former one is what it reads last.
+                if let Some(main) = Main::find(&self.layout.front(), choice.product.name()) {
+                    main.signal(choice.product.facts().reload);
+                }
             }
             return Err(problem);
         }

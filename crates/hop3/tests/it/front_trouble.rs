@@ -7,6 +7,7 @@ use crate::harness::{Hop, fixture, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 const SHOP: &str = "shop.example.org";
 
@@ -184,4 +185,33 @@ fn a_product_that_cannot_be_recorded_does_not_stay() {
         entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|pid| is_product(&pid))
     };
     until("none is left", || !left());
+}
+
+/// A worker that does not let its socket go keeps a reload from being done: it is given up, and stays so.
+#[test]
+fn a_reload_that_is_given_up_does_not_come_later() {
+    if is_missing("nginx") {
+        return;
+    }
+    let hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, "nginx");
+    let main = main_pid(&hop, "nginx");
+    let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap();
+    let worker: i32 = children.split(' ').next().unwrap().parse().unwrap();
+    signal(worker, Signal::STOP);
+    let current = || std::fs::read_link(hop.root().join("run/proxy/front/nginx")).unwrap();
+    let before = current();
+    let mut adding = hop.begin(hop.scratch(), ["domain", "add", SHOP, "-a", APP]);
+    until("the reload is under way", || current() != before);
+    // Whoever asks meanwhile is answered.
+    let asked = Instant::now();
+    let status = hop.command(["proxy", "status"]).output().unwrap();
+    assert!(status.status.success() && asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(adding.try_wait().unwrap().is_none(), "it is under way still");
+    assert!(!adding.wait().unwrap().success());
+    signal(worker, Signal::CONT);
+    until("the former configuration counts", || {
+        (0..20).all(|_| hop.get_host(SHOP, "/").status == 404 && hop.get(APP, "/").status == 200)
+    });
 }
