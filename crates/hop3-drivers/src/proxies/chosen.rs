@@ -59,6 +59,8 @@ struct State {
     reloaded: Option<Instant>,
     /// The product does not start; the built-in proxy answers in its place.
     is_away: bool,
+    /// Certificates have changed that the product has not read.
+    is_renewed: bool,
 }
 
 impl Chosen {
@@ -105,9 +107,12 @@ impl Chosen {
 
     fn lead(&self, state: &mut State, choice: &Choice, plan: Plan) -> Result<(), Problem> {
         let place = choice.place(&self.layout)?;
-        let is_renewed = self.hand(&plan, place.https.is_some())?;
+        let handed = self.hand(&plan, place.https.is_some());
+        // Remembered until it has read them, whatever fails before.
+        state.is_renewed |= !matches!(handed, Ok(false));
+        handed?;
         let folder = files::prepare(choice, &self.layout, &choice.product.render(&plan, &place))?;
-        if folder.is_none() && !is_renewed {
+        if folder.is_none() && !state.is_renewed {
             *self.passed_on() = plan.passed_on;
             return Ok(());
         }
@@ -125,6 +130,7 @@ impl Chosen {
             return Err(problem);
         }
         files::sweep(choice, &self.layout);
+        state.is_renewed = false;
         *self.passed_on() = plan.passed_on;
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! nginx or HAProxy in front, and something is wrong: apps go on answering, what is wrong is told, and there is a way
 //! out.
 
-use crate::front::{APP, choose, is_missing, main_pid};
+use crate::front::{APP, bring, choose, curl, is_missing, main_pid};
 use crate::harness::{Hop, fixture, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
@@ -214,4 +214,26 @@ fn a_reload_that_is_given_up_does_not_come_later() {
     until("the former configuration counts", || {
         (0..20).all(|_| hop.get_host(SHOP, "/").status == 404 && hop.get(APP, "/").status == 200)
     });
+}
+
+/// What was handed over before a change that is refused is shown all the same.
+#[test]
+fn a_certificate_is_shown_though_the_next_change_is_refused() {
+    if is_missing("nginx") {
+        return;
+    }
+    let hop = Hop::start_secure();
+    let https = hop.https.unwrap();
+    let repository = hop.repository(APP, &fixture("steady"));
+    hop.hop3_in(&repository.path, ["deploy", ".", "-a", APP]).expect_ok();
+    choose(&hop, "nginx");
+    let workers = hop.root().join("run/proxy/front/workers.conf");
+    let text = std::fs::read_to_string(&workers).unwrap();
+    std::fs::write(&workers, "nonsense;\n").unwrap();
+    let own = bring(&hop, &format!("{APP}.localhost"));
+    let said = hop.hop3(["domain", "add", SHOP, "-a", APP]);
+    assert!(!said.ok, "{}", said.text);
+    std::fs::write(&workers, text).unwrap();
+    let url = format!("https://{APP}.localhost:{https}/");
+    until("the new certificate is shown", || curl(&own, &url) == "200 2");
 }

@@ -92,7 +92,7 @@ impl Chosen {
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
         *self.passed_on() = plan.passed_on;
-        state.is_away = false;
+        (state.is_away, state.is_renewed) = (false, false);
         state.reloaded = Some(Instant::now());
         Ok(())
     }
