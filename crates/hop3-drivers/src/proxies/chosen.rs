@@ -12,9 +12,10 @@ mod choose;
 use super::Builtin;
 use super::front::choice::Choice;
 use super::front::files;
+use super::front::name::HostName;
 use super::front::plan::Plan;
 use super::front::process::{Main, connections, wait};
-use super::front::product::products;
+use super::front::product::{Place, products};
 use hop3_core::driver::{Drained, Proxy, ProxyStatus};
 use hop3_core::layout::Layout;
 use hop3_core::observe::RouteFigures;
@@ -106,8 +107,8 @@ impl Chosen {
     }
 
     fn lead(&self, state: &mut State, choice: &Choice, plan: Plan) -> Result<(), Problem> {
-        let place = choice.place(&self.layout)?;
-        let handed = self.hand(&plan, place.https.is_some());
+        let mut place = choice.place(&self.layout)?;
+        let handed = self.hand(&plan, &mut place);
         // Remembered until it has read them, whatever fails before.
         state.is_renewed |= !matches!(handed, Ok(false));
         handed?;
@@ -135,12 +136,22 @@ impl Chosen {
         Ok(())
     }
 
-    fn hand(&self, plan: &Plan, is_secure: bool) -> Result<bool, Problem> {
-        if !is_secure {
+    /// Hands certificates over, and notes for which hosts there is none. Tells whether any has changed.
+    fn hand(&self, plan: &Plan, place: &mut Place) -> Result<bool, Problem> {
+        if place.https.is_none() {
             return Ok(false);
         }
-        let named = plan.hosts().filter(|host| !host.is_address());
-        self.builtin.hand(named.map(|host| host.as_str().to_owned()).collect())
+        let named: Vec<_> = plan.hosts().filter(|host| !host.is_address()).collect();
+        let changed = self.builtin.hand(named.iter().map(|host| host.as_str().to_owned()).collect())?;
+        let is_missing = |host: &HostName| !self.layout.handed_certificate(host.as_str()).exists();
+        place.uncertified = named.into_iter().filter(|host| is_missing(host)).cloned().collect();
+        for host in &place.uncertified {
+            tracing::error!(
+                host = host.as_str(),
+                "no certificate can be shown; nothing is served for it by HTTPS"
+            );
+        }
+        Ok(changed)
     }
 
     /// Returns when no worker of the configuration before accepts. One that does not run will read the new one.

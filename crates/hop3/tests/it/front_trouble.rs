@@ -237,3 +237,35 @@ fn a_certificate_is_shown_though_the_next_change_is_refused() {
     let url = format!("https://{APP}.localhost:{https}/");
     until("the new certificate is shown", || curl(&own, &url) == "200 2");
 }
+
+fn a_host_without_certificate_holds_no_other_up(product: &str) {
+    if is_missing(product) {
+        return;
+    }
+    let hop = Hop::start_secure();
+    let https = hop.https.unwrap();
+    let ca = hop.scratch().join("ca.pem");
+    std::fs::write(&ca, hop.hop3(["cert", "ca"]).expect_ok().stdout).unwrap();
+    let repository = hop.repository(APP, &fixture("steady"));
+    hop.hop3_in(&repository.path, ["deploy", ".", "-a", APP]).expect_ok();
+    bring(&hop, SHOP);
+    for entry in std::fs::read_dir(hop.root().join("certs").join(SHOP)).unwrap() {
+        std::fs::write(entry.unwrap().path(), "damaged").unwrap();
+    }
+    hop.hop3(["domain", "add", SHOP, "-a", APP]).expect_ok();
+    choose(&hop, product);
+    assert_eq!(curl(&ca, &format!("https://{APP}.localhost:{https}/")), "200 2");
+    let refused = curl(&ca, &format!("https://{SHOP}:{https}/"));
+    assert!(refused.starts_with("000"), "{refused}");
+    assert!(hop.operator_log().contains(SHOP), "{}", hop.operator_log());
+}
+
+#[test]
+fn a_host_without_certificate_holds_no_other_up_in_nginx() {
+    a_host_without_certificate_holds_no_other_up("nginx");
+}
+
+#[test]
+fn a_host_without_certificate_holds_no_other_up_in_haproxy() {
+    a_host_without_certificate_holds_no_other_up("haproxy");
+}

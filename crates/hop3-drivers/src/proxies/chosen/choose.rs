@@ -82,8 +82,8 @@ impl Chosen {
         self.refuse_introducers(product.name())?;
         let choice = Choice { product };
         let plan = Plan::of(table, product.abilities(), product.name())?;
-        let place = choice.place(&self.layout)?;
-        self.hand(&plan, place.https.is_some())?;
+        let mut place = choice.place(&self.layout)?;
+        self.hand(&plan, &mut place)?;
         if let Some(folder) = files::prepare(&choice, &self.layout, &product.render(&plan, &place))? {
             files::activate(&choice, &self.layout, &folder)?;
             files::sweep(&choice, &self.layout);

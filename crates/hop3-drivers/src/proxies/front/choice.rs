@@ -7,6 +7,7 @@ use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::Address;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -70,6 +71,7 @@ impl Choice {
             http,
             https: address("https"),
             behind: Address::Unix(layout.behind_socket()),
+            uncertified: BTreeSet::new(),
             user: worker_user().map(|(name, _)| name),
         })
     }

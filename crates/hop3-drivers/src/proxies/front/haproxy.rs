@@ -218,8 +218,8 @@ fn maps(plan: &Plan) -> Files {
 }
 
 fn certificates(plan: &Plan, place: &Place) -> String {
-    let named = plan.hosts().filter(|host: &&HostName| !host.is_address());
-    named.map(|host| format!("{} {}\n", place.certificate(host), host.as_str())).collect()
+    let certified = plan.hosts().filter_map(|host| Some((host, place.certificate(host)?)));
+    certified.map(|(host, pem): (&HostName, _)| format!("{pem} {}\n", host.as_str())).collect()
 }
 
 fn pages() -> Files {

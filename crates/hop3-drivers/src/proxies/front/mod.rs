@@ -13,7 +13,7 @@ pub(crate) mod files;
 mod haproxy;
 mod keeper;
 mod launch;
-mod name;
+pub(crate) mod name;
 mod nginx;
 pub(crate) mod plan;
 pub(crate) mod process;

@@ -194,8 +194,8 @@ fn servers(out: &mut String, site: &Site, first: usize, place: &Place) {
     }
     out.push_str("    }\n");
     let Some(https) = place.https else { return };
-    for host in site.hosts.iter().filter(|host| !host.is_address()) {
-        let pem = place.certificate(host);
+    let certified = site.hosts.iter().filter_map(|host| Some((host, place.certificate(host)?)));
+    for (host, pem) in certified {
         let _ = writeln!(
             out,
             "    server {{\n        listen {} ssl http2;\n        server_name {};",

@@ -9,6 +9,7 @@ use super::plan::{Abilities, Plan};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::Address;
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -75,14 +76,18 @@ pub(crate) struct Place {
     pub(crate) https: Option<SocketAddr>,
     /// Where the built-in proxy listens.
     pub(crate) behind: Address,
+    /// Hosts for which no certificate can be shown: nothing is served for them over TLS.
+    pub(crate) uncertified: BTreeSet<HostName>,
     /// Who its workers are, when it is started by root.
     pub(crate) user: Option<&'static str>,
 }
 
 impl Place {
-    pub(crate) fn certificate(&self, host: &HostName) -> String {
+    /// Chain and key of a host, unless there are none: then it is left out, and holds no other up.
+    pub(crate) fn certificate(&self, host: &HostName) -> Option<String> {
         let file = format!("{}.pem", host.as_str().replacen('*', "_", 1));
-        self.certificates.join(file).display().to_string()
+        let is_there = !host.is_address() && !self.uncertified.contains(host);
+        is_there.then(|| self.certificates.join(file).display().to_string())
     }
 }
 

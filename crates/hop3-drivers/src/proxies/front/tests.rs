@@ -24,6 +24,7 @@ fn place(is_secure: bool) -> Place {
         http: "0.0.0.0:80".parse().unwrap(),
         https: is_secure.then(|| "0.0.0.0:8443".parse().unwrap()),
         behind: Address::Unix("/srv/hop3/run/proxy/behind.sock".into()),
+        uncertified: [].into(),
         user: Some("www-data"),
     }
 }
