@@ -2,7 +2,7 @@
 //! nginx: a plan as its configuration.
 
 use super::name::HostName;
-use super::plan::{Plan, Site, To, Way};
+use super::plan::{CHALLENGES, Plan, Site, To, Way};
 use super::product::{Facts, Files, Handed, Place, Product, Start};
 use super::shared::{DOWN, SLOW, longest_pause, port_in_url};
 use hop3_core::route::Address;
@@ -187,10 +187,13 @@ fn servers(out: &mut String, site: &Site, first: usize, place: &Place) {
         names.join(" ")
     );
     // Issuers of certificates ask by plain HTTP.
-    location(out, "^~ /.well-known/acme-challenge/", &To::Behind, 0);
-    match place.https {
-        Some(https) if site.redirects => redirect(out, https),
-        _ => ways(out, site, first),
+    let redirects = place.https.filter(|_| site.redirects);
+    if redirects.is_some() || site.ways.iter().all(|way| way.prefix != CHALLENGES) {
+        location(out, &format!("^~ {CHALLENGES}/"), &To::Behind, 0);
+    }
+    match redirects {
+        Some(https) => redirect(out, https),
+        None => ways(out, site, first),
     }
     out.push_str("    }\n");
     let Some(https) = place.https else { return };
