@@ -118,7 +118,9 @@ fn head(out: &mut String, place: &Place) {
         "defaults\n    mode http\n    timeout connect 2s\n    timeout client 120s\n    timeout server 120s\n",
     );
     out.push_str("    timeout http-request 10s\n    timeout http-keep-alive 75s\n    timeout tunnel 24d\n");
-    out.push_str("    retries 2\n    option redispatch\n    retry-on conn-failure\n    balance leastconn\n");
+    out.push_str(
+        "    retries 2\n    option redispatch 1\n    retry-on conn-failure\n    balance leastconn\n",
+    );
     for status in [502, 503, 504] {
         let _ = writeln!(out, "    errorfile {status} {status}.http");
     }
