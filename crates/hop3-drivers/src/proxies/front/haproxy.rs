@@ -107,7 +107,7 @@ impl Product for Haproxy {
 }
 
 fn head(out: &mut String, place: &Place) {
-    out.push_str("# Made by Hop3; a change by hand does not last.\nglobal\n    default-path config\n");
+    out.push_str("# Made by Hop3; a change by hand does not last.\nglobal\n    default-path config\n    hard-stop-after 1h\n");
     // Writing to a string cannot fail.
     if let Some(user) = place.user {
         let group = if user == "nobody" { "nogroup" } else { user };

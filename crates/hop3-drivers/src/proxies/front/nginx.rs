@@ -134,7 +134,7 @@ fn head(out: &mut String, place: &Place) {
     out.push_str("# Made by Hop3; a change by hand does not last.\n");
     // One that ends removes its pid file, whoever has written it since: ours must be another.
     // A line for each request that an app does not answer would fill the disk: what visitors can cause is not logged.
-    out.push_str("daemon off;\npid tmp/nginx.pid;\nerror_log stderr crit;\n");
+    out.push_str("daemon off;\npid tmp/nginx.pid;\nerror_log stderr crit;\nworker_shutdown_timeout 1h;\n");
     if let Some(user) = place.user {
         let _ = writeln!(out, "user {user};");
     }
