@@ -14,7 +14,7 @@ use hop3_core::route::{
 };
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub fn broken_rules(proxy: &dyn Proxy, at: SocketAddr, folder: &Path) -> io::Res
     let site = folder.join("contract-site");
     fs::create_dir_all(&site)?;
     fs::write(site.join("file.txt"), "a file")?;
-    let rules: [(&str, &dyn Fn() -> Verdict); 9] = [
+    let rules: [(&str, &dyn Fn() -> Verdict); 10] = [
         ("hosts", &|| judge.hosts()),
         ("paths", &|| judge.paths(&site)),
         ("changes", &|| judge.changes()),
@@ -43,6 +43,7 @@ pub fn broken_rules(proxy: &dyn Proxy, at: SocketAddr, folder: &Path) -> io::Res
         ("passwords", &|| judge.passwords()),
         ("upgrades", &|| judge.upgrades()),
         ("drains", &|| judge.drains()),
+        ("failures", &|| judge.failures()),
     ];
     for (rule, judged) in rules {
         match judged() {
@@ -252,6 +253,23 @@ impl Judge<'_> {
         let again = visitor.line()?;
         let is_right = head.starts_with("HTTP/1.1 101") && echoed == "ping\n" && again == "pong\n";
         Ok(if is_right { Vec::new() } else { vec![format!("{head:?} {echoed:?} {again:?}")] })
+    }
+
+    /// The last instance that lives is asked again, though it failed once.
+    fn failures(&self) -> Verdict {
+        let host = "a.example.org";
+        // Nobody listens there any more.
+        let dead = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let upstreams = [("dead", dead), ("living", self.second.address)]
+            .map(|(id, at)| Upstream { id: id.into(), address: Address::Tcp(at) });
+        let pool = Target::Upstreams(Pool { upstreams: upstreams.into(), ..Pool::default() });
+        self.proxy.apply(&RouteTable { services: vec![service("failures", host, vec![("/", pool)])] })?;
+        let broken = get(self.at, host, "/break", "").status;
+        let mut wrong = self.expect(&[(host, "/", 200, "second")]);
+        if !(500..600).contains(&broken) {
+            wrong.push(format!("what broke off is answered {broken}"));
+        }
+        Ok(wrong)
     }
 
     fn drains(&self) -> Verdict {

@@ -84,7 +84,9 @@ impl Product for Nginx {
         );
         for to in plan.sites.iter().flat_map(|site| &site.ways).map(|way| &way.to) {
             if let To::Pool { addresses, .. } = to {
-                let servers: String = addresses.iter().map(|a| format!("server {}; ", address(a))).collect();
+                // An instance that failed once is asked again: with others that are down it may be the last one.
+                let server = |to: &Address| format!("server {} max_fails=0; ", address(to));
+                let servers: String = addresses.iter().map(server).collect();
                 let _ = writeln!(
                     out,
                     "    upstream p{pools} {{ least_conn; {servers}keepalive 32; keepalive_timeout 4s; }}"
