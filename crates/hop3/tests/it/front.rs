@@ -36,6 +36,23 @@ pub(crate) fn choose(hop: &Hop, proxy: &str) {
     assert!(said.ok && said.text.starts_with(proxy), "{}\n{}", said.text, hop.operator_log());
 }
 
+/// A process of the product that is on record has connections of visitors.
+fn accepts(hop: &Hop, product: &str) -> bool {
+    let main = main_pid(hop, product);
+    let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
+    let files =
+        children.split_whitespace().filter_map(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).ok());
+    let links = files.flatten().flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+    let open: Vec<String> = links.map(|link| link.display().to_string()).collect();
+    let port = format!(":{:04X}", hop.port);
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().skip(1).any(|line| {
+        // Where it is, the peer, its state (1 is established), and as the tenth its inode: proc(5).
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields[1].ends_with(&port) && fields[3] == "01" && open.contains(&format!("socket:[{}]", fields[9]))
+    })
+}
+
 /// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, and back.
 #[test]
 fn proxies_take_turns_under_load() {
@@ -53,16 +70,20 @@ fn proxies_take_turns_under_load() {
         load.wait_for(version);
         load.more(100);
     };
+    assert!(!accepts(&hop, "nginx") && !accepts(&hop, "haproxy"));
     choose(&hop, "nginx");
     load.more(300);
+    assert!(accepts(&hop, "nginx"));
     (0..3).for_each(|_| deploy(&load));
     hop.hop3(["domain", "add", "shop.example.org", "-a", APP]).expect_ok();
     assert_eq!(hop.get_host("shop.example.org", "/").status, 200);
     choose(&hop, "haproxy");
     load.more(300);
+    assert!(accepts(&hop, "haproxy") && !accepts(&hop, "nginx"));
     deploy(&load);
     choose(&hop, "built-in");
     load.more(300);
+    assert!(!accepts(&hop, "haproxy"));
     let tally = load.stop();
     println!(
         "{:?}: {} requests, {} failures; closed while idle: {} found so, {} as a request was on its way",
