@@ -269,3 +269,33 @@ fn a_host_without_certificate_holds_no_other_up_in_nginx() {
 fn a_host_without_certificate_holds_no_other_up_in_haproxy() {
     a_host_without_certificate_holds_no_other_up("haproxy");
 }
+
+/// How long an answer may take says nothing about a connection that was upgraded.
+fn silence_does_not_cut_what_was_upgraded(product: &str) {
+    if is_missing(product) {
+        return;
+    }
+    let hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, product);
+    hop.hop3(["proxy", "set", "response-timeout=1", "idle-timeout=1", "-a", APP]).expect_ok();
+    let mut wire = upgraded(&hop);
+    // An answer that comes for longer than the other connection may be silent by that limit.
+    assert_eq!(hop.get(APP, "/stream").status, 200);
+    wire.get_mut().write_all(b"ping\n").unwrap();
+    let mut line = String::new();
+    while line != "ping\n" {
+        line.clear();
+        assert!(wire.read_line(&mut line).unwrap() > 0, "it was cut");
+    }
+}
+
+#[test]
+fn silence_does_not_cut_what_was_upgraded_behind_nginx() {
+    silence_does_not_cut_what_was_upgraded("nginx");
+}
+
+#[test]
+fn silence_does_not_cut_what_was_upgraded_behind_haproxy() {
+    silence_does_not_cut_what_was_upgraded("haproxy");
+}
