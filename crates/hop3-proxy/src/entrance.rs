@@ -55,8 +55,8 @@ impl Watched {
                 let (stream, peer) = listener.accept().await?;
                 Arrived::Visitor(stream, peer)
             }
-            Watched::Behind(listener) => Arrived::Front(Stream::tcp(listener.accept().await?.0)),
-            Watched::BehindUnix(listener) => Arrived::Front(Stream::unix(listener.accept().await?.0)),
+            Watched::Behind(listener) => Arrived::Front(Stream::tcp(listener.accept().await?.0)?),
+            Watched::BehindUnix(listener) => Arrived::Front(Stream::unix(listener.accept().await?.0)?),
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
+use crate::ring::{self, Io};
 use crate::stream::Stream;
 use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
@@ -60,6 +61,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     /// Those that are shared by many requests.
     pub(crate) h2c: http2::Connections,
+    pub(crate) streams: http2::Crew,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
@@ -158,6 +160,7 @@ pub(crate) struct Gate {
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
+    pub(crate) io: Io,
     pub(crate) filter: Address,
 }
 
@@ -186,6 +189,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
+    let ring = runtime.block_on(async { gate.io.begin() });
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let (tls, https) = gate.https.take().unzip();
@@ -194,6 +198,7 @@ fn run(
         limits,
         pool: Pool::default(),
         h2c: http2::Connections::default(),
+        streams: http2::Crew::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
@@ -206,7 +211,13 @@ fn run(
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
-    runtime.block_on(serve(worker, gate, tls, orders))
+    let result = runtime.block_on(serve(worker, gate, tls, orders));
+    // Tasks that are left have sockets.
+    drop(runtime);
+    if let Some(ring) = ring {
+        ring.end();
+    }
+    result
 }
 
 async fn serve(
@@ -231,7 +242,11 @@ async fn serve(
             arrived = entrance.accept() => arrive(&worker, arrived).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
             (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
-            _ = tidy.tick() => worker.pool.sweep(&worker.limits),
+            _ = tidy.tick() => {
+                worker.pool.sweep(&worker.limits);
+                worker.streams.sweep();
+                ring::sweep();
+            }
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
                 if changed.is_err() || order.is_end() {
@@ -283,7 +298,10 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.drop_retired(),
+            () = tokio::time::sleep(Duration::from_millis(10)) => {
+                worker.drop_retired();
+                ring::sweep();
+            }
             changed = orders.changed() => if changed.is_err() { return },
         }
     }
@@ -306,8 +324,8 @@ async fn arrive(worker: &Rc<Worker>, arrived: io::Result<Arrived>) {
             introduce(worker, stream, peer);
         }
         Ok(Arrived::Visitor(stream, peer)) => {
-            let way = Way::http1(peer.ip(), None);
-            tokio::task::spawn_local(client(Stream::tcp(stream), way).serve());
+            let Ok(stream) = Stream::tcp(stream) else { return };
+            tokio::task::spawn_local(client(stream, Way::http1(peer.ip(), None)).serve());
         }
         Ok(Arrived::Front(stream)) => drop(tokio::task::spawn_local(client(stream, Way::behind()).serve())),
         Err(error) => not_accepted(error).await,
@@ -322,7 +340,8 @@ fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAdd
         worker.deadlines.set(&watch, worker.limits.head_timeout);
         match watch.in_time(worker.ends(&stream, peer)).await {
             Some(Ok(ends)) => {
-                let client = Client::new(worker, Stream::tcp(stream), Way::http1(ends.source.ip(), None));
+                let Ok(stream) = Stream::tcp(stream) else { return };
+                let client = Client::new(worker, stream, Way::http1(ends.source.ip(), None));
                 tokio::task::spawn_local(client.serve());
             }
             Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),
