@@ -79,6 +79,7 @@ fn way(connection: &Connection) -> Way {
         peer: written(connection.remote_address().ip()),
         secure: Some(Rc::new(secure)),
         protocol: "HTTP/3.0",
+        is_behind: false,
         sharing: Sharing::begin(),
     }
 }

@@ -13,14 +13,15 @@ pub(crate) mod files;
 mod haproxy;
 mod keeper;
 mod launch;
-mod name;
+pub(crate) mod name;
 mod nginx;
 pub(crate) mod plan;
 pub(crate) mod process;
 pub(crate) mod product;
 mod shared;
 
-pub use keeper::{Keeper, end_leftovers};
+pub use choice::refuse_introducers;
+pub use keeper::{Keeper, end_fronts, end_leftovers, front_accepts};
 pub use launch::become_front;
 
 #[cfg(test)]
