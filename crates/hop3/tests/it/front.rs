@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! nginx and HAProxy in front, by the operator's choice: under load nothing that was begun is lost, what a product
+//! nginx, HAProxy and Traefik in front, by the operator's choice: under load nothing that was begun is lost, what a product
 //! cannot do is done all the same, and whoever is killed comes back.
 
 use crate::harness::{Hop, fixture, skip, until};
@@ -17,8 +17,10 @@ use std::sync::Arc;
 const APP: &str = "steady";
 
 fn is_missing(product: &str) -> bool {
-    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
-    let is_there = folders.iter().any(|folder| Path::new(folder).join(product).is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
+    let mut all = folders.into_iter().chain(std::env::split_paths(&path));
+    let is_there = all.any(|folder| folder.join(product).is_file());
     if !is_there {
         skip(&format!("front::{product}"), "it is not installed");
     }
@@ -36,10 +38,11 @@ fn choose(hop: &Hop, proxy: &str) {
     assert!(said.ok && said.text.starts_with(proxy), "{}\n{}", said.text, hop.operator_log());
 }
 
-/// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, and back.
+/// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, Traefik, two more, and
+/// back.
 #[test]
 fn proxies_take_turns_under_load() {
-    if is_missing("nginx") || is_missing("haproxy") {
+    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
         return;
     }
     let hop = Hop::start();
@@ -61,6 +64,9 @@ fn proxies_take_turns_under_load() {
     choose(&hop, "haproxy");
     load.more(300);
     deploy(&load);
+    choose(&hop, "traefik");
+    load.more(300);
+    (0..2).for_each(|_| deploy(&load));
     choose(&hop, "built-in");
     load.more(300);
     let tally = load.stop();
@@ -73,7 +79,7 @@ fn proxies_take_turns_under_load() {
         tally.crossed
     );
     tally.expect_no_failure();
-    assert_eq!(tally.releases.len(), 5);
+    assert_eq!(tally.releases.len(), 7);
     let status = hop.hop3(["proxy", "status"]).expect_ok().text;
     assert!(status.starts_with("built-in"), "{status}");
 }
@@ -113,7 +119,7 @@ fn is_known_and_comes_back(product: &str) {
     until("the server lives", || hop.hop3(["proxy", "status"]).text.starts_with(product));
     hop.hop3(["proxy", "upgrade"]).expect_ok();
     assert_eq!(hop.get(APP, "/").status, 200);
-    // What is passed on may meet the connection that the old role closes; the page about nginx and HAProxy says so.
+    // What is passed on may meet the connection that the old role closes; the page about other proxies says so.
     until("it answers behind", || answers(&hop));
     let last = main_pid(&hop, product);
     hop.hop3(["server", "stop", "--all"]).expect_ok();
@@ -134,6 +140,11 @@ fn nginx_is_known_and_comes_back() {
 #[test]
 fn haproxy_is_known_and_comes_back() {
     is_known_and_comes_back("haproxy");
+}
+
+#[test]
+fn traefik_is_known_and_comes_back() {
+    is_known_and_comes_back("traefik");
 }
 
 /// What is passed on keeps its rules, and visitors their addresses.
@@ -180,6 +191,11 @@ fn nobody_passes_by_the_rules_behind_nginx() {
 #[test]
 fn nobody_passes_by_the_rules_behind_haproxy() {
     nobody_passes_by_the_rules("haproxy");
+}
+
+#[test]
+fn nobody_passes_by_the_rules_behind_traefik() {
+    nobody_passes_by_the_rules("traefik");
 }
 
 fn curl(ca: &Path, url: &str) -> String {
@@ -259,10 +275,15 @@ fn haproxy_shows_our_certificates() {
     shows_our_certificates("haproxy");
 }
 
+#[test]
+fn traefik_shows_our_certificates() {
+    shows_our_certificates("traefik");
+}
+
 /// The contract, kept by each of them in turn. The server is away; the proxy role does not need it.
 #[test]
 fn the_contract_is_kept_by_every_proxy() {
-    if is_missing("nginx") || is_missing("haproxy") {
+    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
         return;
     }
     let hop = Hop::start();
@@ -277,7 +298,7 @@ fn the_contract_is_kept_by_every_proxy() {
     });
     let proxy = Chosen::start(Arc::new(Builtin::new(&layout)), &layout, take_over);
     let at = ([127, 0, 0, 1], hop.port).into();
-    for name in ["built-in", "nginx", "haproxy"] {
+    for name in ["built-in", "nginx", "haproxy", "traefik"] {
         use hop3_core::driver::ProxyChoice;
         proxy.choose(name, &hop3_core::route::RouteTable::default()).unwrap();
         let broken = contract::proxy::broken_rules(proxy.as_ref(), at, hop.scratch()).unwrap();

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-const PRODUCTS: [&str; 2] = ["nginx", "haproxy"];
+const PRODUCTS: [&str; 3] = ["nginx", "haproxy", "traefik"];
 
 fn place(is_secure: bool) -> Place {
     Place {
@@ -116,47 +116,53 @@ fn check(found: &[String], expected: Expect) {
 fn a_service_that_asks_for_more_is_passed_on_whole() {
     check(
         &passed_on(|_| {}),
-        expect![[r"
-        nginx: 
-        haproxy: 
-    "]],
+        expect![[r#"
+            nginx: 
+            haproxy: 
+            traefik: 
+        "#]],
     );
     let auth = BasicAuth { on: true, realm: "r".into(), users: [].into(), except: Vec::new() };
     check(
         &policy(|policy| policy.basic_auth = Some(auth.clone())),
-        expect![[r"
-        nginx: basic-auth
-        haproxy: basic-auth
-    "]],
+        expect![[r#"
+            nginx: basic-auth
+            haproxy: basic-auth
+            traefik: basic-auth
+        "#]],
     );
     check(
         &policy(|policy| policy.deny = vec!["192.0.2.0/24".parse().unwrap()]),
-        expect![[r"
-        nginx: deny
-        haproxy: deny
-    "]],
+        expect![[r#"
+            nginx: deny
+            haproxy: deny
+            traefik: deny
+        "#]],
     );
     check(
         &policy(|policy| policy.max_body_size = Some(1)),
-        expect![[r"
-        nginx: 
-        haproxy: max-body-size
-    "]],
+        expect![[r#"
+            nginx: 
+            haproxy: max-body-size
+            traefik: max-body-size
+        "#]],
     );
     let canonical: Domain = "example.org".parse().unwrap();
     check(
         &policy(|policy| (policy.sticky, policy.canonical_host) = (true, Some(canonical.clone()))),
-        expect![[r"
-        nginx: canonical-host, sticky
-        haproxy: canonical-host, sticky
-    "]],
+        expect![[r#"
+            nginx: canonical-host, sticky
+            haproxy: canonical-host, sticky
+            traefik: canonical-host, sticky
+        "#]],
     );
     check(
         &passed_on(|service| service.tls.https = Https::Only),
-        expect![[r"
-        nginx: HTTPS only
-        haproxy: HTTPS only
-    "]],
+        expect![[r#"
+            nginx: HTTPS only
+            haproxy: HTTPS only
+            traefik: HTTPS only
+        "#]],
     );
     let sleeps = |service: &mut Service| {
         let Target::Upstreams(pool) = &mut service.routes[0].target else { return };
@@ -164,10 +170,11 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
     };
     check(
         &passed_on(sleeps),
-        expect![[r"
-        nginx: sleep
-        haproxy: sleep
-    "]],
+        expect![[r#"
+            nginx: sleep
+            haproxy: sleep
+            traefik: sleep
+        "#]],
     );
 }
 
@@ -185,19 +192,23 @@ fn what_can_be_neither_done_nor_passed_on_is_refused() {
         });
         told.collect::<String>()
     };
-    expect![[r"
+    expect![[r#"
         error[proxy.cannot]: nginx cannot serve shop: it asks for certificates of its clients
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
         error[proxy.cannot]: haproxy cannot serve shop: it asks for certificates of its clients
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
-    "]]
+        error[proxy.cannot]: traefik cannot serve shop: it asks for certificates of its clients
+        hint: the built-in proxy can; choose it with: hop3 proxy use built-in
+    "#]]
     .assert_eq(&refused(&|service| service.tls.client_ca = Some("PEM".into())));
-    expect![[r"
+    expect![[r#"
         error[proxy.cannot]: nginx cannot serve shop: it asks for trusted-proxies
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
         error[proxy.cannot]: haproxy cannot serve shop: it asks for trusted-proxies
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
-    "]]
+        error[proxy.cannot]: traefik cannot serve shop: it asks for trusted-proxies
+        hint: the built-in proxy can; choose it with: hop3 proxy use built-in
+    "#]]
     .assert_eq(&refused(&|service| {
         service.policy.get_or_insert_default().trusted_proxies = vec!["192.0.2.1".parse().unwrap()];
     }));
