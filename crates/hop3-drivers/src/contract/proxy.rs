@@ -173,7 +173,9 @@ impl Judge<'_> {
     fn headers(&self) -> Verdict {
         self.proxy.put(&service("headers", "a.example.org", vec![("/", upstreams("1", &self.first))]))?;
         let forged = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
-                      Forwarded: for=evil\r\nX-Real-IP: 192.0.2.1\r\nX-Request-Id: mine-1\r\nX-Own: kept\r\n";
+                      Forwarded: for=evil\r\nX-Real-IP: 192.0.2.1\r\nX-Request-Id: mine-1\r\nX-Own: kept\r\n\
+                      X_Forwarded_For: 192.0.2.1\r\nX-Forwarded-Client-Subject: evil\r\nClient-Cert: evil\r\n\
+                      Proxy: evil\r\n";
         let head = get(self.at, "a.example.org:81", "/", forged).body.to_ascii_lowercase();
         let lines = [
             "host: a.example.org:81",

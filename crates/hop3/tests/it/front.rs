@@ -4,7 +4,7 @@
 
 use crate::harness::{Hop, fixture, skip, until};
 use crate::load::Load;
-use hop3_core::driver::Proxy;
+use hop3_core::driver::{Proxy, ProxyChoice};
 use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
 use hop3_drivers::contract;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 const APP: &str = "steady";
 
-fn is_missing(product: &str) -> bool {
+pub(crate) fn is_missing(product: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
     let mut all = folders.into_iter().chain(std::env::split_paths(&path));
@@ -280,13 +280,8 @@ fn traefik_shows_our_certificates() {
     shows_our_certificates("traefik");
 }
 
-/// The contract, kept by each of them in turn. The server is away; the proxy role does not need it.
-#[test]
-fn the_contract_is_kept_by_every_proxy() {
-    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
-        return;
-    }
-    let hop = Hop::start();
+/// What the server has for its routes. The server is away; the proxy role does not need it.
+pub(crate) fn driver(hop: &Hop) -> Arc<Chosen> {
     hop.hop3(["server", "stop"]).expect_ok();
     let layout = Layout::new(hop.root());
     let mut upgrade = hop.command(["proxy", "upgrade"]);
@@ -296,10 +291,19 @@ fn the_contract_is_kept_by_every_proxy() {
         let words = String::from_utf8_lossy(&said.stderr).into_owned();
         if said.status.success() { Ok(()) } else { Err(Problem::new(Kind::Bug, "test.upgrade", words)) }
     });
-    let proxy = Chosen::start(Arc::new(Builtin::new(&layout)), &layout, take_over);
+    Chosen::start(Arc::new(Builtin::new(&layout)), &layout, take_over)
+}
+
+/// The contract, kept by each of them in turn.
+#[test]
+fn the_contract_is_kept_by_every_proxy() {
+    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
+        return;
+    }
+    let hop = Hop::start();
+    let proxy = driver(&hop);
     let at = ([127, 0, 0, 1], hop.port).into();
     for name in ["built-in", "nginx", "haproxy", "traefik"] {
-        use hop3_core::driver::ProxyChoice;
         proxy.choose(name, &hop3_core::route::RouteTable::default()).unwrap();
         let broken = contract::proxy::broken_rules(proxy.as_ref(), at, hop.scratch()).unwrap();
         assert!(broken.is_empty(), "{name} ({}): {broken:#?}\n{}", proxy.name(), hop.operator_log());

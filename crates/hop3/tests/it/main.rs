@@ -16,6 +16,7 @@ mod disk_full;
 mod docs;
 mod fetch;
 mod front;
+mod front_changes;
 mod grpc;
 mod harness;
 mod hostile;

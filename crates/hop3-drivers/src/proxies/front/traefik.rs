@@ -11,7 +11,7 @@ use super::process::{Main, wait};
 use super::product::{Dress, Facts, Files, Judged, Place, Product, Start};
 use super::shared::port_in_url;
 use hop3_core::route::{Address, Timeouts};
-use mark::Mark;
+use mark::{Mark, own};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -111,16 +111,18 @@ impl Product for Traefik {
     }
 
     fn is_up(&self, main: Main, folder: &Path) -> bool {
-        Mark::read(&folder.join(DYNAMIC)).is_some_and(|mark| mark.shows(main))
+        let mark = Mark::read(&folder.join(DYNAMIC));
+        own(main).zip(mark).is_some_and(|(at, mark)| mark.shows(at))
     }
 
     /// Twice: its entry points go over one by one, and it has begun with the second only when it is done with the first.
     fn take(&self, main: Main, folder: &Path, patience: Duration) -> bool {
+        let Some(at) = own(main) else { return false };
         (0..2).all(|_| {
             let Ok(mark) = Mark::fresh() else { return false };
             let written = mark.write(&folder.join(DYNAMIC));
             main.signal(FACTS.reload);
-            written.is_ok() && wait(patience, || !main.lives() || mark.shows(main)) && main.lives()
+            written.is_ok() && wait(patience, || !main.lives() || mark.shows(at)) && main.lives()
         })
     }
 
@@ -148,6 +150,7 @@ fn usual(folder: &Path) -> Vec<String> {
             "--global.checkNewVersion=false",
             "--global.sendAnonymousUsage=false",
             "--log.level=ERROR",
+            "--log.noColor=true",
             "--ping=true",
             "--ping.manualRouting=true",
             "--experimental.localPlugins.hop3.moduleName=hop3",
@@ -187,14 +190,16 @@ fn routes(plan: &Plan, place: &Place) -> String {
     let mut out = String::from("# Made by Hop3; a change by hand does not last.\nhttp:\n  routers:\n");
     let challenge = "PathPrefix(`/.well-known/acme-challenge/`)";
     // Issuers of certificates ask by plain HTTP.
-    router(&mut out, "challenge", Side::Plain, challenge, CHALLENGE, "behind");
+    Router { name: "challenge", rule: challenge, priority: CHALLENGE, then: "behind" }
+        .write(&mut out, Side::Plain);
     let sides: &[Side] = if place.https.is_some() { &[Side::Plain, Side::Secure] } else { &[Side::Plain] };
     for side in sides {
         for (index, site) in plan.sites.iter().enumerate() {
             let redirects = site.redirects && place.https.is_some() && matches!(side, Side::Plain);
             routers(&mut out, index, site, *side, redirects);
         }
-        router(&mut out, "rest", *side, "PathPrefix(`/`)", REST, "behind");
+        Router { name: "rest", rule: "PathPrefix(`/`)", priority: REST, then: "behind" }
+            .write(&mut out, *side);
     }
     services(&mut out, plan, place);
     // Writing to a string cannot fail.
@@ -219,20 +224,31 @@ enum Side {
     Secure,
 }
 
-fn router(out: &mut String, name: &str, side: Side, rule: &str, priority: usize, then: &str) {
-    let (variable, word, tls) = match side {
-        Side::Plain => ("HOP3_PLAIN", "", ""),
-        Side::Secure => ("HOP3_SECURE", "-secure", ", tls: {}"),
-    };
-    let middlewares = match then {
-        "https" => "middlewares: [https], service: behind".to_owned(),
-        then if then.ends_with("-many") => format!("middlewares: [hop3, retry], service: {then}"),
-        then => format!("middlewares: [hop3], service: {then}"),
-    };
-    let _ = writeln!(
-        out,
-        "    {name}{word}: {{ entryPoints: [{{{{ env \"{variable}\" }}}}], rule: \"{rule}\", priority: {priority}, {middlewares}{tls} }}"
-    );
+/// Which requests go where; `then` is a service or `https`.
+struct Router<'a> {
+    name: &'a str,
+    rule: &'a str,
+    priority: usize,
+    then: &'a str,
+}
+
+impl Router<'_> {
+    fn write(&self, out: &mut String, side: Side) {
+        let Router { name, rule, priority, then } = self;
+        let (variable, word, tls) = match side {
+            Side::Plain => ("HOP3_PLAIN", "", ""),
+            Side::Secure => ("HOP3_SECURE", "-secure", ", tls: {}"),
+        };
+        let then = match *then {
+            "https" => "middlewares: [https], service: behind".to_owned(),
+            many if many.ends_with("-many") => format!("middlewares: [hop3, retry], service: {many}"),
+            one => format!("middlewares: [hop3], service: {one}"),
+        };
+        let _ = writeln!(
+            out,
+            "    {name}{word}: {{ entryPoints: [{{{{ env \"{variable}\" }}}}], rule: \"{rule}\", priority: {priority}, {then}{tls} }}"
+        );
+    }
 }
 
 /// A host that is named goes before one that a wildcard stands for, and a longer path before a shorter one.
@@ -245,7 +261,8 @@ fn routers(out: &mut String, index: usize, site: &Site, side: Side, redirects: b
         }
         let hosts = hosts.join(" || ");
         if redirects {
-            router(out, &format!("s{index}{word}"), side, &hosts, priority, "https");
+            let name = format!("s{index}{word}");
+            Router { name: &name, rule: &hosts, priority, then: "https" }.write(out, side);
             continue;
         }
         for (turn, way) in site.ways.iter().enumerate() {
@@ -254,7 +271,8 @@ fn routers(out: &mut String, index: usize, site: &Site, side: Side, redirects: b
                 prefix => format!("({hosts}) && (Path(`{prefix}`) || PathPrefix(`{prefix}/`))"),
             };
             let name = format!("s{index}r{turn}{word}");
-            router(out, &name, side, &rule, priority + way.prefix.len(), &service(index, turn, way));
+            let (priority, then) = (priority + way.prefix.len(), service(index, turn, way));
+            Router { name: &name, rule: &rule, priority, then: &then }.write(out, side);
         }
     }
 }
@@ -338,3 +356,6 @@ fn certificates(out: &mut String, plan: &Plan, place: &Place) {
         let _ = writeln!(out, "    - {{ certFile: \"{pem}\", keyFile: \"{pem}\" }}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,15 +52,14 @@ impl Mark {
         fs::rename(beside, folder.join(FILE))
     }
 
-    /// That process goes by what was written with it.
-    pub(super) fn shows(&self, main: Main) -> bool {
-        let path = format!("/{}", self.0);
-        own(main).is_some_and(|at| get(at, &path, "").is_ok_and(|answer| answer.starts_with(GOOD)))
+    /// The process that listens there for us goes by what was written with it.
+    pub(super) fn shows(&self, at: SocketAddr) -> bool {
+        get(at, &format!("/{}", self.0), "").is_ok_and(|answer| answer.starts_with(GOOD))
     }
 }
 
 /// Where it listens for us.
-fn own(main: Main) -> Option<SocketAddr> {
+pub(super) fn own(main: Main) -> Option<SocketAddr> {
     main.listens().into_iter().find(|address| address.ip() == OWN_ADDRESS)
 }
 
@@ -76,11 +75,12 @@ pub(super) fn judge(mut command: Command, folder: &Path, dynamic: &Path) -> io::
     command.current_dir(folder).stdin(Stdio::null()).stdout(fs::File::create(&log)?).stderr(Stdio::null());
     let mut child = command.spawn()?;
     let main = Main::of(child.id());
-    let mut told = None;
+    let (mut at, mut told) = (None, None);
     let header = format!("Hop3: {}\r\n", mark.0);
     wait(PATIENCE, || {
-        told = main.and_then(|main| facts(main, &header));
-        told.is_some() || !matches!(child.try_wait(), Ok(None))
+        at = at.or_else(|| main.and_then(own));
+        told = at.and_then(|at| facts(at, &header));
+        told.is_some() || !matches!(child.try_wait(), Ok(None)) || gives_up(&log)
     });
     child.kill()?;
     child.wait()?;
@@ -93,9 +93,14 @@ pub(super) fn judge(mut command: Command, folder: &Path, dynamic: &Path) -> io::
     Ok(Judged { is_good: words.is_empty(), said: words.into_bytes() })
 }
 
+/// It goes on without a file that it cannot read.
+fn gives_up(log: &Path) -> bool {
+    fs::read_to_string(log).is_ok_and(|words| words.contains("Cannot start the provider"))
+}
+
 /// What it knows, once it has read the mark.
-fn facts(main: Main, header: &str) -> Option<Value> {
-    let answer = get(own(main)?, "/api/rawdata", header).ok()?;
+fn facts(at: SocketAddr, header: &str) -> Option<Value> {
+    let answer = get(at, "/api/rawdata", header).ok()?;
     let rest = answer.strip_prefix(GOOD)?;
     let head = rest.windows(4).position(|four| four == b"\r\n\r\n")?;
     serde_json::from_slice(&rest[head + 4..]).ok()
