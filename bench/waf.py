@@ -3,8 +3,8 @@
 """What the request filter finds, what it stops by mistake, and what it costs.
 
 Attacks: the tests of the Core Rule Set itself, as the Go module github.com/corazawaf/coraza-coreruleset has them (those that
-expect a rule of the families 930 to 944 to fit). Ordinary requests: those of the filter's own tests, and every paragraph of
-the documents given, once as a field of a form and once as a text in JSON.
+expect a rule of the families 930 to 944 to fit). Ordinary requests: those of the filter's own tests and of the tests of the
+example apps, and every paragraph of the documents given, once as a field of a form and once as a text in JSON.
 
     bench/waf.py PROGRAM [--texts DIRECTORY]        PROGRAM is hop3-waf; needs go and PyYAML
 """
@@ -18,6 +18,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import tomllib
 import urllib.parse
 
 import yaml
@@ -130,6 +131,9 @@ def requests():
             body = body.replace("\\r", "\r").replace("\\n", "\n")
         body = body.encode()
         yield "own requests", head(method, target, usual(media, len(body))), body
+    for file in sorted((pathlib.Path(__file__).parent.parent / "examples/apps").glob("*/test.toml")):
+        for request in tomllib.loads(file.read_text())["request"]:
+            yield "requests of example apps", head("GET", request["path"], usual()), b""
 
 
 def texts(directory):

@@ -85,6 +85,8 @@ class Rig:
         match name:
             case "hop3":
                 return products.Hop3(hop3_program(), *place)
+            case "epoll":
+                return products.Epoll(hop3_program(), *place)
             case "nginx":
                 return products.Nginx(*place)
             case "haproxy":

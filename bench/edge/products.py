@@ -150,6 +150,15 @@ class Hop3(Product):
         self.tell({"put": {"service": self.service(number, upstream)}})
 
 
+class Epoll(Hop3):
+    """Hop3 without io_uring."""
+
+    name = "epoll"
+
+    def environment(self):
+        return {"HOP3_PROXY_IO": "epoll"}
+
+
 class Nginx(Product):
     name = "nginx"
     moved = (None, 0)

@@ -117,7 +117,11 @@ impl Client {
 
     /// Answers the only request of a connection whose other end is the proxy's own.
     pub(crate) async fn serve_one(mut self) {
-        self.serve_next().await;
+        let mut head = Buffer::default();
+        match self.read_head(&mut head).await {
+            Ok(request) => drop(self.answer(request, head).await),
+            Err(no_head) => drop(self.not_read(no_head).await),
+        }
     }
 
     async fn serve_next(&mut self) -> After {
@@ -125,8 +129,14 @@ impl Client {
         match self.read_head(&mut head).await {
             // Boxed so that an idle connection does not own the room a request needs.
             Ok(request) => Box::pin(self.answer(request, head)).await,
-            Err(NoHead::Closed) => After::Close,
-            Err(NoHead::Refused(refusal)) => self.refuse(refusal).await,
+            Err(no_head) => self.not_read(no_head).await,
+        }
+    }
+
+    async fn not_read(&mut self, no_head: NoHead) -> After {
+        match no_head {
+            NoHead::Closed => After::Close,
+            NoHead::Refused(refusal) => self.refuse(refusal).await,
         }
     }
 

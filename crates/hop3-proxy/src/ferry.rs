@@ -13,7 +13,7 @@ use crate::memory::Memory;
 use crate::worker::Worker;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -57,7 +57,7 @@ impl Ferry {
         mut up: Option<Pin<&mut impl Future<Output = Result<(), Left>>>>,
         mut down: Pin<&mut impl Future<Output = Fate>>,
     ) -> Fate {
-        let mut served = Box::pin(client.serve_one());
+        let mut served = pin!(client.serve_one());
         let mut fate = None;
         poll_fn(|cx| {
             if !self.is_served.get() && served.as_mut().poll(cx).is_ready() {

@@ -43,6 +43,7 @@ mod probe;
 mod proxy_protocol;
 mod redirect;
 mod registry;
+mod ring;
 mod splice;
 mod stream;
 mod table;
@@ -60,6 +61,7 @@ mod tests;
 pub use disk::AlreadyRunning;
 pub use front::{Front, Sockets};
 pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
+pub use ring::Io;
 
 use anyhow::Context;
 use cert::acme::{self, Keeper};
@@ -95,6 +97,8 @@ pub struct Options {
     pub https: Option<SocketAddr>,
     /// Whoever connects from these must begin with a header of the PROXY protocol, and is believed. Nobody else is.
     pub introducers: Vec<Net>,
+    /// How bytes come and go.
+    pub io: Io,
     /// The user beside root and the proxy's own who may use the control socket.
     pub allowed_uid: u32,
     /// A file without which the role does not begin: whoever asked for it has changed his mind meanwhile.
@@ -113,6 +117,7 @@ impl Options {
             http,
             https: None,
             introducers: Vec::new(),
+            io: Io::default(),
             allowed_uid: rustix::process::geteuid().as_raw(),
             wanted: None,
             takes_over: false,
@@ -242,6 +247,7 @@ impl Running {
     /// As `run`; that nobody is there whose place could be taken.
     pub fn start(options: Options, limits: Limits) -> anyhow::Result<Running> {
         listener::raise_descriptor_limit();
+        let options = Options { io: options.io.granted(), ..options };
         let mut estate = match options.takes_over {
             true => handover::receive(&options.layout)?,
             false => Estate {
@@ -269,9 +275,8 @@ impl Running {
         registry.replace(table);
         let store = Arc::new(CertStore::open(&options.layout).context("opening the certificates")?);
         let challenges = Arc::new(Challenges::default());
-        let certificates =
-            Resolver::new(&options.layout, registry.clone(), store.clone(), limits.certificates);
-        let certificates = Arc::new(certificates);
+        let cached = limits.certificates;
+        let certificates = Arc::new(Resolver::new(&options.layout, registry.clone(), store.clone(), cached));
         let terminator =
             Terminator::new(registry.clone(), certificates.clone(), challenges.clone(), &limits)?;
         let secure = https.map(|address| Https::new(address.port(), terminator));
@@ -303,8 +308,8 @@ impl Running {
         shared.settle_ports();
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
-        let mut tls_listeners = listeners.https.into_iter();
-        let mut quic = https.filter(|_| options.front.is_none());
+        let is_alone = options.front.is_some();
+        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| !is_alone));
         let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
             let gate = Gate {
                 listener,
@@ -312,9 +317,10 @@ impl Running {
                 quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
                 rules: Rules::new(&options.introducers),
-                is_alone: options.front.is_some(),
+                is_alone,
                 is_open: gates.clone(),
                 log: outlet.clone(),
+                io: options.io,
                 filter: Address::Unix(options.layout.waf_socket()),
             };
             worker::start(&registry, &limits, &challenges, gate, &received)

@@ -16,12 +16,14 @@ use hop3_core::observe::RouteFigures;
 use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
 use hop3_core::tcp::{Entry, Port};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex};
 
 #[derive(Default)]
 pub(crate) struct Registry {
     current: ArcSwap<Table>,
+    changes: AtomicU64,
     writer: Mutex<Writer>,
 }
 
@@ -46,7 +48,7 @@ pub(crate) struct StillRouted(pub(crate) String);
 
 impl Registry {
     pub(crate) fn new(key: Key) -> Registry {
-        Registry { current: ArcSwap::default(), writer: Mutex::new(Writer { key, ..Writer::default() }) }
+        Registry { writer: Mutex::new(Writer { key, ..Writer::default() }), ..Registry::default() }
     }
 
     /// The policy of the service that answers for a `Host` header and a path.
@@ -63,6 +65,11 @@ impl Registry {
     /// Those the table leads from.
     pub(crate) fn ports(&self) -> BTreeSet<Port> {
         self.table().ports().collect()
+    }
+
+    /// How often the table has changed; whoever reads the table after this number reads that one or a newer one.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
     }
 
     pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
@@ -96,6 +103,7 @@ impl Registry {
         let mut next = Table::clone(&self.current.load());
         edit(&mut writer, &mut next);
         self.current.store(Arc::new(next));
+        self.changes.fetch_add(1, Release);
         writer.replaced.drain(..).for_each(|policy| policy.retire());
         writer.retire();
         writer.changed.drain(..).for_each(|sleeper| sleeper.changed());

@@ -4,6 +4,7 @@
 //! Invariant: a pipe that is lent is empty, and exactly as many bytes pass as were asked for or as came, or an error
 //! tells which side broke off.
 
+use crate::buffer::{Buffer, PIECE, with_scratch};
 use crate::stream::Stream;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use std::cell::{Cell, RefCell};
@@ -11,7 +12,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 /// Less than this is copied: a pipe costs calls of its own.
 pub(crate) const WORTH: u64 = 128 << 10;
@@ -93,6 +94,8 @@ pub(crate) async fn carry(
     held: &Cell<usize>,
     moved: &impl Fn(),
 ) -> Result<(), Broken> {
+    held.set(0);
+    left -= ahead(from, to, left, moved).await?;
     let pipe = Pipe::take(held).map_err(|_| Broken::To)?;
     while left > 0 {
         let count = from.read_with(|fd| pipe.fill(fd, left)).await.map_err(|_| Broken::From)?;
@@ -105,6 +108,27 @@ pub(crate) async fn carry(
         drain(&pipe, to, moved).await.map_err(|_| Broken::To)?;
     }
     Ok(())
+}
+
+/// Copies what was received before the kernel was to carry the rest, at most `left` bytes.
+async fn ahead(from: &Stream, to: &Stream, left: u64, moved: &impl Fn()) -> Result<u64, Broken> {
+    let mut count = 0;
+    let mut piece = Buffer::default();
+    while count < left && from.rest().await {
+        let room = (left - count).min(PIECE as u64) as usize;
+        let read = poll_fn(|cx| {
+            with_scratch(|scratch| {
+                let read = ready!(from.poll_read(cx, &mut scratch[..room]))?;
+                piece.open().extend_from_slice(&scratch[..read]);
+                Poll::Ready(io::Result::Ok(read))
+            })
+        });
+        count += read.await.map_err(|_| Broken::From)? as u64;
+        to.write_all(&piece).await.map_err(|_| Broken::To)?;
+        piece.release();
+        moved();
+    }
+    Ok(count)
 }
 
 /// Passes all that the pipe holds on.
@@ -130,6 +154,7 @@ pub(crate) enum Flow {
 
 /// Carries whatever comes, for as long as it comes without a pause.
 pub(crate) async fn flow(from: &Stream, to: &Stream, moved: &impl Fn()) -> io::Result<Flow> {
+    ahead(from, to, u64::MAX, moved).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
     let held = Cell::new(0);
     let pipe = Pipe::take(&held)?;
     loop {

@@ -4,8 +4,9 @@
 //! A request and its response move at the same time, so both directions must be pollable at once; a `RefCell` held
 //! for one poll gives that for every transport, also for those (TLS) whose halves share state.
 
-use crate::buffer::with_scratch;
+use crate::buffer::{PIECE, with_scratch};
 use crate::memory::Memory;
+use crate::ring::{self, Socket};
 use crate::tls::Session;
 use hop3_core::route::Address;
 use rustix::net::RecvFlags;
@@ -27,6 +28,8 @@ const LINGER_BYTES: usize = 1 << 20;
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Of either family, over the thread's ring.
+    Ring(Socket),
     /// Boxed, so that a plain connection does not own the room of a session.
     Tls(Box<Session>),
     /// The other end is in this thread.
@@ -48,6 +51,7 @@ macro_rules! each {
         match &mut *$self.0.borrow_mut() {
             Transport::Tcp($stream) => $body,
             Transport::Unix($stream) => $body,
+            Transport::Ring($stream) => $body,
             Transport::Tls($stream) => $body,
             Transport::Memory($stream) => $body,
         }
@@ -55,10 +59,22 @@ macro_rules! each {
 }
 
 impl Stream {
-    pub(crate) fn tcp(stream: TcpStream) -> Stream {
+    /// # Errors
+    /// It could not be taken over by the thread's ring.
+    pub(crate) fn tcp(stream: TcpStream) -> io::Result<Stream> {
         // Without it small responses wait for the reader's delayed acknowledgement. Failure only costs time.
         stream.set_nodelay(true).ok();
-        Stream::over(Transport::Tcp(stream))
+        Ok(Stream::over(match ring::current() {
+            None => Transport::Tcp(stream),
+            Some(driver) => Transport::Ring(Socket::new(driver, stream.into_std()?.into())),
+        }))
+    }
+
+    fn unix(stream: UnixStream) -> io::Result<Stream> {
+        Ok(Stream::over(match ring::current() {
+            None => Transport::Unix(stream),
+            Some(driver) => Transport::Ring(Socket::new(driver, stream.into_std()?.into())),
+        }))
     }
 
     fn over(transport: Transport) -> Stream {
@@ -89,8 +105,8 @@ impl Stream {
 
     pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
         match address {
-            Address::Tcp(address) => TcpStream::connect(address).await.map(Stream::tcp),
-            Address::Unix(path) => UnixStream::connect(path).await.map(|s| Stream::over(Transport::Unix(s))),
+            Address::Tcp(address) => Stream::tcp(TcpStream::connect(address).await?),
+            Address::Unix(path) => Stream::unix(UnixStream::connect(path).await?),
         }
     }
 
@@ -154,6 +170,7 @@ impl Stream {
         let seen = self.with_fd(|fd| rustix::net::recv(fd, &mut byte[..], look).map(|_| ()));
         let is_drained = match &*self.0.borrow() {
             Transport::Tls(session) => session.is_drained(),
+            Transport::Ring(socket) => socket.is_drained(),
             Transport::Tcp(_) | Transport::Unix(_) | Transport::Memory(_) => true,
         };
         is_drained && seen == Some(Err(rustix::io::Errno::WOULDBLOCK))
@@ -165,9 +182,8 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_read_ready(&mut cx).is_ready(),
             Transport::Unix(stream) => stream.poll_read_ready(&mut cx).is_ready(),
-            Transport::Tls(session) => {
-                !session.is_drained() || session.tcp().poll_read_ready(&mut cx).is_ready()
-            }
+            Transport::Ring(socket) => !socket.is_silent(),
+            Transport::Tls(session) => !session.is_silent(),
             Transport::Memory(_) => true,
         }
     }
@@ -176,10 +192,8 @@ impl Stream {
     pub(crate) fn abort(&self) {
         match &mut *self.0.borrow_mut() {
             Transport::Tcp(stream) => reset_at_close(stream),
-            Transport::Tls(session) => {
-                session.abort();
-                reset_at_close(session.tcp());
-            }
+            Transport::Ring(socket) => socket.abort(),
+            Transport::Tls(session) => session.abort(),
             Transport::Memory(end) => end.abort(),
             Transport::Unix(_) => {}
         }
@@ -188,7 +202,9 @@ impl Stream {
     /// Sends some of a file, at most `count` bytes from `offset` on; 0 when there are no more. The kernel sends it
     /// where nothing has to be done with the bytes on the way.
     pub(crate) async fn send_file(&self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
-        if !self.is_socket() {
+        let is_ring = matches!(&*self.0.borrow(), Transport::Ring(_));
+        // Over a ring a short file leaves together with what was written before it.
+        if !self.is_socket() || (is_ring && count <= PIECE) {
             return poll_fn(|cx| self.poll_copy(cx, file, offset, count)).await;
         }
         self.write_with(|socket| {
@@ -204,16 +220,9 @@ impl Stream {
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         poll_fn(|cx| {
-            loop {
-                ready!(self.poll_write_ready(cx))?;
-                match self.try_write_with(&mut call) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => {
-                        self.sent(*done.as_ref().unwrap_or(&0));
-                        return Poll::Ready(done);
-                    }
-                }
-            }
+            let done = ready!(self.poll_write_with(cx, &mut call));
+            self.sent(*done.as_ref().unwrap_or(&0));
+            Poll::Ready(done)
         })
         .await
     }
@@ -224,16 +233,52 @@ impl Stream {
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         poll_fn(|cx| {
-            loop {
-                ready!(self.poll_read_ready(cx))?;
-                match self.try_read_with(&mut call) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => {
-                        self.received(*done.as_ref().unwrap_or(&0));
-                        return Poll::Ready(done);
-                    }
-                }
+            let done = ready!(self.poll_read_with(cx, &mut call));
+            self.received(*done.as_ref().unwrap_or(&0));
+            Poll::Ready(done)
+        })
+        .await
+    }
+
+    fn poll_read_with(
+        &self,
+        cx: &mut Context,
+        call: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if let Transport::Ring(socket) = &*self.0.borrow() {
+            return socket.poll_take(cx, call);
+        }
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            match self.try_read_with(call) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
             }
+        }
+    }
+
+    fn poll_write_with(
+        &self,
+        cx: &mut Context,
+        call: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if let Transport::Ring(socket) = &*self.0.borrow() {
+            return socket.poll_fill(cx, call);
+        }
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.try_write_with(call) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Stops receiving ahead of what is asked for, and tells whether something was received that is to be read first.
+    pub(crate) async fn rest(&self) -> bool {
+        poll_fn(|cx| match &*self.0.borrow() {
+            Transport::Ring(socket) => socket.poll_rest(cx).map(|()| socket.has_unread()),
+            _ => Poll::Ready(false),
         })
         .await
     }
@@ -242,8 +287,9 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_read_ready(cx),
             Transport::Unix(stream) => stream.poll_read_ready(cx),
-            Transport::Tls(session) => session.tcp().poll_read_ready(cx),
-            Transport::Memory(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Transport::Ring(_) | Transport::Tls(_) | Transport::Memory(_) => {
+                Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+            }
         }
     }
 
@@ -253,13 +299,15 @@ impl Stream {
             Transport::Tcp(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => stream.try_io(readable, || call(std::os::fd::AsFd::as_fd(stream))),
             // Bytes past the session would break it.
-            Transport::Tls(_) | Transport::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
+            Transport::Ring(_) | Transport::Tls(_) | Transport::Memory(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         }
     }
 
     /// The bytes of the socket are the bytes of the stream, so that the kernel may carry them by itself.
     pub(crate) fn is_socket(&self) -> bool {
-        matches!(&*self.0.borrow(), Transport::Tcp(_) | Transport::Unix(_))
+        matches!(&*self.0.borrow(), Transport::Tcp(_) | Transport::Unix(_) | Transport::Ring(_))
     }
 
     /// The other end is the proxy's own.
@@ -280,8 +328,9 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => stream.poll_write_ready(cx),
             Transport::Unix(stream) => stream.poll_write_ready(cx),
-            Transport::Tls(session) => session.tcp().poll_write_ready(cx),
-            Transport::Memory(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Transport::Ring(_) | Transport::Tls(_) | Transport::Memory(_) => {
+                Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+            }
         }
     }
 
@@ -294,7 +343,9 @@ impl Stream {
             Transport::Tcp(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => stream.try_io(writable, || call(std::os::fd::AsFd::as_fd(stream))),
             // Bytes past the session would break it.
-            Transport::Tls(_) | Transport::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
+            Transport::Ring(_) | Transport::Tls(_) | Transport::Memory(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         }
     }
 
@@ -302,7 +353,8 @@ impl Stream {
         match &*self.0.borrow() {
             Transport::Tcp(stream) => Some(work(std::os::fd::AsFd::as_fd(stream))),
             Transport::Unix(stream) => Some(work(std::os::fd::AsFd::as_fd(stream))),
-            Transport::Tls(session) => Some(work(std::os::fd::AsFd::as_fd(session.tcp()))),
+            Transport::Ring(socket) => Some(work(socket.fd())),
+            Transport::Tls(session) => Some(work(session.fd())),
             Transport::Memory(_) => None,
         }
     }

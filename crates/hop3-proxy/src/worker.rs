@@ -10,6 +10,7 @@ use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Ends, Rules};
 use crate::registry::Registry;
+use crate::ring::{self, Io};
 use crate::stream::Stream;
 use crate::tcp::{self, Entries, Snapshot};
 use crate::tls::{self, Handshakes, Terminator};
@@ -59,6 +60,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     /// Those that are shared by many requests.
     pub(crate) h2c: http2::Connections,
+    pub(crate) streams: http2::Crew,
     pub(crate) deadlines: Deadlines,
     pub(crate) log: Sink,
     pub(crate) handshakes: Handshakes,
@@ -157,6 +159,7 @@ pub(crate) struct Gate {
     pub(crate) is_open: Arc<()>,
     /// Where lines of the access log go.
     pub(crate) log: Outlet,
+    pub(crate) io: Io,
     pub(crate) filter: Address,
 }
 
@@ -185,6 +188,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
+    let ring = runtime.block_on(async { gate.io.begin() });
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let (tls, https) = gate.https.take().unzip();
@@ -193,6 +197,7 @@ fn run(
         limits,
         pool: Pool::default(),
         h2c: http2::Connections::default(),
+        streams: http2::Crew::default(),
         deadlines: Deadlines::default(),
         log: Sink::new(gate.log.clone()),
         handshakes: Handshakes::default(),
@@ -205,7 +210,13 @@ fn run(
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
-    runtime.block_on(serve(worker, gate, tls, orders))
+    let result = runtime.block_on(serve(worker, gate, tls, orders));
+    // Tasks that are left have sockets.
+    drop(runtime);
+    if let Some(ring) = ring {
+        ring.end();
+    }
+    result
 }
 
 async fn serve(
@@ -230,7 +241,11 @@ async fn serve(
             accepted = listener.accept() => accept(&worker, accepted).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
             (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
-            _ = tidy.tick() => worker.pool.sweep(&worker.limits),
+            _ = tidy.tick() => {
+                worker.pool.sweep(&worker.limits);
+                worker.streams.sweep();
+                ring::sweep();
+            }
             changed = orders.changed() => {
                 let order = *orders.borrow_and_update();
                 if changed.is_err() || order.is_end() {
@@ -282,7 +297,10 @@ async fn finish(worker: &Worker, mut orders: watch::Receiver<Order>) {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(10)) => worker.drop_retired(),
+            () = tokio::time::sleep(Duration::from_millis(10)) => {
+                worker.drop_retired();
+                ring::sweep();
+            }
             changed = orders.changed() => if changed.is_err() { return },
         }
     }
@@ -302,7 +320,8 @@ async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
         Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
         Ok((stream, peer)) => {
-            let client = Client::new(worker.clone(), Stream::tcp(stream), Way::http1(peer.ip(), None));
+            let Ok(stream) = Stream::tcp(stream) else { return };
+            let client = Client::new(worker.clone(), stream, Way::http1(peer.ip(), None));
             tokio::task::spawn_local(client.serve());
         }
         Err(error) => not_accepted(error).await,
@@ -317,7 +336,8 @@ fn introduce(worker: &Rc<Worker>, stream: tokio::net::TcpStream, peer: SocketAdd
         worker.deadlines.set(&watch, worker.limits.head_timeout);
         match watch.in_time(worker.ends(&stream, peer)).await {
             Some(Ok(ends)) => {
-                let client = Client::new(worker, Stream::tcp(stream), Way::http1(ends.source.ip(), None));
+                let Ok(stream) = Stream::tcp(stream) else { return };
+                let client = Client::new(worker, stream, Way::http1(ends.source.ip(), None));
                 tokio::task::spawn_local(client.serve());
             }
             Some(Err(error)) => tracing::debug!(%error, %peer, "connection"),

@@ -46,17 +46,17 @@ impl Engine {
             Err(why) => return Answer::failed(why),
         };
         let client = CString::new(ask.client.to_string()).unwrap_or_default();
+        let field = (!body.is_empty() && parts.is_text()).then(|| field(body));
         let mut headers = parts.headers;
-        if ask.is_cut {
-            headers.push((rules::CUT.as_bytes(), b"1"));
-        }
+        let ours = [(ask.is_cut, rules::CUT), (field.is_some(), rules::TEXT)];
+        headers.extend(ours.iter().filter(|(is_so, _)| *is_so).map(|(_, name)| (name.as_bytes(), &b"1"[..])));
         let request = Request {
             client: &client,
             server: &self.token,
             method: &parts.method,
             target: &parts.target,
             headers: &headers,
-            body,
+            body: field.as_deref().unwrap_or(body),
         };
         answer(&self.library.judge(rules, &request), &self.token.to_string_lossy())
     }
@@ -121,10 +121,32 @@ impl<'a> Parts<'a> {
         for line in lines.take_while(|line| !line.is_empty()) {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-            if !name.eq_ignore_ascii_case(rules::CUT.as_bytes()) {
+            if ![rules::CUT, rules::TEXT].iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes())) {
                 headers.push((name, value));
             }
         }
         Some(Parts { method, target, headers })
     }
+
+    /// The body is of a type, or of none, for whose inside there are no rules.
+    fn is_text(&self) -> bool {
+        let named = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"content-type"));
+        let media = named.map(|(_, media)| String::from_utf8_lossy(media).to_ascii_lowercase());
+        let is_text = |media: &str| media.starts_with("text/") && !media.starts_with("text/xml");
+        media.is_none_or(|media| is_text(&media) || media.starts_with("application/graphql"))
+    }
+}
+
+/// A text as a field of a form, whose rules look at all of it.
+fn field(text: &[u8]) -> Vec<u8> {
+    let mut out = b"text=".to_vec();
+    for byte in text {
+        match byte {
+            b'%' => out.extend_from_slice(b"%25"),
+            b'&' => out.extend_from_slice(b"%26"),
+            b'+' => out.extend_from_slice(b"%2B"),
+            _ => out.push(*byte),
+        }
+    }
+    out
 }

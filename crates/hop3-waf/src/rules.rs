@@ -12,13 +12,17 @@ const SETTINGS: &str = "/etc/modsecurity/crs";
 /// Says that the body is only a beginning. A visitor's header of that name is dropped (`engine`).
 pub(crate) const CUT: &str = "x-hop3-waf-cut";
 
-/// Bodies are parsed by their type; one that is not what it says is a match. Limits are those of a question.
+/// Says that the body is a text, which stands in the only field of a form. Dropped as the other is.
+pub(crate) const TEXT: &str = "x-hop3-waf-text";
+
+/// Bodies are parsed by their type; one that is not what it says is a match. Limits are those of a question, whose text
+/// may be three times as long as a field.
 const BODIES: &str = r#"
 SecRuleEngine On
 SecRequestBodyAccess On
 SecResponseBodyAccess Off
-SecRequestBodyLimit 131072
-SecRequestBodyNoFilesLimit 131072
+SecRequestBodyLimit 393232
+SecRequestBodyNoFilesLimit 393232
 SecRequestBodyLimitAction ProcessPartial
 SecRequestBodyJsonDepthLimit 128
 SecArgumentsLimit 1000
@@ -32,6 +36,8 @@ SecRule REQUEST_HEADERS:Content-Type "@rx ^(?i:application/(?:[a-z0-9.+-]+[+])?j
     "id:9090001,phase:1,t:none,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQUEST_HEADERS:Content-Type "@rx ^(?i:(?:application/(?:[a-z0-9.+-]+[+])?|text/)xml)" \
     "id:9090002,phase:1,t:none,pass,nolog,ctl:requestBodyProcessor=XML"
+SecRule &REQUEST_HEADERS:x-hop3-waf-text "!@eq 0" \
+    "id:9090003,phase:1,t:none,pass,nolog,ctl:requestBodyProcessor=URLENCODED"
 "#;
 
 /// REST methods and types of bodies that apps take every day. What the administrator sets after it counts more.

@@ -9,6 +9,9 @@ use rustix::process::{Gid, Uid};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 /// How long a question may take to come, and an answer to go.
@@ -35,18 +38,17 @@ pub fn run(layout: &Layout, is_kept: bool) -> io::Result<()> {
     let listener = listen(layout)?;
     let owner = rustix::process::geteuid();
     give_up_rights()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    let mut work = Vec::new();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    // One that ends takes the others with it, so that the role is started again with all of them.
+    let (ended, end) = channel();
     for _ in 0..threads {
-        let listener = listener.try_clone()?;
-        work.push(
-            std::thread::Builder::new().name("judge".into()).spawn(move || answer_all(&listener, owner))?,
-        );
+        let (listener, ended) = (listener.try_clone()?, ended.clone());
+        thread::Builder::new().name("judge".into()).spawn(move || {
+            let work = catch_unwind(AssertUnwindSafe(|| answer_all(&listener, owner)));
+            ended.send(work.unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))))
+        })?;
     }
-    for thread in work {
-        thread.join().map_err(|_| io::Error::other("a thread panicked"))??;
-    }
-    Ok(())
+    end.recv().map_err(io::Error::other)?
 }
 
 fn listen(layout: &Layout) -> io::Result<UnixListener> {

@@ -89,9 +89,19 @@ pub(crate) struct ProxyArgs {
     /// Who begins each connection with a PROXY protocol header
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) proxy_protocol_from: Vec<Net>,
+    /// How bytes come and go: uring, which is io_uring where the kernel lets us and epoll elsewhere, or epoll; uring unless
+    /// set
+    #[arg(long, value_name = "IO", value_enum, env = "HOP3_PROXY_IO", default_value = "uring")]
+    pub(crate) io: ProxyIo,
     /// End at once when the role is not wanted any more
     #[arg(long, hide = true)]
     pub(crate) kept: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProxyIo {
+    Uring,
+    Epoll,
 }
 
 /// Look after the proxy

@@ -107,7 +107,8 @@ impl Interval {
     fn parse(text: &str) -> Option<Interval> {
         if let Some((low, high)) = text.split_once(" - ") {
             let high = numbers(high.trim())?;
-            return Some(Interval { low: numbers(low.trim())?, high: Some(next(&high)), not: Vec::new() });
+            let high = (!high.is_empty()).then(|| next(&high));
+            return Some(Interval { low: numbers(low.trim())?, high, not: Vec::new() });
         }
         let mut interval = Interval::default();
         for clause in clauses(text) {
@@ -129,6 +130,9 @@ impl Interval {
         let (operator, version) = clause.split_at(digits);
         let numbers = numbers(version)?;
         match operator.trim() {
+            // Older or newer than any, or none of all: nothing is that.
+            "<" | ">" | "!=" if numbers.is_empty() => return None,
+            "<=" if numbers.is_empty() => {}
             ">=" => self.at_least(numbers),
             ">" => self.at_least(next(&numbers)),
             "<" => self.below(numbers),

@@ -10,7 +10,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-const BATCH_BYTES: usize = 32 << 10;
+const BATCH_BYTES: usize = 96 << 10;
 /// A line is at most this long: every text in it is bounded.
 const LINE_BYTES: usize = 5 << 10;
 const BATCH_AGE: Duration = Duration::from_millis(250);

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
-/// Batches that may wait for the disk, of some 32 KiB each.
-const WAITING: usize = 64;
+/// Batches that may wait for the disk, of some 96 KiB each.
+const WAITING: usize = 20;
 
 pub(crate) struct Writer {
     path: PathBuf,

@@ -24,5 +24,5 @@ pub use clients::check_client_ca;
 pub(crate) use clients::client_roots;
 pub use desk::Ask;
 pub(crate) use desk::answer;
-pub(crate) use resolver::Resolver;
+pub(crate) use resolver::{Resolver, Version};
 pub use store::{Bundle, CertStore, Origin};

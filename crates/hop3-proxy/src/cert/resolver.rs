@@ -41,6 +41,13 @@ pub(super) enum Wanted {
     Signed(Vec<String>),
 }
 
+/// What a resolver finds certificates by, at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    table: u64,
+    certificates: u64,
+}
+
 impl Resolver {
     pub(crate) fn new(
         layout: &Layout,
@@ -68,6 +75,11 @@ impl Resolver {
                 None
             }
         }
+    }
+
+    /// Another one when `certificate` may say something else than before.
+    pub(crate) fn version(&self) -> Version {
+        Version { table: self.registry.changes(), certificates: self.store.version() }
     }
 
     pub(super) fn wanted(&self, table: &Table, host: Option<&str>) -> Option<Wanted> {

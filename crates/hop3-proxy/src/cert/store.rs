@@ -15,6 +15,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const CHAIN: &str = "chain.pem";
@@ -51,6 +53,8 @@ pub struct CertStore {
     names: ArcSwap<Names>,
     /// Changes so far; held while one is made.
     changes: Mutex<u64>,
+    /// How often `names` has changed.
+    version: AtomicU64,
 }
 
 impl CertStore {
@@ -68,7 +72,12 @@ impl CertStore {
                 names.insert(name.into_boxed_str(), 0);
             }
         }
-        Ok(CertStore { layout: layout.clone(), names: ArcSwap::from_pointee(names), changes: Mutex::new(0) })
+        Ok(CertStore {
+            layout: layout.clone(),
+            names: ArcSwap::from_pointee(names),
+            changes: Mutex::new(0),
+            version: AtomicU64::new(0),
+        })
     }
 
     /// Keeps a certificate for a host name, or for `*.` and a name; from the next handshake on it is the one shown.
@@ -153,6 +162,12 @@ impl CertStore {
         let mut names = Names::clone(&self.names.load());
         edit(&mut names);
         self.names.store(Arc::new(names));
+        self.version.fetch_add(1, Release);
+    }
+
+    /// Another one when a certificate has come, changed or gone; what is found after it is as new as it or newer.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Acquire)
     }
 }
 

@@ -8,7 +8,7 @@
 //! ```
 
 use super::corked::Corked;
-use super::exchange;
+use super::crew;
 use crate::client::Way;
 use crate::deadline::{Verdict, Watch};
 use crate::ferry::Fate;
@@ -67,7 +67,7 @@ fn builder(limits: &Limits) -> Builder {
 
 /// What the streams of a connection tell it.
 #[derive(Default)]
-struct Load {
+pub(super) struct Load {
     streams: Cell<usize>,
     answered: Cell<u32>,
     given: Cell<u32>,
@@ -75,7 +75,7 @@ struct Load {
 }
 
 impl Load {
-    fn ended(&self, fate: Fate) {
+    pub(super) fn ended(&self, fate: Fate) {
         self.streams.set(self.streams.get() - 1);
         let count = if fate == Fate::Given { &self.given } else { &self.answered };
         count.set(count.get().saturating_add(1));
@@ -135,9 +135,7 @@ impl Connection {
     fn begin(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         self.load.streams.set(self.load.streams.get() + 1);
         let (worker, way, load) = (self.worker.clone(), self.way.clone(), self.load.clone());
-        tokio::task::spawn_local(async move {
-            load.ended(exchange::run(worker, way, request, respond).await);
-        });
+        self.worker.streams.answer(crew::Stream { worker, way, request, respond, load });
     }
 
     fn leave(&mut self) {

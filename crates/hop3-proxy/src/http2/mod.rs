@@ -13,10 +13,12 @@
 
 mod connection;
 mod corked;
+mod crew;
 mod exchange;
 mod flow;
 pub(crate) mod head;
 mod upstream;
 
 pub(crate) use connection::serve;
+pub(crate) use crew::Crew;
 pub(crate) use upstream::Connections;

@@ -28,7 +28,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is looked at of a body has this long to come.
 const BODY_PATIENCE: Duration = Duration::from_secs(120);
-/// The same with its chunk framing.
+/// The same with its chunk framing. Whoever frames more wastefully, in chunks of a few bytes, hides something.
 const MAX_RAW: usize = 2 * MAX_BODY;
 
 /// What the rules found, for the access log.
@@ -62,8 +62,12 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &mut Visit<'_
         // Messages of gRPC are no text, and may come one at a time between answers.
         Speaks::H2c => Beginning::default(),
     };
-    client.worker.deadlines.set(&client.watch, PATIENCE);
     let blocks = waf.mode == WafMode::Block;
+    if body.is_wasteful {
+        visit.finding = Some(Finding::new(if blocks { "blocked" } else { "detected" }, &Said::default()));
+        return if blocks { Err(Answer::page(page::FILTERED)) } else { Ok(()) };
+    }
+    client.worker.deadlines.set(&client.watch, PATIENCE);
     // Boxed, so that requests that are not filtered do not own its room.
     let asked = Box::pin(ask(&client.worker.filter, waf, visit, &body));
     let said = match client.in_time(asked).await {
@@ -78,9 +82,10 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &mut Visit<'_
     let what = match (said.stop, blocks) {
         (true, true) => "blocked",
         (true, false) => "detected",
+        (false, _) if body.is_cut => "cut",
         (false, _) => "passed",
     };
-    if said.stop || !said.matches.is_empty() {
+    if said.stop || body.is_cut || !said.matches.is_empty() {
         visit.finding = Some(Finding::new(what, &said));
     }
     if said.stop && blocks { Err(Answer::page(page::FILTERED)) } else { Ok(()) }
@@ -91,6 +96,8 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &mut Visit<'_
 struct Beginning {
     data: Vec<u8>,
     is_cut: bool,
+    /// Of what came most was framing.
+    is_wasteful: bool,
 }
 
 /// Waits until the body is there, or as much of it as is looked at.
@@ -105,9 +112,10 @@ async fn read(client: &mut Client, visit: &mut Visit<'_>) -> Result<Beginning, A
         seen += took.consumed;
         let is_cut = !body.is_done();
         if !is_cut || data.len() >= MAX_BODY || seen >= MAX_RAW {
+            let is_wasteful = is_cut && data.len() < MAX_BODY;
             let is_cut = is_cut || data.len() > MAX_BODY;
             data.truncate(MAX_BODY);
-            return Ok(Beginning { data, is_cut });
+            return Ok(Beginning { data, is_cut, is_wasteful });
         }
         if visit.header("expect").is_some() && !visit.edit.removes("Expect") {
             // Whoever waits to be asked for the body is asked here, and by nobody else.

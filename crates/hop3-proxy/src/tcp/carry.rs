@@ -81,7 +81,7 @@ pub(crate) fn accept(worker: &Rc<Worker>, port: Port, tcp: TcpStream, peer: Sock
 /// Carries a connection to its end.
 pub(crate) async fn carry(worker: &Worker, watch: &Watch, arrived: Arrived) {
     let Arrived { tcp, ends, entry, begun } = arrived;
-    let client = Stream::tcp(tcp);
+    let Ok(client) = Stream::tcp(tcp) else { return };
     // The route of this moment has the connection in its figures, whatever becomes of the table meanwhile.
     let found =
         worker.registry.table().tcp(&entry).map(|(service, route)| (service.clone(), route.metrics.clone()));

@@ -2,7 +2,7 @@
 //! `Proxy`: one under test. `Server`: an upstream on a thread. `Http`: a client that reads answers byte by byte.
 
 use crate::control::{Answer, Request};
-use crate::{Limits, Options, Running};
+use crate::{Io, Limits, Options, Running};
 use hop3_core::layout::Layout;
 use hop3_core::route::{
     Address, Host, Pool, Route, RouteTable, Service, StaticFiles, Target, Timeouts, Upstream,
@@ -93,7 +93,11 @@ impl Proxy {
 }
 
 pub(crate) fn options(root: &Path) -> Options {
-    Options { allowed_uid: 0, ..Options::new(Layout::new(root), "127.0.0.1:0".parse().unwrap()) }
+    let io = match std::env::var("HOP3_PROXY_IO").as_deref() {
+        Ok("epoll") => Io::Epoll,
+        _ => Io::Uring,
+    };
+    Options { allowed_uid: 0, io, ..Options::new(Layout::new(root), "127.0.0.1:0".parse().unwrap()) }
 }
 
 pub(crate) fn ask(root: &Path, request: &Request<'_>) -> Answer {

@@ -123,13 +123,22 @@ impl Terminator {
             // A part of a host may ask for less than the host does.
             return asked.is_none() || *asked == secure.client_ca;
         }
-        *asked == secure.client_ca && self.is_same_certificate(secure.host.as_deref(), host)
+        *asked == secure.client_ca && self.is_same_certificate(secure, host)
     }
 
-    fn is_same_certificate(&self, shown: Option<&str>, host: &str) -> bool {
-        let (shown, wanted) = (self.resolver.certificate(shown), self.resolver.certificate(Some(host)));
+    fn is_same_certificate(&self, secure: &Secure, host: &str) -> bool {
+        let version = self.resolver.version();
+        if secure.sharing.is_known(host, version) {
+            return true;
+        }
+        let (shown, wanted) =
+            (self.resolver.certificate(secure.host.as_deref()), self.resolver.certificate(Some(host)));
         let (Some(shown), Some(wanted)) = (shown, wanted) else { return false };
-        Arc::ptr_eq(&shown, &wanted) || shown.cert.first() == wanted.cert.first()
+        let is_same = Arc::ptr_eq(&shown, &wanted) || shown.cert.first() == wanted.cert.first();
+        if is_same {
+            secure.sharing.remember(host, version);
+        }
+        is_same
     }
 }
 

@@ -16,6 +16,7 @@ mod hello;
 mod secure;
 mod session;
 mod subject;
+mod wire;
 
 pub(crate) use configuration::{Mutual, Terminator};
 pub(crate) use handshake::{Handshakes, serve};

@@ -8,12 +8,14 @@
 //! the end is told to the other side (close_notify) by `finish` and `farewell` alone, so that a connection that is
 //! dropped or aborted half-way never looks whole.
 
+use super::wire::Wire;
 use crate::buffer::{Buffer, PIECE};
 use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus, WriteTraffic};
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -35,7 +37,7 @@ pub(super) fn with_wire<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 type Server = rustls::server::ServerConnectionData;
 
 pub(crate) struct Session {
-    tcp: TcpStream,
+    tcp: Wire,
     tls: UnbufferedServerConnection,
     /// The beginning of a record whose end has not arrived.
     partial: Buffer,
@@ -56,7 +58,7 @@ impl Session {
     pub(super) fn new(tcp: TcpStream, config: Arc<ServerConfig>, raw: Buffer) -> io::Result<Session> {
         let tls = UnbufferedServerConnection::new(config).map_err(invalid)?;
         Ok(Session {
-            tcp,
+            tcp: Wire::new(tcp)?,
             tls,
             partial: raw,
             plain: Buffer::default(),
@@ -67,8 +69,13 @@ impl Session {
         })
     }
 
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        &self.tcp
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.tcp.as_fd()
+    }
+
+    /// What the last wait for events told: nothing came, and nothing waits to be read.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_drained() && self.tcp.is_silent()
     }
 
     /// Facts of the handshake.
@@ -125,9 +132,7 @@ impl Session {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             wire[..kept].copy_from_slice(&self.partial);
-            let mut read = ReadBuf::new(&mut wire[kept..]);
-            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
-            let count = read.filled().len();
+            let count = ready!(self.tcp.poll_read(cx, &mut wire[kept..]))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -193,7 +198,7 @@ impl Session {
         if let Ok(ConnectionState::EncodeTlsData(mut data)) = self.tls.process_tls_records(rest).state {
             append(&mut self.sealed, |room| data.encode(room)).ok();
         }
-        if let Ok(sent) = self.tcp.try_write(&self.sealed) {
+        if let Ok(sent) = self.tcp.write_now(&self.sealed) {
             self.sealed.consume(sent);
         }
     }
@@ -213,7 +218,7 @@ impl Session {
                 self.seal(|traffic, room| traffic.encrypt(piece, room).map_err(io::Error::other), wire)?;
             let mut sent = 0;
             while sent < count {
-                match Pin::new(&mut self.tcp).poll_write(cx, &wire[sent..count])? {
+                match self.tcp.poll_write(cx, &wire[sent..count])? {
                     Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(some) => sent += some,
                     Poll::Pending => {
@@ -253,7 +258,7 @@ impl Session {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.sealed.is_empty() {
-            let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, &self.sealed))?;
+            let sent = ready!(self.tcp.poll_write(cx, &self.sealed))?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -270,7 +275,7 @@ impl Session {
             self.seal_end()?;
             ready!(self.poll_flush(cx))?;
         }
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        self.tcp.poll_shutdown(cx)
     }
 
     /// Tells the end of what was sent whole, as far as the socket takes it at once; the drop comes next.
@@ -280,13 +285,14 @@ impl Session {
         }
         self.is_silent = true;
         if self.seal_end().is_ok() {
-            self.tcp.try_write(&self.sealed).ok();
+            self.tcp.write_now(&self.sealed).ok();
         }
     }
 
-    /// From now on nothing says that what was sent is whole.
+    /// Nothing says that what was sent is whole, and the coming drop is a reset.
     pub(crate) fn abort(&mut self) {
         self.is_silent = true;
+        self.tcp.abort();
     }
 
     fn seal_end(&mut self) -> io::Result<()> {
@@ -299,7 +305,7 @@ impl Session {
 
     /// Nothing decrypted waits to be read.
     pub(crate) fn is_drained(&self) -> bool {
-        self.plain.is_empty() && !self.is_over
+        self.plain.is_empty() && !self.is_over && self.tcp.is_drained()
     }
 }
 

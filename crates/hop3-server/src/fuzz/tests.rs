@@ -32,5 +32,6 @@ fn archives_stay_where_they_are_unpacked() {
     archive(b"\0f a\0\0hello\0f b/c\0\0x\0l b/d\0../a\0\0d e\0\0\0x ../x\0\0y\0");
     archive(b"\0l a\0b\0\0f a/x\0\0y\0");
     archive(b"\0p path\0../x\0\0f z\0\0y\0");
+    archive(b"\0f a\0\0x\0l b\0c//d\0\0");
     archive(b"\x01not an archive");
 }

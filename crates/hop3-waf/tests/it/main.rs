@@ -24,7 +24,9 @@ pub(crate) fn request(line: &str) -> (Vec<u8>, Vec<u8>) {
     head += "Accept: text/html,application/json;q=0.9,*/*;q=0.8\r\n";
     head += "Accept-Language: de-DE,de;q=0.8,en;q=0.5\r\nAccept-Encoding: gzip, br\r\n";
     head += "Cookie: session=eyJ1c2VyIjo0Mn0.Zx-1_2; theme=dark\r\n";
-    if !media.is_empty() {
+    if !body.is_empty() && media.is_empty() {
+        head += &format!("Content-Length: {}\r\n", body.len());
+    } else if !media.is_empty() {
         head += &format!("Content-Type: {media}\r\nContent-Length: {}\r\n", body.len());
     }
     (format!("{head}\r\n").into_bytes(), body.into_bytes())
@@ -62,6 +64,22 @@ fn an_attack_behind_many_arguments_is_stopped() {
         assert!(judge(&mut engine, &usual(), &form).stop, "{count} in a form");
     }
     assert!(!judge(&mut engine, &usual(), &format!("GET\t/?{}b=1", padding(500))).stop);
+}
+
+/// An app may read a body as a form whatever its type says, or as a text that it puts into a query.
+#[test]
+fn an_attack_in_a_text_is_stopped() {
+    let mut engine = Engine::new().unwrap();
+    let attacks =
+        ["id=1'%20UNION%20SELECT%20name,password%20FROM%20users--", "1' UNION SELECT name FROM users--"];
+    for media in ["text/plain", "text/csv", "Text/Markdown; charset=utf-8", "application/graphql", ""] {
+        for attack in attacks {
+            assert!(
+                judge(&mut engine, &usual(), &format!("POST\t/\t{media}\t{attack}")).stop,
+                "{media}: {attack}"
+            );
+        }
+    }
 }
 
 #[test]

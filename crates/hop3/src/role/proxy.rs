@@ -2,7 +2,7 @@
 //! `hop3 proxy`: the proxy role.
 
 use super::{keep, layout, log, upgrade};
-use crate::command::{ProxyArgs, ProxyVerb};
+use crate::command::{ProxyArgs, ProxyIo, ProxyVerb};
 use crate::wire;
 use anyhow::Result;
 use hop3_cli::{ClientCommand, GlobalArgs};
@@ -43,6 +43,10 @@ fn proxy(args: &ProxyArgs, options: &GlobalArgs) -> Result<()> {
     hop3_proxy::run(hop3_proxy::Options {
         https: args.https,
         introducers,
+        io: match args.io {
+            ProxyIo::Uring => hop3_proxy::Io::Uring,
+            ProxyIo::Epoll => hop3_proxy::Io::Epoll,
+        },
         wanted,
         takes_over,
         front,

@@ -215,10 +215,11 @@ fn a_killed_server_is_back_and_tells_what_was_interrupted() {
     let load = Load::start(trial.hop.port, APP);
     trial.kill_at_rest("server");
     for step in DeployStep::ALL {
-        let state = trial.kill_at("server", step);
-        // The last step only begins something that goes on: the deployment may be over before the server is.
-        let is_over = step == DeployStep::Retire && state == "succeeded";
-        assert!(is_over || state == "interrupted", "{state} at {step:?}");
+        // A busy machine may bring the news of a short step when the deployment is over: that kill says nothing of it.
+        let state = (0..5).map(|_| trial.kill_at("server", step)).find(|state| state != "succeeded");
+        // The last step only begins something that goes on, so that the deployment may always be over first.
+        let is_over = step == DeployStep::Retire && state.is_none();
+        assert!(is_over || state.as_deref() == Some("interrupted"), "{state:?} at {step:?}");
     }
     trial.finish(load);
 }

@@ -63,26 +63,31 @@ fn bodies(hop: &Hop) {
     let attack = "text=%3Cscript%3Ealert%281%29%3C%2Fscript%3E";
     let ordinary = "text=Gr%C3%BC%C3%9Fe+aus+K%C3%B6ln";
     assert_eq!((form(hop, attack).status, form(hop, ordinary).status), (403, 200));
-    let chunked = |body: &str| {
+    let chunked = |size: usize, body: &str| {
         let pieces: String = body
             .as_bytes()
-            .chunks(7)
+            .chunks(size)
             .map(|c| format!("{:x}\r\n{}\r\n", c.len(), String::from_utf8_lossy(c)))
             .collect();
         post(hop, "Transfer-Encoding: chunked", &format!("{pieces}0\r\n\r\n"))
     };
-    assert_eq!(chunked(attack).status, 403);
-    // Longer than what is looked at.
+    assert_eq!((chunked(7, attack).status, chunked(7, ordinary).status), (403, 200));
+    // Longer than what is looked at, and the log says so.
     let long = format!("text={}", "lorem+ipsum+".repeat(30_000));
     assert_eq!(form(hop, &long).status, 200);
+    until("the log tells what was not seen", || log(hop).contains("\"waf\":\"cut\""));
+    // Framing of this kind is there to keep the rest from being looked at.
+    assert_eq!(chunked(1, &long[..60_000]).status, 403);
+}
+
+fn log(hop: &Hop) -> String {
+    std::fs::read_to_string(hop.root().join("logs/@proxy/requests.jsonl")).unwrap_or_default()
 }
 
 /// The access log has a line for each of them, with the rules.
 fn noted(hop: &Hop) {
-    let log = hop.root().join("logs/@proxy/requests.jsonl");
     let found = |what: &str| {
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
-        text.lines().any(|line| line.contains(&format!("\"waf\":\"{what}\"")) && line.contains("942100"))
+        log(hop).lines().any(|line| line.contains(&format!("\"waf\":\"{what}\"")) && line.contains("942100"))
     };
     until("the log names the rules", || found("detected") && found("blocked"));
 }

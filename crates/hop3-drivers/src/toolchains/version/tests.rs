@@ -55,6 +55,8 @@ const CONSTRAINTS: &[(&str, &[&str], &[&str])] = &[
     ("latest", &["24.0.0"], &[]),
     ("~> x", &["24.0.0"], &["24.0.0rc1"]),
     ("~=*", &["3.11.0"], &[]),
+    ("<=*", &["24.0.0"], &[]),
+    ("18 - *", &["24.0.0"], &["17.0.0"]),
 ];
 
 #[test]
@@ -72,7 +74,7 @@ fn constraints_take_what_their_dialect_means() {
 
 #[test]
 fn words_that_are_no_constraint_are_told() {
-    for text in ["lts/iron", "nightly", "!!", "^", "three", "graalvm", "|"] {
+    for text in ["lts/iron", "nightly", "!!", "^", "three", "graalvm", "|", "<*", ">x", "!=*", "* <*"] {
         assert_eq!(Wanted::parse(text), None, "{text}");
     }
 }
