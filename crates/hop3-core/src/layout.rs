@@ -165,7 +165,7 @@ impl Layout {
         self.run_of("proxy").join("table.json")
     }
 
-    /// Which program accepts connections, and where the proxy listens behind it.
+    /// Which program accepts connections.
     pub fn front_choice(&self) -> PathBuf {
         self.root.join("front.json")
     }
@@ -173,6 +173,11 @@ impl Layout {
     /// What the program has that accepts in the proxy's place: its configuration, its pid.
     pub fn front(&self) -> PathBuf {
         self.run_of("proxy").join("front")
+    }
+
+    /// Where that program passes on what it does not do itself; it and the proxy alone may connect.
+    pub fn behind_socket(&self) -> PathBuf {
+        self.run_of("proxy").join("behind.sock")
     }
 
     /// Certificates with their keys, for that program; mode 0700.

@@ -14,6 +14,7 @@ use crate::cert::acme;
 use crate::deadline::{Verdict, Watch};
 use crate::exchange::{self, Ended};
 use crate::files;
+use crate::front;
 use crate::http1::forward::{self, Origin, Request};
 use crate::http1::header::{may_be_complete, own_slots, slots};
 use crate::http1::request::{self, HEAD_TOO_SLOW, Refusal};
@@ -26,7 +27,7 @@ use crate::tls::Secure;
 use crate::tunnel::{self, Silence};
 use crate::worker::Worker;
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -56,11 +57,18 @@ pub(crate) struct Way {
     pub(crate) secure: Option<Rc<Secure>>,
     /// What the client speaks, for the access log.
     pub(crate) protocol: &'static str,
+    /// From a front, whose requests are its visitors'.
+    pub(crate) is_behind: bool,
 }
 
 impl Way {
     pub(crate) fn http1(peer: IpAddr, secure: Option<Rc<Secure>>) -> Way {
-        Way { peer, secure, protocol: "HTTP/1.1" }
+        Way { peer, secure, protocol: "HTTP/1.1", is_behind: false }
+    }
+
+    /// From a front, which tells the peer of each request.
+    pub(crate) fn behind() -> Way {
+        Way { is_behind: true, ..Way::http1(IpAddr::V4(Ipv4Addr::UNSPECIFIED), None) }
     }
 }
 
@@ -74,6 +82,9 @@ pub(crate) struct Client {
     /// What the handshake established; `None` on a plain connection.
     pub(crate) secure: Option<Rc<Secure>>,
     protocol: &'static str,
+    is_behind: bool,
+    /// The front before this proxy was spoken to by HTTPS.
+    is_secure_in_front: bool,
     /// It left while its request was held.
     is_gone: bool,
     /// Bytes read and not used: pipelined requests, the beginning of a body, half a head.
@@ -95,14 +106,31 @@ impl From<Refusal> for NoHead {
 impl Client {
     pub(crate) fn new(worker: Rc<Worker>, stream: Stream, way: Way) -> Client {
         let watch = worker.deadlines.watch();
-        let Way { peer, secure, protocol } = way;
+        let Way { peer, secure, protocol, is_behind } = way;
         let (peer, pending) = (peer.to_canonical().to_string(), Buffer::default());
-        Client { worker, stream, watch, plan: None, peer, secure, protocol, is_gone: false, pending }
+        Client {
+            worker,
+            stream,
+            watch,
+            plan: None,
+            peer,
+            secure,
+            protocol,
+            is_behind,
+            is_secure_in_front: false,
+            is_gone: false,
+            pending,
+        }
     }
 
-    /// The address at the other end of the connection.
+    /// The address of whoever asks: at the other end of the connection, or of the front's.
     pub(crate) fn peer(&self) -> &str {
         &self.peer
+    }
+
+    /// A front was asked by HTTPS.
+    pub(crate) fn is_secure_in_front(&self) -> bool {
+        self.is_secure_in_front
     }
 
     pub(crate) async fn serve(mut self) {
@@ -209,15 +237,19 @@ impl Client {
         Ok(Some(request))
     }
 
-    fn parse(&self, input: &[u8], out: &mut Buffer) -> Result<Option<(Request, usize)>, Refusal> {
+    fn parse(&mut self, input: &[u8], out: &mut Buffer) -> Result<Option<(Request, usize)>, Refusal> {
         let mut slots = slots();
         let Some(head) = request::parse(input, &mut slots, &self.worker.limits)? else {
             return Ok(None);
         };
+        if self.is_behind {
+            let (peer, is_secure) = front::told(head.headers);
+            (self.peer, self.is_secure_in_front) = (peer.to_canonical().to_string(), is_secure);
+        }
         let id = self.worker.request_id();
         let id = std::str::from_utf8(&id).unwrap_or_default();
         let secure = self.secure.as_ref();
-        let scheme = if secure.is_some() { "https" } else { "http" };
+        let scheme = if secure.is_some() || self.is_secure_in_front { "https" } else { "http" };
         let subject = secure.and_then(|secure| secure.subject.as_deref());
         let origin = Origin { peer: &self.peer, scheme, subject, request_id: id };
         let request = forward::write(&head, &origin, out.open());

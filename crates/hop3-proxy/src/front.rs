@@ -4,10 +4,13 @@
 //!
 //! Invariant: a socket that is held here is one that the program accepts from; nobody's connection waits for nobody.
 
+use crate::http1::header::is;
 use crate::listener;
+use hop3_core::route::Address;
+use httparse::Header;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 /// What a program accepts on.
@@ -38,9 +41,29 @@ impl Sockets {
     }
 }
 
+/// Where this proxy listens for what a program passes on.
+#[derive(Clone, Debug)]
+pub struct Behind {
+    pub address: Address,
+    /// The user who may connect to a Unix socket, beside root; this process's own when there is none.
+    pub reader: Option<u32>,
+}
+
+/// What a program says of the visitor whose request it passes on: the address, and whether he came by HTTPS.
+pub(crate) fn told(headers: &[Header<'_>]) -> (IpAddr, bool) {
+    let last = |name| headers.iter().rev().find(|header| is(header, name));
+    let text =
+        |name| last(name).and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or_default();
+    let address = text("x-forwarded-for").rsplit(',').next().unwrap_or_default().trim().parse();
+    (
+        address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        text("x-forwarded-proto").eq_ignore_ascii_case("https"),
+    )
+}
+
 pub trait Front: fmt::Debug + Send + Sync {
-    /// Where this proxy listens for what the program passes on.
-    fn behind(&self) -> SocketAddr;
+    /// Where this proxy listens for what the program passes on. Whoever connects there is believed about visitors.
+    fn behind(&self) -> Behind;
 
     /// It runs already: a proxy before this one started it.
     fn is_running(&self) -> bool;

@@ -31,7 +31,7 @@ use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Holdings {
     pub(crate) lock: Option<RoleLock>,
     pub(crate) listeners: Listeners,
+    /// Where a front passes on.
+    pub(crate) behind: Option<UnixListener>,
 }
 
 /// Where connections come in: one for each thread, as the threads have them too.
@@ -76,6 +78,9 @@ struct Handed {
     /// Further ports, whose sockets are asked for one by one: all together may be more than one message can hold.
     #[serde(default)]
     ports: Vec<Port>,
+    /// The last descriptor is the socket where a front passes on.
+    #[serde(default)]
+    is_behind: bool,
 }
 
 /// The old proxy's side of one hand-over. `reader` is at the line after the request.
@@ -113,9 +118,11 @@ fn send_holdings(shared: &Shared, connection: &UnixStream) -> io::Result<()> {
     let lock = holdings.lock.as_ref().ok_or(io::ErrorKind::NotFound)?;
     let Listeners { http, https } = &holdings.listeners;
     let sockets = http.iter().chain(https).map(AsFd::as_fd);
-    let descriptors: Vec<_> = std::iter::once(lock.as_fd()).chain(sockets).collect();
+    let behind = holdings.behind.as_ref().map(AsFd::as_fd);
+    let descriptors: Vec<_> = std::iter::once(lock.as_fd()).chain(sockets).chain(behind).collect();
     let ports = shared.ports.snapshot().keys().copied().collect();
-    send(connection, &Handed { http: http.len(), https: https.len(), ports }, &descriptors)
+    let is_behind = behind.is_some();
+    send(connection, &Handed { http: http.len(), https: https.len(), ports, is_behind }, &descriptors)
 }
 
 fn send_port(shared: &Shared, port: Port, connection: &UnixStream) -> io::Result<()> {
@@ -167,6 +174,8 @@ fn follow(shared: &Arc<Shared>, mut reader: BufReader<&UnixStream>) -> io::Resul
 pub(crate) struct Estate {
     pub(crate) lock: RoleLock,
     pub(crate) listeners: Listeners,
+    /// Where a front passes on.
+    pub(crate) behind: Option<UnixListener>,
     /// Further ports that are open.
     pub(crate) ports: BTreeMap<Port, Vec<TcpListener>>,
     pub(crate) predecessor: Predecessor,
@@ -184,12 +193,13 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     let handed: Handed =
         serde_json::from_str(&line).with_context(|| format!("the living proxy said: {}", line.trim()))?;
     ensure!(
-        descriptors.len() == 1 + handed.http + handed.https,
+        descriptors.len() == 1 + handed.http + handed.https + usize::from(handed.is_behind),
         "the living proxy handed over {} descriptors, not those of {} and {} listeners and a lock",
         descriptors.len(),
         handed.http,
         handed.https
     );
+    let behind = descriptors.pop_if(|_| handed.is_behind).map(UnixListener::from);
     let lock = RoleLock::handed(descriptors.remove(0));
     let https = descriptors.split_off(handed.http).into_iter().map(TcpListener::from).collect();
     let listeners = Listeners { http: descriptors.into_iter().map(TcpListener::from).collect(), https };
@@ -197,7 +207,7 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     for port in handed.ports {
         ports.insert(port, receive_port(&connection, port, handed.http)?);
     }
-    Ok(Estate { lock, listeners, ports, predecessor: Predecessor(Mutex::new(Some(connection))) })
+    Ok(Estate { lock, listeners, behind, ports, predecessor: Predecessor(Mutex::new(Some(connection))) })
 }
 
 fn receive_port(mut connection: &UnixStream, port: Port, threads: usize) -> anyhow::Result<Vec<TcpListener>> {

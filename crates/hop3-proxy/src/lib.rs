@@ -21,6 +21,7 @@ pub mod control;
 mod deadline;
 mod disk;
 mod download;
+mod entrance;
 mod exchange;
 mod ferry;
 mod files;
@@ -59,13 +60,14 @@ mod worker;
 mod tests;
 
 pub use disk::AlreadyRunning;
-pub use front::{Front, Sockets};
+pub use front::{Behind, Front, Sockets};
 pub use limit::{AcmeLimits, Limits, MAX_HEADERS};
 pub use ring::Io;
 
 use anyhow::Context;
 use cert::acme::{self, Keeper};
 use cert::{CertStore, Challenges, Resolver};
+use entrance::Entrance;
 use handover::{Estate, Holdings, Listeners, Predecessor};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
@@ -76,8 +78,9 @@ use journal::Journal;
 use proxy_protocol::Rules;
 use registry::Registry;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -253,6 +256,7 @@ impl Running {
             false => Estate {
                 lock: disk::lock(&options)?,
                 listeners: Listeners::default(),
+                behind: None,
                 ports: BTreeMap::new(),
                 predecessor: Predecessor::default(),
             },
@@ -265,8 +269,8 @@ impl Running {
         Running::serve(options, limits, estate)
     }
 
-    fn serve(options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
-        let Estate { lock, listeners, ports, predecessor } = estate;
+    fn serve(mut options: Options, limits: Limits, estate: Estate) -> anyhow::Result<Running> {
+        let Estate { lock, listeners, behind, ports, predecessor } = estate;
         let (http, https) = listeners.addresses(options.http)?;
         let registry = Arc::new(Registry::new(policy::Key::open(&options.layout)?));
         let count = if options.front.is_some() { threads(&limits) } else { listeners.http.len() };
@@ -289,7 +293,7 @@ impl Running {
         });
         let (orders, received) = watch::channel(Order::Serve);
         let kept = listeners.copy()?;
-        let listeners = behind(&options, &limits, listeners)?;
+        let (entrances, https_listeners, behind) = enter(&mut options, &limits, listeners, behind)?;
         let shared = Arc::new(Shared {
             layout: options.layout.clone(),
             registry: registry.clone(),
@@ -300,7 +304,7 @@ impl Running {
             journal: Mutex::new(journal),
             is_stopping: Mutex::default(),
             orders,
-            holdings: Mutex::new(Holdings { lock: Some(lock), listeners: kept }),
+            holdings: Mutex::new(Holdings { lock: Some(lock), listeners: kept, behind }),
             replaced: Notify::new(),
             finish: Notify::new(),
             predecessor,
@@ -309,10 +313,10 @@ impl Running {
         let (outlet, log) = access::Writer::start(options.layout.request_log(), &limits)?;
         let gates = Arc::new(());
         let is_alone = options.front.is_some();
-        let (mut tls_listeners, mut quic) = (listeners.https.into_iter(), https.filter(|_| !is_alone));
-        let workers = listeners.http.into_iter().enumerate().map(|(place, listener)| {
+        let (mut tls_listeners, mut quic) = (https_listeners.into_iter(), https.filter(|_| !is_alone));
+        let workers = entrances.into_iter().enumerate().map(|(place, entrance)| {
             let gate = Gate {
-                listener,
+                entrance,
                 https: tls_listeners.next().zip(secure.clone()),
                 quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
@@ -377,7 +381,8 @@ impl Running {
         let deadline = Instant::now() + self.stop_grace;
         *self.shared.is_stopping.lock().map_err(|_| anyhow::anyhow!("a control thread panicked"))? = true;
         // A listener that is open and that nobody accepts from would keep connections waiting.
-        self.shared.holdings().listeners = Listeners::default();
+        let lock = self.shared.holdings().lock.take();
+        *self.shared.holdings() = Holdings { lock, ..Holdings::default() };
         self.shared.ports.forget();
         self.shared.orders.send_replace(Order::Drain);
         self.shared.keeper.stop();
@@ -412,12 +417,37 @@ fn listen(options: &Options, limits: &Limits) -> anyhow::Result<Listeners> {
     Ok(Listeners { http, https: options.https.map(bind).transpose()?.unwrap_or_default() })
 }
 
-/// Where this proxy itself accepts: behind its front, once that accepts on the listeners in its place.
-fn behind(options: &Options, limits: &Limits, listeners: Listeners) -> anyhow::Result<Listeners> {
-    let Some(front) = &options.front else { return Ok(listeners) };
-    let http = listener::bind_beside(front.behind(), threads(limits))?;
-    front.begin(Sockets::new(listeners.http, listeners.https))?;
-    Ok(Listeners { http, https: Vec::new() })
+type Entrances = (Vec<Entrance>, Vec<TcpListener>, Option<UnixListener>);
+
+/// Where this proxy itself accepts: behind its front, once that accepts on the listeners in its place. Where that does
+/// not start and nobody else serves, this proxy goes on without it.
+fn enter(
+    options: &mut Options,
+    limits: &Limits,
+    listeners: Listeners,
+    handed: Option<UnixListener>,
+) -> anyhow::Result<Entrances> {
+    let open = |listeners: Listeners| -> Entrances {
+        (listeners.http.into_iter().map(Entrance::Open).collect(), listeners.https, None)
+    };
+    let Some(front) = options.front.take() else { return Ok(open(listeners)) };
+    let (entrances, socket) = entrance::behind(&front.behind(), threads(limits), handed)
+        .context("listening for what the front passes on")?;
+    let own = listeners.copy()?;
+    match front.begin(Sockets::new(listeners.http, listeners.https)) {
+        Ok(()) => {
+            options.front = Some(front);
+            Ok((entrances, Vec::new(), socket))
+        }
+        Err(error) if options.takes_over || own.http.is_empty() => Err(error),
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the front does not start; this proxy serves in its place"
+            );
+            Ok(open(own))
+        }
+    }
 }
 
 fn threads(limits: &Limits) -> usize {

@@ -52,8 +52,11 @@ pub(crate) async fn by_scheme(
     }
 }
 
-/// A proxy that the service trusts says that the visitor came to it by HTTPS.
+/// A front, or a proxy that the service trusts, says that the visitor came to it by HTTPS.
 fn is_secure_in_front(client: &Client, service: &LiveService, request: &Request) -> bool {
+    if client.is_secure_in_front() {
+        return true;
+    }
     let policy = service.policy.as_ref();
     policy.is_some_and(|policy| policy.is_secure_in_front(client.peer(), request))
 }

@@ -70,7 +70,9 @@ impl Stream {
         }))
     }
 
-    fn unix(stream: UnixStream) -> io::Result<Stream> {
+    /// # Errors
+    /// As for TCP.
+    pub(crate) fn unix(stream: UnixStream) -> io::Result<Stream> {
         Ok(Stream::over(match ring::current() {
             None => Transport::Unix(stream),
             Some(driver) => Transport::Ring(Socket::new(driver, stream.into_std()?.into())),

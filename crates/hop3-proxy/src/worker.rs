@@ -6,6 +6,7 @@ use crate::access::{Outlet, Sink};
 use crate::cert::Challenges;
 use crate::client::{Client, Way};
 use crate::deadline::{Deadlines, Stop};
+use crate::entrance::{Arrived, Entrance};
 use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::proxy_protocol::{self, Ends, Rules};
@@ -145,7 +146,7 @@ impl Https {
 
 /// Where connections come in.
 pub(crate) struct Gate {
-    pub(crate) listener: TcpListener,
+    pub(crate) entrance: Entrance,
     pub(crate) https: Option<(TcpListener, Https)>,
     /// Nobody else accepts on the same socket.
     pub(crate) is_alone: bool,
@@ -225,7 +226,7 @@ async fn serve(
     tls: Option<TcpListener>,
     mut orders: watch::Receiver<Order>,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(gate.listener)?;
+    let entrance = gate.entrance.watch()?;
     let tls = tls.map(tokio::net::TcpListener::from_std).transpose()?;
     let mut entries = Entries::new(gate.ports.0, gate.ports.1);
     let sweeper = worker.clone();
@@ -238,7 +239,7 @@ async fn serve(
     let mut tidy = tokio::time::interval(Duration::from_secs(2));
     loop {
         tokio::select! {
-            accepted = listener.accept() => accept(&worker, accepted).await,
+            arrived = entrance.accept() => arrive(&worker, arrived).await,
             accepted = next(tls.as_ref()) => accept_tls(&worker, accepted).await,
             (port, accepted) = entries.next() => accept_tcp(&worker, port, accepted).await,
             _ = tidy.tick() => {
@@ -261,9 +262,9 @@ async fn serve(
         let last_call = Instant::now() + LAST_CALL;
         let is_time = || Instant::now() < last_call;
         while is_time()
-            && let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
+            && let Ok(arrived) = tokio::time::timeout(Duration::ZERO, entrance.accept()).await
         {
-            accept(&worker, accepted).await;
+            arrive(&worker, arrived).await;
         }
         while is_time()
             && let Ok(accepted) = tokio::time::timeout(Duration::ZERO, next(tls.as_ref())).await
@@ -276,7 +277,7 @@ async fn serve(
             accept_tcp(&worker, port, accepted).await;
         }
     }
-    drop((listener, tls, entries));
+    drop((entrance, tls, entries));
     drop(gate.is_open);
     worker.is_stopping.set(true);
     finish(&worker, orders).await;
@@ -316,14 +317,17 @@ async fn next(listener: Option<&tokio::net::TcpListener>) -> Accepted {
     }
 }
 
-async fn accept(worker: &Rc<Worker>, accepted: Accepted) {
-    match accepted {
-        Ok((stream, peer)) if worker.rules.wants_header(peer.ip()) => introduce(worker, stream, peer),
-        Ok((stream, peer)) => {
-            let Ok(stream) = Stream::tcp(stream) else { return };
-            let client = Client::new(worker.clone(), stream, Way::http1(peer.ip(), None));
-            tokio::task::spawn_local(client.serve());
+async fn arrive(worker: &Rc<Worker>, arrived: io::Result<Arrived>) {
+    let client = |stream, way| Client::new(worker.clone(), stream, way);
+    match arrived {
+        Ok(Arrived::Visitor(stream, peer)) if worker.rules.wants_header(peer.ip()) => {
+            introduce(worker, stream, peer);
         }
+        Ok(Arrived::Visitor(stream, peer)) => {
+            let Ok(stream) = Stream::tcp(stream) else { return };
+            tokio::task::spawn_local(client(stream, Way::http1(peer.ip(), None)).serve());
+        }
+        Ok(Arrived::Front(stream)) => drop(tokio::task::spawn_local(client(stream, Way::behind()).serve())),
         Err(error) => not_accepted(error).await,
     }
 }

@@ -54,11 +54,26 @@ pub(crate) fn become_front(layout: &Layout) -> String {
     proxies::become_front(layout)
 }
 
+/// A program accepts connections in the proxy's place, whether or not the role lives.
+pub(crate) fn front_accepts(layout: &Layout) -> bool {
+    proxies::front_accepts(layout)
+}
+
+/// Refuses the PROXY protocol where another program accepts the connections.
+pub(crate) fn refuse_introducers(layout: &Layout) -> Result<(), Problem> {
+    proxies::refuse_introducers(layout)
+}
+
+/// Ends what a proxy role has left to accept connections in its place.
+pub(crate) fn end_fronts(layout: &Layout) {
+    proxies::end_fronts(layout);
+}
+
 /// Who accepts connections in the proxy's place, by the operator's choice.
 pub(crate) fn front(layout: &Layout, takes_over: bool) -> anyhow::Result<Option<Arc<dyn hop3_proxy::Front>>> {
     if !takes_over {
-        proxies::end_leftovers(layout)?;
+        proxies::end_leftovers(layout);
     }
-    let keeper = proxies::Keeper::of_choice(layout, crate::role::program()?)?;
+    let keeper = proxies::Keeper::of_choice(layout, crate::role::program()?);
     Ok(keeper.map(|keeper| Arc::new(keeper) as Arc<dyn hop3_proxy::Front>))
 }

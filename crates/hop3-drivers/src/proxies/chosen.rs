@@ -3,7 +3,8 @@
 //! chose, if any.
 //!
 //! Invariant: the built-in proxy always has the whole table, so whatever a product passes on is answered by the rules
-//! of the service it belongs to. It believes a product about visitors' addresses, and nobody else.
+//! of the service it belongs to. It believes whoever comes in by its own socket about visitors' addresses, and that is
+//! the product.
 
 mod certificates;
 mod choose;
@@ -11,13 +12,13 @@ mod choose;
 use super::Builtin;
 use super::front::choice::Choice;
 use super::front::files;
+use super::front::name::HostName;
 use super::front::plan::Plan;
 use super::front::process::{Main, connections, wait};
-use super::front::product::products;
+use super::front::product::{Place, products};
 use hop3_core::driver::{Drained, Proxy, ProxyStatus};
 use hop3_core::layout::Layout;
 use hop3_core::observe::RouteFigures;
-use hop3_core::policy::Net;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::{Address, RouteTable, Service, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,21 +44,32 @@ pub struct Chosen {
     take_over: TakeOver,
     /// Held by each change from the table to its effect.
     state: Mutex<State>,
+    /// Apart from the state: whoever asks does not wait for a change.
+    passed_on: Mutex<PassedOn>,
 }
+
+/// Services of which something is passed on, and why.
+type PassedOn = BTreeMap<String, BTreeSet<&'static str>>;
 
 #[derive(Default)]
 struct State {
     /// Kept while a product is chosen.
     services: BTreeMap<String, Service>,
-    passed_on: BTreeMap<String, BTreeSet<&'static str>>,
     /// Of every upstream that may be drained.
     addresses: HashMap<String, Address>,
     reloaded: Option<Instant>,
+    /// The product does not start; the built-in proxy answers in its place.
+    is_away: bool,
+    /// Certificates have changed that the product has not read.
+    is_renewed: bool,
 }
 
 impl Chosen {
     pub fn start(builtin: Arc<Builtin>, layout: &Layout, take_over: TakeOver) -> Arc<Chosen> {
-        let chosen = Arc::new(Chosen { builtin, layout: layout.clone(), take_over, state: Mutex::default() });
+        let layout = layout.clone();
+        let chosen =
+            Chosen { builtin, layout, take_over, state: Mutex::default(), passed_on: Mutex::default() };
+        let chosen = Arc::new(chosen);
         let weak = Arc::downgrade(&chosen);
         let watch = thread::Builder::new().name("certificates".into()).stack_size(256 << 10);
         if let Err(error) = watch.spawn(move || certificates::watch(&weak)) {
@@ -70,6 +82,10 @@ impl Chosen {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn passed_on(&self) -> MutexGuard<'_, PassedOn> {
+        self.passed_on.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a product answer by the state's services. `tell` brings them to the built-in proxy.
     fn update(
         &self,
@@ -80,11 +96,25 @@ impl Chosen {
         let table = RouteTable { services: state.services.values().cloned().collect() };
         let plan = Plan::of(&table, choice.product.abilities(), choice.product.name())?;
         tell()?;
-        let place = choice.place(&self.layout)?;
-        let is_renewed = self.hand(&plan, place.https.is_some())?;
+        state.is_away &= Main::accepting(&self.layout.front(), choice.product.name()).is_none();
+        match self.lead(state, choice, plan) {
+            Err(problem) if state.is_away => {
+                tracing::warn!(%problem, "a product that does not run has not got its configuration");
+                Ok(())
+            }
+            led => led,
+        }
+    }
+
+    fn lead(&self, state: &mut State, choice: &Choice, plan: Plan) -> Result<(), Problem> {
+        let mut place = choice.place(&self.layout)?;
+        let handed = self.hand(&plan, &mut place);
+        // Remembered until it has read them, whatever fails before.
+        state.is_renewed |= !matches!(handed, Ok(false));
+        handed?;
         let folder = files::prepare(choice, &self.layout, &choice.product.render(&plan, &place))?;
-        if folder.is_none() && !is_renewed {
-            state.passed_on = plan.passed_on;
+        if folder.is_none() && !state.is_renewed {
+            *self.passed_on() = plan.passed_on;
             return Ok(());
         }
         let folder = folder.unwrap_or_else(|| choice.current(&self.layout));
@@ -93,20 +123,35 @@ impl Chosen {
         if let Err(problem) = self.reload(choice, state) {
             if let Some(before) = before {
                 files::activate(choice, &self.layout, &before)?;
+                // Whatever it has read by now, the former one is what it reads last.
+                if let Some(main) = Main::find(&self.layout.front(), choice.product.name()) {
+                    main.signal(choice.product.facts().reload);
+                }
             }
             return Err(problem);
         }
         files::sweep(choice, &self.layout);
-        state.passed_on = plan.passed_on;
+        state.is_renewed = false;
+        *self.passed_on() = plan.passed_on;
         Ok(())
     }
 
-    fn hand(&self, plan: &Plan, is_secure: bool) -> Result<bool, Problem> {
-        if !is_secure {
+    /// Hands certificates over, and notes for which hosts there is none. Tells whether any has changed.
+    fn hand(&self, plan: &Plan, place: &mut Place) -> Result<bool, Problem> {
+        if place.https.is_none() {
             return Ok(false);
         }
-        let named = plan.hosts().filter(|host| !host.is_address());
-        self.builtin.hand(named.map(|host| host.as_str().to_owned()).collect())
+        let named: Vec<_> = plan.hosts().filter(|host| !host.is_address()).collect();
+        let changed = self.builtin.hand(named.iter().map(|host| host.as_str().to_owned()).collect())?;
+        let is_missing = |host: &HostName| !self.layout.handed_certificate(host.as_str()).exists();
+        place.uncertified = named.into_iter().filter(|host| is_missing(host)).cloned().collect();
+        for host in &place.uncertified {
+            tracing::error!(
+                host = host.as_str(),
+                "no certificate can be shown; nothing is served for it by HTTPS"
+            );
+        }
+        Ok(changed)
     }
 
     /// Returns when no worker of the configuration before accepts. One that does not run will read the new one.
@@ -115,13 +160,14 @@ impl Chosen {
         let begun = Instant::now();
         while begun.elapsed() < RELOAD {
             let mut found = None;
-            if !wait(PATIENCE, || {
+            wait(if state.is_away { Duration::ZERO } else { PATIENCE }, || {
                 found = Main::accepting(&folder, name);
                 found.is_some()
-            }) {
-                break;
-            }
-            let Some(main) = found else { break };
+            });
+            let Some(main) = found else {
+                state.is_away = true;
+                return Ok(());
+            };
             state.reloaded = Some(Instant::now());
             if choice.product.take(main, &choice.current(&self.layout), RELOAD) {
                 return Ok(());
@@ -137,17 +183,25 @@ impl Chosen {
     }
 
     /// Has the role be what is chosen, when it is not: a server that was killed in between left it so.
-    fn converge(&self, choice: Option<&Choice>) -> Result<(), Problem> {
+    fn converge(&self, state: &mut State, choice: Option<&Choice>) -> Result<(), Problem> {
         let folder = self.layout.front();
         let is_other = |name: &str| choice.is_none_or(|choice| choice.product.name() != name);
         let stray = products()
             .into_iter()
             .any(|p| is_other(p.name()) && Main::accepting(&folder, p.name()).is_some());
         let runs = |choice: &Choice| Main::accepting(&folder, choice.product.name()).is_some();
-        if stray || choice.is_some_and(|choice| !wait(PATIENCE, || runs(choice))) {
-            (self.take_over)()?;
+        state.is_away = false;
+        if !stray && choice.is_none_or(|choice| wait(PATIENCE, || runs(choice))) {
+            return Ok(());
         }
-        Ok(())
+        match (self.take_over)() {
+            Err(problem) if !stray => {
+                tracing::error!(%problem, "the product does not start; the built-in proxy answers in its place");
+                state.is_away = true;
+                Ok(())
+            }
+            taken => taken,
+        }
     }
 
     /// Waits until retired workers of a product have let these upstreams go; how many connections are left.
@@ -190,14 +244,6 @@ impl Chosen {
     }
 }
 
-/// The service as the built-in proxy shall have it behind a product, which names the visitor.
-fn behind(service: &Service) -> Service {
-    let mut service = service.clone();
-    let loopback: Option<Net> = "127.0.0.0/8".parse().ok();
-    service.policy.get_or_insert_default().trusted_proxies.extend(loopback);
-    service
-}
-
 fn upstreams(service: &Service) -> impl Iterator<Item = (String, Address)> {
     let pools = service.routes.iter().filter_map(|route| match &route.target {
         Target::Upstreams(pool) => Some(&pool.upstreams),
@@ -210,35 +256,31 @@ fn upstreams(service: &Service) -> impl Iterator<Item = (String, Address)> {
 
 impl Proxy for Chosen {
     fn name(&self) -> &'static str {
-        match Choice::read(&self.layout) {
-            Ok(Some(choice)) => choice.product.name(),
-            _ => self.builtin.name(),
-        }
+        Choice::in_force(&self.layout).map_or(self.builtin.name(), |choice| choice.product.name())
     }
 
     fn apply(&self, table: &RouteTable) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else {
+        let Some(choice) = Choice::in_force(&self.layout) else {
             self.builtin.apply(table)?;
-            return self.converge(None);
+            return self.converge(&mut state, None);
         };
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
-        self.converge(Some(&choice))?;
-        let told = RouteTable { services: table.services.iter().map(behind).collect() };
-        self.update(&mut state, &choice, || self.builtin.apply(&told))
+        self.converge(&mut state, Some(&choice))?;
+        self.update(&mut state, &choice, || self.builtin.apply(table))
     }
 
     fn put(&self, service: &Service) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else { return self.builtin.put(service) };
+        let Some(choice) = Choice::in_force(&self.layout) else { return self.builtin.put(service) };
         state.addresses.extend(upstreams(service));
         let before = state.services.insert(service.name.clone(), service.clone());
-        let updated = self.update(&mut state, &choice, || self.builtin.put(&behind(service)));
+        let updated = self.update(&mut state, &choice, || self.builtin.put(service));
         if updated.is_err() {
             // As it was; what was told last counts, should that fail too.
             let _ = match &before {
-                Some(before) => self.builtin.put(&behind(before)),
+                Some(before) => self.builtin.put(before),
                 None => self.builtin.remove(&service.name),
             };
             match before {
@@ -251,13 +293,13 @@ impl Proxy for Chosen {
 
     fn remove(&self, service: &str) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else { return self.builtin.remove(service) };
+        let Some(choice) = Choice::in_force(&self.layout) else { return self.builtin.remove(service) };
         state.services.remove(service);
         self.update(&mut state, &choice, || self.builtin.remove(service))
     }
 
     fn drain(&self, upstreams: &[String], deadline: Duration) -> Result<Drained, Problem> {
-        let Some(choice) = Choice::read(&self.layout)? else {
+        let Some(choice) = Choice::in_force(&self.layout) else {
             return self.builtin.drain(upstreams, deadline);
         };
         let until = Instant::now() + deadline;

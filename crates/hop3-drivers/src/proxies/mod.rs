@@ -7,4 +7,4 @@ mod front;
 
 pub use builtin::Builtin;
 pub use chosen::Chosen;
-pub use front::{Keeper, become_front, end_leftovers};
+pub use front::{Keeper, become_front, end_fronts, end_leftovers, front_accepts, refuse_introducers};

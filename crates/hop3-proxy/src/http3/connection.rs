@@ -81,5 +81,10 @@ fn way(connection: &Connection) -> Way {
     let shaken = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
     let host = shaken.and_then(|data| data.server_name).map(|host| host.to_ascii_lowercase());
     let secure = Secure { host, version: "TLSv1.3", ..Secure::default() };
-    Way { peer: connection.remote_address().ip(), secure: Some(Rc::new(secure)), protocol: "HTTP/3.0" }
+    Way {
+        peer: connection.remote_address().ip(),
+        secure: Some(Rc::new(secure)),
+        protocol: "HTTP/3.0",
+        is_behind: false,
+    }
 }

@@ -70,7 +70,15 @@ fn room(server: &Server) -> Check {
 fn role<T>(name: &str, answer: Result<T, Problem>) -> Check {
     match answer {
         Ok(_) => check(name, Verdict::Ok, "answers"),
-        Err(problem) => check(name, Verdict::Missing, &problem.title),
+        Err(problem) => check(name, Verdict::Missing, &told(&problem)),
+    }
+}
+
+/// A problem in one line: what is wrong, and what to do.
+fn told(problem: &Problem) -> String {
+    match problem.hint.as_str() {
+        "" => problem.title.clone(),
+        hint => format!("{}; {hint}", problem.title),
     }
 }
 
@@ -86,10 +94,13 @@ fn front(server: &Server) -> Check {
             check("connections", Verdict::Ok, &detail)
         }
         Ok(chosen) => {
-            let detail = format!("{} is chosen and does not run: see run/proxy/log", chosen.driver);
+            let detail = format!(
+                "{0} is chosen and does not run; where it cannot start, the built-in proxy answers in its place: see run/proxy/log, then hop3 proxy use {0}",
+                chosen.driver
+            );
             check("connections", Verdict::Missing, &detail)
         }
-        Err(problem) => check("connections", Verdict::Missing, &problem.title),
+        Err(problem) => check("connections", Verdict::Missing, &told(&problem)),
     }
 }
 
@@ -123,7 +134,7 @@ fn authorities(server: &Server) -> Check {
             Verdict::Reduced,
             "none is obtained before somebody agrees: hop3 cert acme set --contact MAIL --agree-tos",
         ),
-        Err(problem) => check("certificates", Verdict::Missing, &problem.title),
+        Err(problem) => check("certificates", Verdict::Missing, &told(&problem)),
     }
 }
 

@@ -68,6 +68,9 @@ fn serve(args: &ServerArgs, options: &GlobalArgs) -> Result<()> {
 
 /// Serves, with the lock of the role held.
 fn hold(args: &ServerArgs, layout: Layout) -> Result<()> {
+    if !args.proxy_protocol_from.is_empty() {
+        wire::refuse_introducers(&layout)?;
+    }
     let site = site(args, &layout)?;
     want_all(&layout, &site, &args.proxy_protocol_from)?;
     for role in ["supervisor", "proxy"] {
@@ -145,7 +148,9 @@ impl Listener {
 fn address(layout: &Layout, listener: Listener, wished: Option<SocketAddr>) -> Result<Option<SocketAddr>> {
     let file = layout.run_of("proxy").join(listener.word());
     let before: Option<SocketAddr> = std::fs::read_to_string(&file).ok().and_then(|text| text.parse().ok());
-    let address = match (keep::lives(layout, "proxy"), before, wished) {
+    // What accepts in the proxy's place outlives it, and the next one finds it.
+    let lives = keep::lives(layout, "proxy") || wire::front_accepts(layout);
+    let address = match (lives, before, wished) {
         (true, Some(living), Some(wished)) if wished.port() == 0 || living == wished => Some(living),
         (true, None, None) => None,
         (true, living, wished) => return Err(other_address(layout, listener, (living, wished)).into()),

@@ -3,6 +3,7 @@
 //! that hold a lock of this root are ended.
 
 use super::keep;
+use crate::wire;
 use hop3_core::layout::Layout;
 use hop3_core::lock;
 use hop3_core::problem::{Kind, Problem};
@@ -25,6 +26,8 @@ pub(crate) fn run(layout: &Layout, all: bool) -> ExitCode {
 pub(crate) fn others(layout: &Layout) -> Result<(), Problem> {
     keep::unwant(layout, "supervisor");
     end(layout, "proxy")?;
+    // A role that was killed has ended nothing.
+    wire::end_fronts(layout);
     end(layout, super::waf::ROLE)?;
     if keep::lives(layout, "supervisor") {
         hop3_supervisor::Client::new(layout.supervisor_socket()).shutdown()?;

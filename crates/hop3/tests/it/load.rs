@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long upgraded connections to a retired instance may go on, less what a busy machine blurs.
 const DRAIN: Duration = Duration::from_secs(29);
+/// A close that was on its way when a request was sent is there within this, on a busy machine too. One that comes
+/// later has cut a request that was begun.
+const CROSSING: Duration = Duration::from_millis(100);
 const STREAM_LINES: usize = 25;
 const PIECE: usize = 4096;
 
@@ -233,8 +236,10 @@ impl Shared {
         let is_new = reused.is_none();
         let mut wire = reused.map_or_else(|| self.connect(), Ok)?;
         wire.is_answered = false;
+        let sent = Instant::now();
         let answered = wire.send(request).and_then(|()| wire.answer());
-        if answered.is_err() && self.forgives && !is_new && !wire.is_answered {
+        let has_crossed = !is_new && !wire.is_answered && sent.elapsed() < CROSSING;
+        if answered.is_err() && self.forgives && has_crossed {
             self.crossed.fetch_add(1, Relaxed);
             return self.exchange(kept, request);
         }

@@ -17,6 +17,7 @@ mod docs;
 mod fetch;
 mod front;
 mod front_changes;
+mod front_trouble;
 mod grpc;
 mod harness;
 mod hostile;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An app for the judge: answers with its name and the head it got; `/hold` waits until it is released, `/echo`
-//! upgrades and gives back each line. One request on a connection.
+//! upgrades and gives back each line, `/break` is not answered. One request on a connection.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -74,6 +74,9 @@ fn serve(name: &str, stream: TcpStream, held: &Held) -> io::Result<()> {
             reader.get_mut().write_all(line.as_bytes())?;
             line.clear();
         }
+        return Ok(());
+    }
+    if head.starts_with("GET /break ") {
         return Ok(());
     }
     if head.starts_with("GET /hold ") {

@@ -35,7 +35,7 @@ impl Chosen {
     /// Hands certificates over that have changed.
     fn renew(&self) -> Result<(), Problem> {
         let mut state = self.state();
-        let Some(choice) = Choice::read(&self.layout)? else { return Ok(()) };
+        let Some(choice) = Choice::in_force(&self.layout) else { return Ok(()) };
         if state.services.is_empty() {
             return Ok(());
         }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The operator's choice: what has to be there before another program accepts the connections, and the switch.
 
-use super::{Chosen, State, behind, upstreams};
+use super::{Chosen, State, upstreams};
 use crate::proxies::front::choice::Choice;
 use crate::proxies::front::files;
 use crate::proxies::front::plan::Plan;
 use crate::proxies::front::process::Main;
 use crate::proxies::front::product::{expect_new_enough, product, products, version};
-use hop3_core::driver::{PassedOn, Proxy, ProxyChoice, ProxyChosen};
+use hop3_core::driver::{PassedOn, ProxyChoice, ProxyChosen};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::RouteTable;
 use std::collections::BTreeSet;
@@ -31,22 +31,26 @@ impl ProxyChoice for Chosen {
             service: service.clone(),
             why: why.iter().map(|why| (*why).to_owned()).collect(),
         };
-        let passed_on = self.state().passed_on.iter().map(told).collect();
+        let passed_on = self.passed_on().iter().map(told).collect();
         Ok(ProxyChosen {
             driver: choice.product.name().to_owned(),
-            version: version(choice.product)?,
+            version: version(choice.product).unwrap_or_else(|_| "not installed".to_owned()),
             passed_on,
-            runs: Main::accepting(&self.layout.front(), choice.product.name()).is_some(),
+            runs: self.runs(&choice),
         })
     }
 
     fn choose(&self, name: &str, table: &RouteTable) -> Result<ProxyChosen, Problem> {
         let mut state = self.state();
-        let before = Choice::read(&self.layout).unwrap_or_default();
-        let is_same = before.map_or(BUILT_IN, |choice| choice.product.name()) == name;
+        let written = Choice::read(&self.layout);
+        let is_same = written.as_ref().is_ok_and(|choice| match choice {
+            None => name == BUILT_IN,
+            Some(choice) => choice.product.name() == name && self.runs(choice),
+        });
+        let before = written.unwrap_or_default();
         if !is_same {
             match name {
-                BUILT_IN => self.choose_builtin(&mut state, before, table)?,
+                BUILT_IN => self.choose_builtin(&mut state, before)?,
                 name => self.choose_product(&mut state, before, name, table)?,
             }
         }
@@ -56,16 +60,14 @@ impl ProxyChoice for Chosen {
 }
 
 impl Chosen {
-    fn choose_builtin(
-        &self,
-        state: &mut State,
-        before: Option<Choice>,
-        table: &RouteTable,
-    ) -> Result<(), Problem> {
+    fn runs(&self, choice: &Choice) -> bool {
+        Main::accepting(&self.layout.front(), choice.product.name()).is_some()
+    }
+
+    fn choose_builtin(&self, state: &mut State, before: Option<Choice>) -> Result<(), Problem> {
         self.switch(before.as_ref(), None)?;
         *state = State { addresses: std::mem::take(&mut state.addresses), ..State::default() };
-        // Nobody stands before it any more.
-        self.builtin.apply(table)
+        Ok(())
     }
 
     fn choose_product(
@@ -78,28 +80,19 @@ impl Chosen {
         let product = product(name).ok_or_else(|| unknown(name))?;
         expect_new_enough(product)?;
         self.refuse_introducers(product.name())?;
-        let choice = match before {
-            // What the former product still passes on comes in there.
-            Some(before) => Choice { product, ..before },
-            None => Choice::new(product).map_err(|error| files::disk(&error))?,
-        };
+        let choice = Choice { product };
         let plan = Plan::of(table, product.abilities(), product.name())?;
-        let place = choice.place(&self.layout)?;
-        self.hand(&plan, place.https.is_some())?;
+        let mut place = choice.place(&self.layout)?;
+        self.hand(&plan, &mut place)?;
         if let Some(folder) = files::prepare(&choice, &self.layout, &product.render(&plan, &place))? {
             files::activate(&choice, &self.layout, &folder)?;
             files::sweep(&choice, &self.layout);
         }
-        self.builtin.apply(&RouteTable { services: table.services.iter().map(behind).collect() })?;
-        if let Err(problem) = self.switch(before.as_ref(), Some(&choice)) {
-            if before.is_none() {
-                self.builtin.apply(table)?;
-            }
-            return Err(problem);
-        }
+        self.switch(before.as_ref(), Some(&choice))?;
         state.services = table.services.iter().map(|s| (s.name.clone(), s.clone())).collect();
         state.addresses.extend(table.services.iter().flat_map(upstreams));
-        state.passed_on = plan.passed_on;
+        *self.passed_on() = plan.passed_on;
+        (state.is_away, state.is_renewed) = (false, false);
         state.reloaded = Some(Instant::now());
         Ok(())
     }

@@ -5,37 +5,24 @@
 use super::product::{Place, Product, product, worker_user};
 use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::route::Address;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
     pub(crate) product: &'static dyn Product,
-    /// Where the built-in proxy listens for what the product passes on.
-    pub(crate) behind: SocketAddr,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Written {
     product: String,
-    behind: SocketAddr,
 }
 
 impl Choice {
-    /// A new one, with an address of its own for what is passed on: beneath 127.0.0.0/8, where nobody else listens
-    /// whatever is started before it next time.
-    pub(crate) fn new(product: &'static dyn Product) -> io::Result<Choice> {
-        let mut random = [0; 2];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let address = Ipv4Addr::new(127, 83, random[0], random[1].clamp(1, 254));
-        let behind = TcpListener::bind((address, 0))?.local_addr()?;
-        Ok(Choice { product, behind })
-    }
-
     pub(crate) fn read(layout: &Layout) -> Result<Option<Choice>, Problem> {
         let path = layout.front_choice();
         let text = match fs::read_to_string(&path) {
@@ -45,7 +32,15 @@ impl Choice {
         };
         let written: Written = serde_json::from_str(&text).map_err(|e| damaged(layout, &e.to_string()))?;
         let product = product(&written.product).ok_or_else(|| damaged(layout, &written.product))?;
-        Ok(Some(Choice { product, behind: written.behind }))
+        Ok(Some(Choice { product }))
+    }
+
+    /// The one that counts: where it cannot be read, the built-in proxy answers, and whoever shows the choice says so.
+    pub(crate) fn in_force(layout: &Layout) -> Option<Choice> {
+        Choice::read(layout).unwrap_or_else(|problem| {
+            tracing::error!(%problem, detail = problem.detail, "the built-in proxy answers");
+            None
+        })
     }
 
     /// Keeps a choice, or forgets it.
@@ -55,10 +50,13 @@ impl Choice {
             return fs::remove_file(path)
                 .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) });
         };
-        let written = Written { product: choice.product.name().to_owned(), behind: choice.behind };
+        let written = Written { product: choice.product.name().to_owned() };
         let beside = path.with_extension("new");
-        fs::write(&beside, serde_json::to_vec(&written)?)?;
-        fs::rename(beside, path)
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(&written)?)?;
+        file.sync_all()?;
+        fs::rename(beside, path)?;
+        File::open(layout.root())?.sync_all()
     }
 
     pub(crate) fn place(&self, layout: &Layout) -> Result<Place, Problem> {
@@ -72,8 +70,9 @@ impl Choice {
             certificates: layout.handed_certificates(),
             http,
             https: address("https"),
-            behind: self.behind,
-            user: worker_user(),
+            behind: Address::Unix(layout.behind_socket()),
+            uncertified: BTreeSet::new(),
+            user: worker_user().map(|(name, _)| name),
         })
     }
 
@@ -81,6 +80,18 @@ impl Choice {
     pub(crate) fn current(&self, layout: &Layout) -> PathBuf {
         layout.front().join(self.product.name())
     }
+}
+
+/// Connections that begin with a header of the PROXY protocol are read by the built-in proxy alone.
+///
+/// # Errors
+/// Another one is chosen.
+pub fn refuse_introducers(layout: &Layout) -> Result<(), Problem> {
+    let Some(choice) = Choice::in_force(layout) else { return Ok(()) };
+    let title = format!("{} is chosen, and does not read the PROXY protocol", choice.product.name());
+    Err(Problem::new(Kind::Conflict, "proxy.cannot", title).hint(
+        "start without --proxy-protocol-from; then choose the proxy that reads it: hop3 proxy use built-in",
+    ))
 }
 
 fn damaged(layout: &Layout, detail: &str) -> Problem {

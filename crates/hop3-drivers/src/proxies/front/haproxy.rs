@@ -70,10 +70,10 @@ impl Product for Haproxy {
             frontend(&mut out, "https", bind);
             backends_of(&mut out, plan);
         }
-        backend(&mut out, "behind", &To::Behind, place.behind);
+        backend(&mut out, "behind", &To::Behind, &place.behind);
         for (index, site) in plan.sites.iter().enumerate() {
             for (turn, way) in site.ways.iter().enumerate() {
-                backend(&mut out, &name(index, turn, site), &way.to, place.behind);
+                backend(&mut out, &name(index, turn, site), &way.to, &place.behind);
             }
         }
         let mut files = vec![(CONFIG.to_owned(), out)];
@@ -107,7 +107,7 @@ impl Product for Haproxy {
 }
 
 fn head(out: &mut String, place: &Place) {
-    out.push_str("# Made by Hop3; a change by hand does not last.\nglobal\n    default-path config\n");
+    out.push_str("# Made by Hop3; a change by hand does not last.\nglobal\n    default-path config\n    hard-stop-after 1h\n");
     // Writing to a string cannot fail.
     if let Some(user) = place.user {
         let group = if user == "nobody" { "nogroup" } else { user };
@@ -118,7 +118,9 @@ fn head(out: &mut String, place: &Place) {
         "defaults\n    mode http\n    timeout connect 2s\n    timeout client 120s\n    timeout server 120s\n",
     );
     out.push_str("    timeout http-request 10s\n    timeout http-keep-alive 75s\n    timeout tunnel 24d\n");
-    out.push_str("    retries 2\n    option redispatch\n    retry-on conn-failure\n    balance leastconn\n");
+    out.push_str(
+        "    retries 2\n    option redispatch 1\n    retry-on conn-failure\n    balance leastconn\n",
+    );
     for status in [502, 503, 504] {
         let _ = writeln!(out, "    errorfile {status} {status}.http");
     }
@@ -172,22 +174,26 @@ fn name(index: usize, turn: usize, site: &Site) -> String {
     }
 }
 
-fn backend(out: &mut String, name: &str, to: &To, behind: SocketAddr) {
+fn backend(out: &mut String, name: &str, to: &To, behind: &Address) {
     let _ = writeln!(out, "\nbackend {name}");
     match to {
         To::Behind => {
-            let _ = writeln!(out, "    timeout server 24d\n    server behind {behind}");
+            let _ = writeln!(out, "    timeout server 24d\n    server behind {}", address(behind));
         }
         To::Pool { addresses, timeouts } => {
             let (connect, read) = (time(timeouts.connect_ms), time(longest_pause(timeouts)));
             let _ = writeln!(out, "    timeout connect {connect}\n    timeout server {read}");
-            for (turn, address) in addresses.iter().enumerate() {
-                let _ = match address {
-                    Address::Tcp(address) => writeln!(out, "    server u{turn} {address}"),
-                    Address::Unix(path) => writeln!(out, "    server u{turn} unix@{}", path.display()),
-                };
+            for (turn, to) in addresses.iter().enumerate() {
+                let _ = writeln!(out, "    server u{turn} {}", address(to));
             }
         }
+    }
+}
+
+fn address(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("unix@{}", path.display()),
     }
 }
 
@@ -214,8 +220,8 @@ fn maps(plan: &Plan) -> Files {
 }
 
 fn certificates(plan: &Plan, place: &Place) -> String {
-    let named = plan.hosts().filter(|host: &&HostName| !host.is_address());
-    named.map(|host| format!("{} {}\n", place.certificate(host), host.as_str())).collect()
+    let certified = plan.hosts().filter_map(|host| Some((host, place.certificate(host)?)));
+    certified.map(|(host, pem): (&HostName, _)| format!("{pem} {}\n", host.as_str())).collect()
 }
 
 fn pages() -> Files {

@@ -6,15 +6,14 @@ use super::choice::Choice;
 use super::door::Door;
 use super::launch;
 use super::process::{Main, wait};
-use super::product::products;
+use super::product::{products, worker_user};
 use hop3_core::layout::Layout;
-use hop3_core::problem::Problem;
-use hop3_proxy::{Front, Sockets};
+use hop3_core::route::Address;
+use hop3_proxy::{Behind, Front, Sockets};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,21 +49,18 @@ struct State {
 
 impl Keeper {
     /// A keeper of what is chosen; none when that is the built-in proxy.
-    ///
-    /// # Errors
-    /// A choice that cannot be read.
-    pub fn of_choice(layout: &Layout, hop3: PathBuf) -> Result<Option<Keeper>, Problem> {
-        let choice = Choice::read(layout)?;
+    pub fn of_choice(layout: &Layout, hop3: PathBuf) -> Option<Keeper> {
+        let choice = Choice::in_force(layout);
         let keeper = |choice| {
             Keeper(Arc::new(Shared { layout: layout.clone(), choice, hop3, state: Mutex::default() }))
         };
-        Ok(choice.map(keeper))
+        choice.map(keeper)
     }
 }
 
 /// Ends what a role that was killed has left running and is not chosen: it would go on accepting.
-pub fn end_leftovers(layout: &Layout) -> Result<(), Problem> {
-    let chosen = Choice::read(layout)?.map(|choice| choice.product.name());
+pub fn end_leftovers(layout: &Layout) {
+    let chosen = Choice::in_force(layout).map(|choice| choice.product.name());
     let folder = layout.front();
     for product in products().into_iter().filter(|product| Some(product.name()) != chosen) {
         let Some(main) = Main::recorded(&folder, product.name()) else { continue };
@@ -74,7 +70,25 @@ pub fn end_leftovers(layout: &Layout) -> Result<(), Problem> {
         }
         main.forget(&folder, product.name());
     }
-    Ok(())
+}
+
+/// A product accepts connections, whether or not a proxy role lives that keeps it.
+pub fn front_accepts(layout: &Layout) -> bool {
+    products().into_iter().any(|product| Main::accepting(&layout.front(), product.name()).is_some())
+}
+
+/// Ends every product that a role has left running, with what is under way when that takes long.
+pub fn end_fronts(layout: &Layout) {
+    let folder = layout.front();
+    for product in products() {
+        let Some(main) = Main::recorded(&folder, product.name()) else { continue };
+        main.signal_all(product.facts().end);
+        if !main.wait_for_end(STOP_GRACE) {
+            main.signal_all(Signal::KILL);
+            main.wait_for_end(STOP_GRACE);
+        }
+        main.forget(&folder, product.name());
+    }
 }
 
 impl Shared {
@@ -113,7 +127,12 @@ impl Shared {
             let _ = child.wait();
             return Err(io::Error::other(format!("{} does not accept connections", self.name())));
         }
-        main.record(&folder, self.name())?;
+        if let Err(error) = main.record(&folder, self.name()) {
+            // Nobody would find it any more.
+            main.signal_all(Signal::KILL);
+            let _ = child.wait();
+            return Err(error);
+        }
         Ok((main, child))
     }
 
@@ -192,8 +211,9 @@ fn wait_for(main: Main) {
 }
 
 impl Front for Keeper {
-    fn behind(&self) -> SocketAddr {
-        self.0.choice.behind
+    fn behind(&self) -> Behind {
+        let address = Address::Unix(self.0.layout.behind_socket());
+        Behind { address, reader: worker_user().map(|(_, number)| number) }
     }
 
     fn is_running(&self) -> bool {
@@ -227,10 +247,8 @@ impl Front for Keeper {
             state.is_ending = true;
             (state.main, state.door.take())
         };
-        let is_kept = || {
-            let chosen = Choice::read(&shared.layout).ok().flatten();
-            chosen.is_some_and(|choice| choice.product.name() == shared.name())
-        };
+        let is_kept =
+            || Choice::in_force(&shared.layout).is_some_and(|choice| choice.product.name() == shared.name());
         let Some(main) = main.filter(|_| !is_replaced || !is_kept()) else { return };
         main.forget(&shared.layout.front(), shared.name());
         shared.dismiss(main, door.as_ref());

@@ -14,7 +14,7 @@ pub(crate) mod files;
 mod haproxy;
 mod keeper;
 mod launch;
-mod name;
+pub(crate) mod name;
 mod nginx;
 pub(crate) mod plan;
 pub(crate) mod process;
@@ -22,7 +22,8 @@ pub(crate) mod product;
 mod shared;
 mod traefik;
 
-pub use keeper::{Keeper, end_leftovers};
+pub use choice::refuse_introducers;
+pub use keeper::{Keeper, end_fronts, end_leftovers, front_accepts};
 pub use launch::become_front;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! nginx: a plan as its configuration.
 
 use super::name::HostName;
-use super::plan::{Plan, Site, To, Way};
+use super::plan::{CHALLENGES, Plan, Site, To, Way};
 use super::product::{Facts, Files, Handed, Place, Product, Start};
 use super::shared::{DOWN, SLOW, longest_pause, port_in_url};
 use hop3_core::route::Address;
@@ -56,7 +56,31 @@ const HEADERS: &[(&str, &str)] = &[
     ("X-Forwarded-Groups", ""),
     ("X-Forwarded-Preferred-Username", ""),
     ("X-Forwarded-Access-Token", ""),
+    ("X-Forwarded-Client-Cert", ""),
+    ("X-Forwarded-Client-Cert-Chain", ""),
+    ("X-Forwarded-Tls-Client-Cert", ""),
+    ("X-Forwarded-Tls-Client-Cert-Info", ""),
+    ("X-Forwarded-Ssl-Client-Cert", ""),
+    ("X-Forwarded-Protocol", ""),
+    ("X-Forwarded-Proto-Version", ""),
+    ("X-Forwarded-Host-Port", ""),
+    ("X-Forwarded-Original-Host", ""),
+    ("X-Forwarded-Original-For", ""),
+    ("X-Forwarded-Remote-User", ""),
+    ("X-Forwarded-Name", ""),
+    ("X-Forwarded-Role", ""),
+    ("X-Forwarded-Roles", ""),
+    ("X-Forwarded-Id-Token", ""),
+    ("X-Forwarded-Base-Uri", ""),
+    ("X-Forwarded-Base-Path", ""),
 ];
+
+/// Pages for apps that do not answer.
+const PAGES: &str = "error_page 502 @hop3_down; error_page 504 @hop3_slow;";
+/// Leads requests that ask for an upgrade to a location of their own; nobody sees it.
+const UPGRADE: u16 = 418;
+/// How long an upgraded connection may be silent, as with the built-in proxy.
+const SILENCE: &str = "1h";
 
 const MAPS: &str = r#"    map $http_host $hop3_port { default ""; "~(:[0-9]{1,5})$" $1; }
     map $scheme $hop3_usual_port { default 80; https 443; }
@@ -80,11 +104,13 @@ impl Product for Nginx {
         let _ = writeln!(
             out,
             "    upstream behind {{ server {}; keepalive 64; keepalive_timeout 4s; }}",
-            place.behind
+            address(&place.behind)
         );
         for to in plan.sites.iter().flat_map(|site| &site.ways).map(|way| &way.to) {
             if let To::Pool { addresses, .. } = to {
-                let servers: String = addresses.iter().map(|a| format!("server {}; ", address(a))).collect();
+                // An instance that failed once is asked again: with others that are down it may be the last one.
+                let server = |to: &Address| format!("server {} max_fails=0; ", address(to));
+                let servers: String = addresses.iter().map(server).collect();
                 let _ = writeln!(
                     out,
                     "    upstream p{pools} {{ least_conn; {servers}keepalive 32; keepalive_timeout 4s; }}"
@@ -132,7 +158,9 @@ impl Nginx {
 
 fn head(out: &mut String, place: &Place) {
     out.push_str("# Made by Hop3; a change by hand does not last.\n");
-    out.push_str("daemon off;\npid nginx.pid;\nerror_log stderr warn;\n");
+    // One that ends removes its pid file, whoever has written it since: ours must be another.
+    // A line for each request that an app does not answer would fill the disk: what visitors can cause is not logged.
+    out.push_str("daemon off;\npid tmp/nginx.pid;\nerror_log stderr crit;\nworker_shutdown_timeout 1h;\n");
     if let Some(user) = place.user {
         let _ = writeln!(out, "user {user};");
     }
@@ -150,6 +178,8 @@ fn head(out: &mut String, place: &Place) {
         let _ = writeln!(out, "    {name}_temp_path {folder}/{name};");
     }
     out.push_str(MAPS);
+    // The page of an app that does not answer is one too where an upgrade was asked for.
+    out.push_str("    recursive_error_pages on;\n");
     out.push_str("    proxy_http_version 1.1;\n    proxy_buffering off;\n    proxy_request_buffering off;\n    proxy_redirect off;\n");
     for (name, value) in HEADERS {
         let _ = writeln!(out, "    proxy_set_header {name} \"{value}\";");
@@ -186,15 +216,18 @@ fn servers(out: &mut String, site: &Site, first: usize, place: &Place) {
         names.join(" ")
     );
     // Issuers of certificates ask by plain HTTP.
-    location(out, "^~ /.well-known/acme-challenge/", &To::Behind, 0);
-    match place.https {
-        Some(https) if site.redirects => redirect(out, https),
-        _ => ways(out, site, first),
+    let redirects = place.https.filter(|_| site.redirects);
+    if redirects.is_some() || site.ways.iter().all(|way| way.prefix != CHALLENGES) {
+        location(out, &format!("^~ {CHALLENGES}/"), &To::Behind, 0);
+    }
+    match redirects {
+        Some(https) => redirect(out, https),
+        None => ways(out, site, first),
     }
     out.push_str("    }\n");
     let Some(https) = place.https else { return };
-    for host in site.hosts.iter().filter(|host| !host.is_address()) {
-        let pem = place.certificate(host);
+    let certified = site.hosts.iter().filter_map(|host| Some((host, place.certificate(host)?)));
+    for (host, pem) in certified {
         let _ = writeln!(
             out,
             "    server {{\n        listen {} ssl http2;\n        server_name {};",
@@ -229,12 +262,13 @@ fn ways(out: &mut String, site: &Site, first: usize) {
                 location(out, &format!("^~ {prefix}/"), to, pool);
             }
         }
+        upgrades(out, to, pool);
         pool += usize::from(matches!(to, To::Pool { .. }));
     }
 }
 
 fn pages(out: &mut String) {
-    out.push_str("        error_page 502 @hop3_down;\n        error_page 504 @hop3_slow;\n");
+    let _ = writeln!(out, "        {PAGES}");
     let retry = "add_header Retry-After 5 always; ";
     for (name, head, status, page) in [("down", retry, 502, DOWN), ("slow", "", 504, SLOW)] {
         let _ = writeln!(
@@ -252,12 +286,22 @@ fn location(out: &mut String, matching: &str, to: &To, pool: usize) {
         ),
         To::Pool { timeouts, .. } => writeln!(
             out,
-            "        location {matching} {{ proxy_pass http://p{pool}; proxy_connect_timeout {}; proxy_read_timeout {}; proxy_send_timeout {}; }}",
+            "        location {matching} {{ if ($hop3_upgrade) {{ return {UPGRADE}; }} error_page {UPGRADE} = @hop3_p{pool}; {PAGES} proxy_pass http://p{pool}; proxy_connect_timeout {}; proxy_read_timeout {}; proxy_send_timeout {}; }}",
             time(timeouts.connect_ms),
             time(longest_pause(timeouts)),
             time(timeouts.idle_ms)
         ),
     };
+}
+
+/// An upgraded connection may be silent for longer than an answer, and nginx has one limit for a location.
+fn upgrades(out: &mut String, to: &To, pool: usize) {
+    let To::Pool { timeouts, .. } = to else { return };
+    let _ = writeln!(
+        out,
+        "        location @hop3_p{pool} {{ proxy_pass http://p{pool}; proxy_connect_timeout {}; proxy_read_timeout {SILENCE}; proxy_send_timeout {SILENCE}; }}",
+        time(timeouts.connect_ms)
+    );
 }
 
 fn time(ms: u64) -> String {

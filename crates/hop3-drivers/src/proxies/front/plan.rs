@@ -21,6 +21,9 @@ pub(crate) struct Abilities {
     pub(crate) opens_sockets: bool,
 }
 
+/// Where issuers of certificates ask: always the built-in proxy, which passes on what it does not know.
+pub(crate) const CHALLENGES: &str = "/.well-known/acme-challenge";
+
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Hosts that are answered alike. A host that is in none is unknown, and passed on.
@@ -188,6 +191,7 @@ fn refused(product: &str, service: &str, feature: &str) -> Problem {
 fn way(route: &Route, able: Abilities) -> Result<Way, Option<&'static str>> {
     let Route { prefix, target } = route;
     let pool = match target {
+        Target::Upstreams(_) if prefix.trim_end_matches('/') == CHALLENGES => return Err(None),
         Target::Page(_) => return Err(None),
         Target::Static(_) => return Err(Some("files")),
         Target::Upstreams(pool) => pool,

@@ -10,7 +10,9 @@ use super::plan::{Abilities, Plan};
 use super::process::{Main, wait};
 use super::traefik::Traefik;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::route::Address;
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
@@ -121,15 +123,19 @@ pub(crate) struct Place {
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
     /// Where the built-in proxy listens.
-    pub(crate) behind: SocketAddr,
+    pub(crate) behind: Address,
+    /// Hosts for which no certificate can be shown: nothing is served for them over TLS.
+    pub(crate) uncertified: BTreeSet<HostName>,
     /// Who its workers are, when it is started by root.
     pub(crate) user: Option<&'static str>,
 }
 
 impl Place {
-    pub(crate) fn certificate(&self, host: &HostName) -> String {
+    /// Chain and key of a host, unless there are none: then it is left out, and holds no other up.
+    pub(crate) fn certificate(&self, host: &HostName) -> Option<String> {
         let file = format!("{}.pem", host.as_str().replacen('*', "_", 1));
-        self.certificates.join(file).display().to_string()
+        let is_there = !host.is_address() && !self.uncertified.contains(host);
+        is_there.then(|| self.certificates.join(file).display().to_string())
     }
 }
 
@@ -213,12 +219,16 @@ pub(crate) fn is_since(version: &str, oldest: (u32, u32)) -> bool {
     matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= oldest)
 }
 
-/// The user whom Debian's packages make for a product's workers.
-pub(crate) fn worker_user() -> Option<&'static str> {
+/// The user whom Debian's packages make for a product's workers, with its number.
+pub(crate) fn worker_user() -> Option<(&'static str, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let exists = |name: &str| users.lines().any(|line| line.split(':').next() == Some(name));
-    ["www-data", "nobody"].into_iter().find(|name| exists(name))
+    let number = |name: &str| {
+        let mut fields =
+            users.lines().map(|line| line.split(':')).find(|f| f.clone().next() == Some(name))?;
+        fields.nth(2)?.parse().ok()
+    };
+    ["www-data", "nobody"].into_iter().find_map(|name| Some((name, number(name)?)))
 }

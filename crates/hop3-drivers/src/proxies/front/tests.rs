@@ -2,7 +2,7 @@
 //! What a table becomes in each product's words, what is passed on, and what is refused.
 
 use super::door::Door;
-use super::plan::Plan;
+use super::plan::{CHALLENGES, Plan};
 use super::process::{Main, connections};
 use super::product::{Facts, Place, Product, expect_new_enough, is_since, product, program};
 use expect_test::{Expect, expect, expect_file};
@@ -24,7 +24,8 @@ fn place(is_secure: bool) -> Place {
         certificates: "/srv/hop3/run/proxy/certs".into(),
         http: "0.0.0.0:80".parse().unwrap(),
         https: is_secure.then(|| "0.0.0.0:8443".parse().unwrap()),
-        behind: "127.83.1.2:4711".parse().unwrap(),
+        behind: Address::Unix("/srv/hop3/run/proxy/behind.sock".into()),
+        uncertified: [].into(),
         user: Some("www-data"),
     }
 }
@@ -86,6 +87,20 @@ fn a_table_in_each_products_words() {
         for (is_secure, word) in [(false, "plain"), (true, "secure")] {
             expect_file![format!("expected/{name}-{word}.txt")].assert_eq(&rendered(name, is_secure));
         }
+    }
+}
+
+/// Nginx takes a path once in a server.
+#[test]
+fn a_service_may_have_the_path_where_issuers_ask() {
+    let product = product("nginx").unwrap();
+    let routes = vec![("/", pool(&["127.0.0.1:4001"])), (CHALLENGES, pool(&["127.0.0.1:4002"]))];
+    let table = RouteTable { services: vec![service("shop", &["shop.example.org"], routes)] };
+    for is_secure in [false, true] {
+        let text = product.render(&plan(&table, product), &place(is_secure)).remove(0).1;
+        let servers = text.split("    server {").filter(|server| server.contains("shop.example.org"));
+        let counts: Vec<_> = servers.map(|s| s.matches(&format!("^~ {CHALLENGES}/ ")).count()).collect();
+        assert_eq!(counts, vec![1; if is_secure { 2 } else { 1 }]);
     }
 }
 

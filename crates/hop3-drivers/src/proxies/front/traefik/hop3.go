@@ -8,8 +8,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"net"
 	"net/http"
+	"net/http/httputil"
 	"strings"
+	"sync"
+	"time"
 )
 
 const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/+=-"
@@ -24,18 +28,66 @@ var told = map[string]bool{
 
 var forbidden = []string{"Forwarded", "X-Real-Ip", "Proxy", "Client-Cert", "Client-Cert-Chain", "Http2-Settings"}
 
-// Config has nothing to say.
-type Config struct{}
+// Config says where the proxy behind listens, for what is passed on: Traefik by itself opens no Unix socket.
+type Config struct {
+	Behind string `json:"behind,omitempty"`
+}
 
 // CreateConfig is asked for by Traefik.
 func CreateConfig() *Config { return &Config{} }
 
-// New stands before each service.
-func New(_ context.Context, next http.Handler, _ *Config, _ string) (http.Handler, error) {
+// New stands before each service, or in the place of one.
+func New(_ context.Context, next http.Handler, config *Config, _ string) (http.Handler, error) {
+	if config.Behind != "" {
+		next = behind(config.Behind)
+	}
 	return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
 		tidy(request.Header)
 		next.ServeHTTP(answer, request)
 	}), nil
+}
+
+// One for all routes and configurations, so that its connections are kept.
+var (
+	lock    sync.Mutex
+	proxies = map[string]http.Handler{}
+)
+
+func behind(socket string) http.Handler {
+	lock.Lock()
+	defer lock.Unlock()
+	if proxies[socket] == nil {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, network(socket), socket)
+		}
+		proxies[socket] = &httputil.ReverseProxy{
+			Director:      direct,
+			FlushInterval: -1,
+			Transport: &http.Transport{
+				DialContext:         dial,
+				DisableCompression:  true,
+				IdleConnTimeout:     4 * time.Second,
+				MaxIdleConnsPerHost: 64,
+			},
+		}
+	}
+	return proxies[socket]
+}
+
+func network(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// It names the visitor by itself.
+func direct(request *http.Request) {
+	request.URL.Scheme = "http"
+	request.URL.Host = "behind"
+	if _, ok := request.Header["User-Agent"]; !ok {
+		request.Header["User-Agent"] = nil
+	}
 }
 
 func tidy(header http.Header) {

@@ -31,10 +31,14 @@ pub(super) fn routes(plan: &Plan, place: &Place) -> String {
         Router { name: "rest", rule: "PathPrefix(`/`)", priority: REST, then: "behind" }
             .write(&mut out, *side);
     }
-    services(&mut out, plan, place);
+    services(&mut out, plan);
     // Writing to a string cannot fail.
     out.push_str("  middlewares:\n    hop3: { plugin: { hop3: {} } }\n");
-    out.push_str("    retry: { retry: { attempts: 3 } }\n");
+    let _ = writeln!(
+        out,
+        "    behind: {{ plugin: {{ hop3: {{ behind: \"{}\" }} }} }}\n    retry: {{ retry: {{ attempts: 3 }} }}",
+        behind(&place.behind)
+    );
     if let Some(https) = place.https {
         let port = port_in_url(https);
         let port = port.trim_start_matches(':');
@@ -70,7 +74,8 @@ impl Router<'_> {
             Side::Secure => ("HOP3_SECURE", "-secure", ", tls: {}"),
         };
         let then = match *then {
-            "https" => "middlewares: [https], service: behind".to_owned(),
+            "https" => "middlewares: [https], service: noop@internal".to_owned(),
+            "behind" => "middlewares: [behind], service: noop@internal".to_owned(),
             many if many.ends_with("-many") => format!("middlewares: [hop3, retry], service: {many}"),
             one => format!("middlewares: [hop3], service: {one}"),
         };
@@ -126,13 +131,9 @@ fn service(index: usize, turn: usize, way: &Way) -> String {
     }
 }
 
-fn services(out: &mut String, plan: &Plan, place: &Place) {
-    let _ = writeln!(
-        out,
-        "  services:\n    behind: {{ loadBalancer: {{ serversTransport: behind, servers: [{{ url: \"http://{}\" }}] }} }}",
-        place.behind
-    );
-    let mut transports = BTreeMap::from([("behind".to_owned(), (2000, 0))]);
+fn services(out: &mut String, plan: &Plan) {
+    let mut transports = BTreeMap::new();
+    let mut words = String::new();
     for (index, site) in plan.sites.iter().enumerate() {
         for (turn, way) in site.ways.iter().enumerate() {
             let To::Pool { addresses, timeouts: Timeouts { connect_ms, response_ms, idle_ms: _ } } = &way.to
@@ -147,7 +148,7 @@ fn services(out: &mut String, plan: &Plan, place: &Place) {
                 _ => "strategy: p2c, passiveHealthCheck: { failureWindow: 2s, maxFailedAttempts: 1 }, ",
             };
             let _ = writeln!(
-                out,
+                words,
                 "    {}: {{ loadBalancer: {{ {many}serversTransport: {transport}, servers: [{}] }} }}",
                 service(index, turn, way),
                 servers.join(", ")
@@ -155,7 +156,11 @@ fn services(out: &mut String, plan: &Plan, place: &Place) {
             transports.insert(transport, (*connect_ms, *response_ms));
         }
     }
-    out.push_str("  serversTransports:\n");
+    // An empty part is none to it.
+    if words.is_empty() {
+        return;
+    }
+    let _ = write!(out, "  services:\n{words}  serversTransports:\n");
     for (name, (connect, response)) in transports {
         // Short, since a drain cannot tell a connection that idles from one that is used.
         let limits =
@@ -164,6 +169,14 @@ fn services(out: &mut String, plan: &Plan, place: &Place) {
             out,
             "    {name}: {{ maxIdleConnsPerHost: 64, disableHTTP2: true, forwardingTimeouts: {{ {limits} }} }}"
         );
+    }
+}
+
+/// As Go names addresses.
+fn behind(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => path.display().to_string(),
     }
 }
 
@@ -177,12 +190,11 @@ fn server(address: &Address) -> Option<String> {
 
 fn certificates(out: &mut String, plan: &Plan, place: &Place) {
     out.push_str("tls:\n  options:\n    default: { minVersion: VersionTLS12, sniStrict: true, alpnProtocols: [h2, http/1.1] }\n");
-    let mut named = plan.hosts().filter(|host| !host.is_address()).peekable();
-    if named.peek().is_some() {
+    let mut files = plan.hosts().filter_map(|host| place.certificate(host)).peekable();
+    if files.peek().is_some() {
         out.push_str("  certificates:\n");
     }
-    for host in named {
-        let pem = place.certificate(host);
+    for pem in files {
         let _ = writeln!(out, "    - {{ certFile: \"{pem}\", keyFile: \"{pem}\" }}");
     }
 }

@@ -28,7 +28,8 @@ fn judged(folder: &Path, change: impl Fn(String) -> String) -> Option<Judged> {
         certificates: folder.to_owned(),
         http: "127.0.0.1:80".parse().unwrap(),
         https: Some("127.0.0.1:443".parse().unwrap()),
-        behind: "127.83.1.2:4711".parse().unwrap(),
+        behind: Address::Unix("/srv/behind.sock".into()),
+        uncertified: [].into(),
         user: None,
     };
     let plan = Plan::of(&table, Traefik.abilities(), "traefik").unwrap();
