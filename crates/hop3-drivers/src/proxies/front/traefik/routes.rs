@@ -142,14 +142,9 @@ fn services(out: &mut String, plan: &Plan) {
             };
             let transport = format!("t{connect_ms}-{response_ms}");
             let servers: Vec<String> = addresses.iter().filter_map(server).collect();
-            // One that does not accept connections is left alone for a while.
-            let many = match servers.len() {
-                1 => "",
-                _ => "strategy: p2c, passiveHealthCheck: { failureWindow: 2s, maxFailedAttempts: 1 }, ",
-            };
             let _ = writeln!(
                 words,
-                "    {}: {{ loadBalancer: {{ {many}serversTransport: {transport}, servers: [{}] }} }}",
+                "    {}: {{ loadBalancer: {{ serversTransport: {transport}, servers: [{}] }} }}",
                 service(index, turn, way),
                 servers.join(", ")
             );
