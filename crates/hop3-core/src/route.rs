@@ -33,9 +33,9 @@ pub struct Service {
     /// Parts of hosts, which go here whoever else answers for the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
-    /// Other instances that some visitors get.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub canaries: Vec<Canary>,
+    /// Another service that some visitors get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Box<Canary>>,
     /// What is done with its requests beside routing them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Box<Policy>>,
@@ -278,13 +278,12 @@ impl Default for Timeouts {
     }
 }
 
-/// A share of the visitors of one route goes to other instances, of a release that is tried out. A visitor draws a lot
-/// once and keeps it in a cookie, so a share that grows takes nobody back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A share of the visitors gets another service, which is tried out. A visitor draws a lot once and keeps it in a cookie,
+/// so a share that grows takes nobody back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canary {
-    /// The route's, which has instances.
-    pub prefix: String,
-    pub upstreams: Vec<Upstream>,
+    /// A name of the other service.
+    pub host: Host,
     /// Of a hundred visitors.
     pub percent: u8,
     /// A request in which this header is `always` or `never` chooses for itself.

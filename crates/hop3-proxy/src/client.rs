@@ -322,6 +322,9 @@ impl Client {
         visit: &mut Visit,
     ) -> Ended {
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
+        let tried =
+            self.plan.as_ref().and_then(|plan| plan.tried(&self.worker.registry.table(), path).cloned());
+        let service = tried.as_deref().unwrap_or(service);
         match service.route(path).map(|route| (route, &route.target)) {
             Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head, visit).await,
             Some((route, LiveTarget::Static(files))) => {

@@ -122,6 +122,8 @@ fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool
     loop {
         let table = client.worker.registry.table();
         let service = table.service(&head[request.host.clone()], asked).ok_or(page::UNKNOWN_HOST)?;
+        let tried = client.plan.as_ref().and_then(|plan| plan.tried(&table, path));
+        let service = tried.unwrap_or(service);
         let route = service.route(path).ok_or(page::NO_ROUTE)?;
         let pool = match &route.target {
             LiveTarget::Upstreams(pool) => pool,

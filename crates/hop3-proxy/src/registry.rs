@@ -6,14 +6,14 @@
 
 use crate::metric::Metrics;
 use crate::policy::{Key, Live};
-use crate::table::{LiveCanary, LivePool, LiveRoute, LiveService, LiveTarget, Table};
+use crate::table::{LivePool, LiveRoute, LiveService, LiveTarget, Table};
 use crate::tcp::LiveTcp;
 use crate::upstream::Upstream;
 use crate::wake::Sleeper;
 use arc_swap::ArcSwap;
 use hop3_core::driver::{ProxyStatus, Traffic};
 use hop3_core::observe::RouteFigures;
-use hop3_core::route::{Address, Canary, Pool, RouteTable, Service, Target};
+use hop3_core::route::{Address, Pool, RouteTable, Service, Target};
 use hop3_core::tcp::{Entry, Port};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -243,11 +243,7 @@ impl Writer {
                 target: match &route.target {
                     Target::Static(files) => LiveTarget::Static(files.clone()),
                     Target::Page(page) => LiveTarget::Page(*page),
-                    Target::Upstreams(pool) => {
-                        let canary = service.canaries.iter().position(|canary| canary.prefix == route.prefix);
-                        let pool = self.pool(pool, canary.map(|index| (index, &service.canaries[index])));
-                        LiveTarget::Upstreams(Arc::new(pool))
-                    }
+                    Target::Upstreams(pool) => LiveTarget::Upstreams(Arc::new(self.pool(pool))),
                 },
             })
             .collect();
@@ -262,25 +258,21 @@ impl Writer {
         let routes = service.tcp.iter().map(|route| LiveTcp {
             label: route.entry.to_string(),
             metrics: known(&route.entry).unwrap_or_default(),
-            pool: Arc::new(self.pool(&route.pool, None)),
+            pool: Arc::new(self.pool(&route.pool)),
             proxy_protocol: route.proxy_protocol,
             entry: route.entry.clone(),
         });
         routes.collect()
     }
 
-    fn pool(&mut self, pool: &Pool, canary: Option<(usize, &Canary)>) -> LivePool {
-        let tried = canary.iter().flat_map(|(_, canary)| &canary.upstreams);
-        let upstreams: Vec<_> =
-            pool.upstreams.iter().chain(tried).map(|u| self.upstream(&u.id, &u.address)).collect();
-        let canary = canary.map(|(index, _)| LiveCanary { index, first: pool.upstreams.len() });
+    fn pool(&mut self, pool: &Pool) -> LivePool {
+        let upstreams: Vec<_> = pool.upstreams.iter().map(|u| self.upstream(&u.id, &u.address)).collect();
         if pool.health_path.is_none() {
             // Nobody asks any more, so an old verdict would stand for ever.
             upstreams.iter().for_each(|upstream| upstream.probed(true));
         }
         LivePool {
             upstreams,
-            canary,
             timeouts: pool.timeouts.clone(),
             speaks: pool.speaks,
             health_path: pool.health_path.clone(),

@@ -66,22 +66,11 @@ pub(crate) enum LiveTarget {
 }
 
 pub(crate) struct LivePool {
-    /// Those that are tried out come last.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
-    pub(crate) canary: Option<LiveCanary>,
     pub(crate) timeouts: Timeouts,
     pub(crate) speaks: Speaks,
     pub(crate) health_path: Option<String>,
     pub(crate) on_demand: Option<OnDemand>,
-}
-
-/// Which of a pool's upstreams are tried out.
-#[derive(Clone, Copy)]
-pub(crate) struct LiveCanary {
-    /// Its place among the service's.
-    pub(crate) index: usize,
-    /// The first of its upstreams in the pool.
-    pub(crate) first: usize,
 }
 
 impl Default for Table {
@@ -248,12 +237,7 @@ impl LiveService {
 
 impl LivePool {
     pub(crate) fn pick(&self, turn: usize) -> Option<&Arc<Upstream>> {
-        least_busy(self.stable(), turn)
-    }
-
-    /// The upstreams that everybody gets.
-    pub(crate) fn stable(&self) -> &[Arc<Upstream>] {
-        &self.upstreams[..self.canary.map_or(self.upstreams.len(), |canary| canary.first)]
+        least_busy(&self.upstreams, turn)
     }
 }
 

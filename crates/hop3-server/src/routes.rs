@@ -8,12 +8,12 @@ use crate::verb;
 use hop3_core::config::{self, Assignments};
 use hop3_core::name::{Domain, DomainPath, ProcessName};
 use hop3_core::plan::StaticSite;
-use hop3_core::policy::Policy;
+use hop3_core::policy::{self, Policy};
 use hop3_core::problem::Problem;
 use hop3_core::release::Artifact;
 use hop3_core::route::{
-    Address, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target, TcpRoute,
-    Timeouts, Tls, Upstream,
+    Address, Canary, Host, Https, Mount, OnDemand, Page, Pool, Route, Service, Speaks, StaticFiles, Target,
+    TcpRoute, Timeouts, Tls, Upstream,
 };
 use hop3_core::sleep::SleepTimes;
 use hop3_core::tcp::TcpSettings;
@@ -138,10 +138,17 @@ pub(crate) fn service(
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
     let tcp = tcp_routes((server, app), &serves, instances, &set.domains);
     let observe = std::mem::take(&mut policy.log);
+    let canary = policy.canary.take().map(|policy::Canary { app, percent, header, cookie }| Canary {
+        host: Host(server.site.host_of(&app)),
+        percent,
+        header,
+        cookie,
+    });
+    let canary = canary.map(Box::new);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));
-    Ok(Service { name, hosts, mounts, routes, policy, pages, observe, tls, tcp, ..Service::default() })
+    Ok(Service { name, hosts, mounts, routes, canary, policy, pages, observe, tls, tcp })
 }
 
 /// Takes out of a policy what routes say in words of their own.

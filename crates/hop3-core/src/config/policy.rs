@@ -5,7 +5,7 @@ use super::path;
 use super::raw::{
     BasicAuth, Compression, Cors, ForwardAuth, Headers, Lines, Maintenance, Proxy, RateLimit, Size, Text,
 };
-use super::raw::{Cache, Hsts, Log, Pause, Redirect, Rewrite, Waf};
+use super::raw::{Cache, Canary, Hsts, Log, Pause, Redirect, Rewrite, Waf};
 use super::resolve::Place;
 use crate::observe::Observe;
 use crate::policy::{self, HeaderChange, PathPattern, Per, Policy, RateKey, is_token};
@@ -55,6 +55,7 @@ pub(super) fn resolve(raw: Proxy, place: &Place<'_>) -> Result<Policy, Problem> 
         error_pages: error_pages(raw.error_pages, place)?,
         compression: raw.compression.map(compression),
         cache: raw.cache.map(|c| cache(c, place)).transpose()?,
+        canary: raw.canary.map(|c| canary(c, place)).transpose()?,
         log: raw.log.map_or_else(Observe::default, log),
     })
 }
@@ -213,6 +214,22 @@ fn waf(raw: Waf, place: &Place<'_>) -> Result<policy::Waf, Problem> {
         paranoia,
         except: place.list(raw.except)?,
         without,
+    })
+}
+
+fn canary(raw: Canary, place: &Place<'_>) -> Result<policy::Canary, Problem> {
+    let percent = raw.percent.as_ref().map_or(0, |percent| *percent.get_ref());
+    if let Some(given) = raw.percent.filter(|_| percent > 100) {
+        return place.refuse(given.span(), "a share of the visitors is 0 to 100 of a hundred");
+    }
+    let name = |name: Option<Text>| {
+        name.map(|name| place.checked(&name, |text| token(text).map(|()| text.to_owned()))).transpose()
+    };
+    Ok(policy::Canary {
+        app: place.parse(&raw.app)?,
+        percent,
+        header: name(raw.header)?,
+        cookie: name(raw.cookie)?,
     })
 }
 

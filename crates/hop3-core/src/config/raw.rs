@@ -16,7 +16,7 @@ pub(super) use build::Build;
 pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
 pub(super) use proxy::{
-    BasicAuth, Cache, Compression, Cors, ForwardAuth, Headers, Hsts, Log, Maintenance, Pause, Proxy,
+    BasicAuth, Cache, Canary, Compression, Cors, ForwardAuth, Headers, Hsts, Log, Maintenance, Pause, Proxy,
     RateLimit, Redirect, Rewrite, Waf,
 };
 pub(super) use run::{HealthCheck, Run};

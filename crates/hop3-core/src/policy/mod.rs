@@ -15,7 +15,7 @@ pub use password::PasswordHash;
 pub use pattern::{PathPattern, Place};
 pub use waf::{Waf, WafMode};
 
-use crate::name::Domain;
+use crate::name::{AppName, Domain};
 use crate::observe::Observe;
 use crate::route::{Https, Speaks};
 use schemars::JsonSchema;
@@ -90,6 +90,9 @@ pub struct Policy {
     pub compression: Option<Compression>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// Another app that a share of the visitors gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// What is recorded of requests.
     #[serde(skip_serializing_if = "Observe::is_default")]
     pub log: Observe,
@@ -136,6 +139,21 @@ pub struct Hsts {
 impl Hsts {
     /// What browser makers ask of a name on the list that they ship: a year.
     pub const PRELOAD_AGE: u32 = 31_536_000;
+}
+
+/// An app that is tried out: some visitors get it in place of this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Canary {
+    pub app: AppName,
+    /// Of a hundred visitors.
+    pub percent: u8,
+    /// A request in which this header is `always` or `never` chooses for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// So does one whose cookie of this name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
 }
 
 /// A password before the app.

@@ -250,8 +250,7 @@ fn upstreams(service: &Service) -> impl Iterator<Item = (String, Address)> {
         _ => None,
     });
     let carried = service.tcp.iter().map(|route| &route.pool.upstreams);
-    let all = pools.chain(carried).chain(service.canaries.iter().map(|canary| &canary.upstreams)).flatten();
-    all.map(|upstream| (upstream.id.clone(), upstream.address.clone()))
+    pools.chain(carried).flatten().map(|upstream| (upstream.id.clone(), upstream.address.clone()))
 }
 
 impl Proxy for Chosen {

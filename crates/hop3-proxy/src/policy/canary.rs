@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which visitors get the instances that are tried out: those who say so, else those whose lot is low enough. A lot is
+//! Which visitors get the service that is tried out: those who say so, else those whose lot is low enough. A lot is
 //! drawn once and kept in a cookie, so that a visitor sees one version, and a growing share takes nobody back.
 
 use super::live::Live;
@@ -10,11 +10,8 @@ use hop3_core::route::Canary;
 const COOKIE: &str = "hop3-lot";
 const LOTS: u16 = 100;
 
-/// For each canary of the service, whether this request gets it.
 pub(super) fn choose(live: &Live, visit: &mut Visit<'_>) {
-    if live.canaries.is_empty() {
-        return;
-    }
+    let Some(canary) = &live.canary else { return };
     let lot = match visit.cookie_of(COOKIE).and_then(|lot| lot.parse().ok()).filter(|lot| *lot < LOTS) {
         Some(lot) => lot,
         None => {
@@ -23,11 +20,7 @@ pub(super) fn choose(live: &Live, visit: &mut Visit<'_>) {
             lot
         }
     };
-    visit.canaries = live
-        .canaries
-        .iter()
-        .map(|canary| said(canary, visit).unwrap_or(lot < u16::from(canary.percent)))
-        .collect();
+    visit.is_tried = said(canary, visit).unwrap_or(lot < u16::from(canary.percent));
 }
 
 fn said(canary: &Canary, visit: &Visit<'_>) -> Option<bool> {

@@ -9,6 +9,7 @@ use super::key::Key;
 use super::pause::Held;
 use super::rate::Limiter;
 use crate::http1::forward::Request;
+use crate::table::LiveService;
 use hop3_core::policy::Policy;
 use hop3_core::route::{Canary, Service};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 pub(crate) struct Live {
     pub(super) source: Policy,
     pub(super) key: Key,
-    pub(super) canaries: Vec<Canary>,
+    pub(super) canary: Option<Box<Canary>>,
     /// Where maintenance and error pages lie.
     pub(super) pages: Option<PathBuf>,
     /// One for each of `source.rate_limits`.
@@ -34,9 +35,9 @@ pub(crate) struct Live {
 impl Live {
     /// `None` where nothing is asked for, which is what makes such a service cost nothing.
     pub(crate) fn new(service: &Service, old: Option<&Arc<Live>>, key: &Key) -> Option<Arc<Live>> {
-        let canaries = service.canaries.clone();
+        let canary = service.canary.clone();
         let source = service.policy.as_deref().cloned().unwrap_or_default();
-        if source.is_none() && canaries.is_empty() {
+        if source.is_none() && canary.is_none() {
             return None;
         }
         let limiters = match old {
@@ -50,13 +51,25 @@ impl Live {
         let held = old.map(|old| old.held.clone()).unwrap_or_default();
         let pages = service.pages.clone();
         let store = match old {
-            Some(old) if old.source == source && old.pages == pages && old.canaries == canaries => {
+            Some(old) if old.source == source && old.pages == pages && old.canary == canary => {
                 old.store.clone()
             }
             _ => Live::new_store(source.cache.as_ref()),
         };
         let (key, replaced) = (key.clone(), Notify::new());
-        Some(Arc::new(Live { source, key, canaries, pages, limiters, verified, store, held, replaced }))
+        Some(Arc::new(Live { source, key, canary, pages, limiters, verified, store, held, replaced }))
+    }
+
+    /// Visitors of the other service have shown as much as those of this one.
+    pub(super) fn asks_the_same(&self, other: &LiveService) -> bool {
+        let Policy { allow, deny, basic_auth, forward_auth, maintenance, .. } = &self.source;
+        if other.source.tls.client_ca.is_some() {
+            return false;
+        }
+        let nothing = Policy::default();
+        let theirs = other.policy.as_deref().map_or(&nothing, |live| &live.source);
+        let is_same = (allow, deny, basic_auth) == (&theirs.allow, &theirs.deny, &theirs.basic_auth);
+        is_same && (forward_auth, maintenance) == (&theirs.forward_auth, &theirs.maintenance)
     }
 
     /// How an answer leaves for a client that takes these codings.

@@ -72,10 +72,10 @@ pub(crate) async fn admit(
     let judged = judge(client, live, &mut visit, was_held).await;
     let asked = visit.edit.is_elsewhere().then(|| visit.target.to_owned());
     let is_secure = visit.scheme == "https";
-    let Visit { edit, lines, accepts, cookie, recording, canaries, finding, .. } = visit;
+    let Visit { edit, lines, accepts, cookie, recording, is_tried, finding, .. } = visit;
     let coding = live.coding(accepts.as_deref().unwrap_or_default());
     let recording = RefCell::new(recording);
-    let plan = Plan { asked, lines, coding, is_secure, canaries, finding, ..Plan::new(live.clone()) };
+    let plan = Plan { asked, lines, coding, is_secure, is_tried, finding, ..Plan::new(live.clone()) };
     let plan = Plan { cookie, recording, ..plan };
     client.plan = Some(Rc::new(plan));
     match judged {

@@ -10,7 +10,7 @@ use super::{answer, compress, cors, error_page, hsts, sticky};
 use crate::http1::forward::Request;
 use crate::http1::response::Response;
 use crate::page::{Manner, Page};
-use crate::table::{LivePool, least_busy};
+use crate::table::{LivePool, LiveService, LiveTarget, Table, least_busy};
 use crate::upstream::Upstream;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub(crate) struct Plan {
     /// The instance the visitor was at, as its cookie names it.
     /// The visitor came over TLS.
     pub(super) is_secure: bool,
-    pub(super) canaries: Vec<bool>,
+    /// It gets the service that is tried out.
+    pub(super) is_tried: bool,
     pub(super) cookie: Option<String>,
     /// The cookie it gets.
     pub(super) new_cookie: RefCell<Option<String>>,
@@ -53,7 +54,7 @@ impl Plan {
             coding: None,
             asked: None,
             is_secure: false,
-            canaries: Vec::new(),
+            is_tried: false,
             cookie: None,
             new_cookie: RefCell::default(),
             recording: RefCell::default(),
@@ -78,7 +79,7 @@ impl Plan {
 
     /// Chooses among the upstreams: the visitor's own while it lives, else whichever the balance gives.
     pub(crate) fn pick<'p>(&self, pool: &'p LivePool, turn: usize) -> Option<&'p Arc<Upstream>> {
-        let upstreams = self.among(pool);
+        let upstreams = &pool.upstreams[..];
         if !self.live.source.sticky {
             return least_busy(upstreams, turn);
         }
@@ -90,11 +91,19 @@ impl Plan {
         Some(picked)
     }
 
-    /// The upstreams that are tried out, for those who get them and while one of them is well; else the others.
-    fn among<'p>(&self, pool: &'p LivePool) -> &'p [Arc<Upstream>] {
-        let tried = pool.canary.filter(|canary| self.canaries.get(canary.index) == Some(&true));
-        let tried = tried.map_or(&[][..], |canary| &pool.upstreams[canary.first..]);
-        if tried.iter().any(|upstream| upstream.is_healthy()) { tried } else { pool.stable() }
+    /// The service that is tried out, for those who get it and while it can answer this path. Nobody gets past what it
+    /// asks of visitors: that must be what this one asks too.
+    pub(crate) fn tried<'t>(&self, table: &'t Table, path: &str) -> Option<&'t Arc<LiveService>> {
+        let canary = self.live.canary.as_ref().filter(|_| self.is_tried)?;
+        let service = table.service(canary.host.0.as_bytes(), path)?;
+        let can_answer = match &service.route(path)?.target {
+            LiveTarget::Upstreams(pool) => {
+                pool.on_demand.is_some() || pool.upstreams.iter().any(|upstream| upstream.is_healthy())
+            }
+            LiveTarget::Static(_) => true,
+            LiveTarget::Page(_) => false,
+        };
+        (can_answer && self.live.asks_the_same(service)).then_some(service)
     }
 
     /// Changes the head of an upstream's final response, which begins at `from` in `out`.

@@ -30,7 +30,8 @@ pub(crate) struct Visit<'a> {
     pub(super) accepts: Option<String>,
     pub(super) cookie: Option<String>,
     /// Which instances that are tried out it gets.
-    pub(super) canaries: Vec<bool>,
+    /// It gets the service that is tried out.
+    pub(super) is_tried: bool,
     /// The answer may be kept.
     pub(super) recording: Option<Recording>,
     /// What the request filter found.
@@ -60,7 +61,7 @@ impl<'a> Visit<'a> {
             lines: String::new(),
             accepts: None,
             cookie: None,
-            canaries: Vec::new(),
+            is_tried: false,
             recording: None,
             finding: None,
             headers,

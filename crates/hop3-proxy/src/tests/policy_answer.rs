@@ -3,7 +3,7 @@
 
 use super::harness::*;
 use hop3_core::policy::{Compression, Cors, ForwardAuth, HeaderChange, Policy};
-use hop3_core::route::{Address, Canary, Service, StaticFiles, Target, Upstream};
+use hop3_core::route::{Address, Canary, Host, Page, Pool, Service, StaticFiles, Target, Upstream};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -347,15 +347,18 @@ fn a_share_of_the_visitors_gets_what_is_tried_out() {
     let (old, new) = (Server::named("old"), Server::named("new"));
     let share = |percent, policy: Option<Policy>| {
         let canary = Canary {
-            prefix: "/".into(),
-            upstreams: vec![new.upstream()],
+            host: Host("b".into()),
             percent,
             header: Some("X-Canary".into()),
             cookie: Some("beta".into()),
         };
         let policy = policy.map(Box::new);
-        proxy.put(Service { canaries: vec![canary], policy, ..service("a", &[&old]) });
+        proxy.put(Service { canary: Some(canary.into()), policy, ..service("a", &[&old]) });
     };
+    let other = |policy: Policy| {
+        proxy.put(Service { policy: Some(policy.into()), ..service("b", &[&new]) });
+    };
+    other(Policy::default());
     let who = |headers: &str| ask(&proxy, "GET /", headers).text().split(' ').next().unwrap().to_owned();
     share(30, None);
     let lots: Vec<String> = (0..100).map(|lot| who(&format!("Cookie: hop3-lot={lot}\r\n"))).collect();
@@ -380,13 +383,28 @@ fn a_share_of_the_visitors_gets_what_is_tried_out() {
     );
     share(0, None);
     assert_eq!(who("Cookie: hop3-lot=0\r\n"), "old");
-    // What is tried out is away: the others answer.
+    // Nobody gets past what the other asks of its visitors.
+    share(100, None);
+    assert_eq!(who("Cookie: hop3-lot=50\r\n"), "new");
+    other(Policy::closed());
+    assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
+    share(100, Some(Policy::closed()));
+    assert_eq!(ask(&proxy, "GET /", "Cookie: hop3-lot=50\r\n").status, 403);
+    share(100, None);
+    // What is tried out is away, or not there at all: the others answer.
     let away = Upstream { id: "away".into(), address: Address::Tcp("127.0.0.1:1".parse().unwrap()) };
-    let canary = Canary { prefix: "/".into(), upstreams: vec![away], percent: 100, ..Canary::default() };
-    proxy.put(Service { canaries: vec![canary], ..service("a", &[&old]) });
+    proxy.put(pool("b", Pool { upstreams: vec![away], timeouts: timeouts(), ..Pool::default() }));
     for _ in 0..5 {
         assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
     }
+    proxy.put(one_route("b", Target::Page(Page::Stopped)));
+    assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
+    let root = proxy.root.path().join("tried");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("index.html"), "files").unwrap();
+    let files = StaticFiles { root, ..StaticFiles::default() };
+    proxy.put(one_route("b", Target::Static(files)));
+    assert_eq!(who("Cookie: hop3-lot=50\r\n"), "files");
 }
 
 #[test]

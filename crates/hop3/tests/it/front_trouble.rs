@@ -35,12 +35,21 @@ fn upgraded(hop: &Hop) -> BufReader<TcpStream> {
     wire
 }
 
-/// Kills every role at once, before one of them can start another again.
+/// Kills every role at once, before one of them can start another again: also those that were replaced and finish.
 fn kill_all(hop: &Hop) {
-    let pids: Vec<u32> =
-        ["server", "supervisor", "proxy"].iter().filter_map(|role| hop.pid_of(role)).collect();
-    assert_eq!(pids.len(), 3);
-    pids.iter().for_each(|pid| signal(*pid as i32, Signal::KILL));
+    let root = hop.root().display().to_string();
+    let is_role = |pid: &i32| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&str> = line.split('\0').collect();
+        words.len() > 1 && ["supervise", "proxy"].contains(&words[1]) && words.contains(&root.as_str())
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // The server has its root from its environment.
+    let server = hop.pid_of("server").map(|pid| pid as i32);
+    let roles: Vec<i32> = pids.filter(is_role).chain(server).collect();
+    roles.iter().for_each(|pid| signal(*pid, Signal::STOP));
+    roles.iter().for_each(|pid| signal(*pid, Signal::KILL));
     until("every role is dead", || ["server", "supervisor", "proxy"].iter().all(|r| hop.pid_of(r).is_none()));
 }
 

@@ -151,3 +151,39 @@ fn apps_share_a_domain_by_path() {
     hop.hop3(["domain", "remove", "example.org/api", "-a", "backend"]).expect_ok();
     assert_eq!(app("/api/x"), None);
 }
+
+/// A new version beside the old one, for those who ask for it, then for all.
+#[test]
+fn an_app_is_tried_out_by_some_of_the_visitors_of_another() {
+    let hop = Hop::start();
+    hop.push("site", &fixture("steady"));
+    let next = hop.repository("next", &fixture("steady"));
+    let release = |version: &str| {
+        next.write("version", version);
+        next.commit(version);
+        next.push(&hop.remote("next"), "main").expect_ok();
+    };
+    let version = |headers: &str| {
+        let text = ask(&hop, "GET /", headers).text();
+        text.split("version=").nth(1).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned)
+    };
+    // The other may come later.
+    set(&hop, &["canary.app=next", "canary.header=X-Canary", "canary.percent=0"]);
+    let old = version("");
+    assert_eq!(version("X-Canary: always\r\n"), old);
+    release("2.0");
+    assert_eq!((version("X-Canary: always\r\n").as_deref(), version("")), (Some("2.0"), old.clone()));
+    // It is deployed and stopped as any app is.
+    release("2.1");
+    set(&hop, &["canary.percent=100"]);
+    assert_eq!((version("").as_deref(), version("X-Canary: never\r\n")), (Some("2.1"), old.clone()));
+    hop.hop3(["ps", "stop", "-a", "next"]).expect_ok();
+    assert_eq!(version(""), old);
+    hop.hop3(["ps", "start", "-a", "next"]).expect_ok();
+    assert_eq!(version("").as_deref(), Some("2.1"));
+    // What it asks of its own visitors nobody gets past.
+    hop.hop3(["proxy", "set", "allow=192.0.2.1", "-a", "next"]).expect_ok();
+    assert_eq!(version(""), old);
+    let refused = hop.hop3(["proxy", "set", "canary.percent=101", "-a", "site"]);
+    assert!(!refused.ok && refused.text.contains("0 to 100"), "{}", refused.text);
+}

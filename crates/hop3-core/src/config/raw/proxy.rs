@@ -86,6 +86,8 @@ pub(crate) struct Proxy {
     pub(crate) compression: Option<Compression>,
     /// Answers that say how long they are good are kept in memory for so long (RFC 9111).
     pub(crate) cache: Option<Cache>,
+    /// Another app that some of the visitors get, to try it out.
+    pub(crate) canary: Option<Canary>,
     /// What is noted of requests, and told of their time.
     pub(crate) log: Option<Log>,
 }
@@ -182,6 +184,24 @@ pub(crate) struct Waf {
     /// Numbers of rules that are left out, as the access log names them.
     #[schemars(with = "Option<Vec<u32>>")]
     pub(crate) without: Option<Spanned<Vec<u32>>>,
+}
+
+/// `[proxy.canary]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Canary {
+    /// The other app's name.
+    #[schemars(with = "String")]
+    pub(crate) app: Text,
+    /// How many of a hundred visitors get it. None unless set.
+    #[schemars(with = "Option<u8>")]
+    pub(crate) percent: Option<Spanned<u8>>,
+    /// A request whose header of this name is `always` or `never` chooses for itself.
+    #[schemars(with = "Option<String>")]
+    pub(crate) header: Option<Text>,
+    /// So does one whose cookie of this name is.
+    #[schemars(with = "Option<String>")]
+    pub(crate) cookie: Option<Text>,
 }
 
 /// `[proxy.maintenance]`.

@@ -113,7 +113,7 @@ impl Plan {
 
     /// The site of a service, without its hosts.
     fn site(&mut self, service: &Service, able: Abilities, product: &str) -> Result<Site, Problem> {
-        let Service { name, hosts: _, routes, observe, mounts: _, canaries, policy, pages: _, tls, tcp } =
+        let Service { name, hosts: _, routes, observe, mounts: _, canary, policy, pages: _, tls, tcp } =
             service;
         let Tls { https, client_ca, for_unnamed: _ } = tls;
         if client_ca.is_some() {
@@ -124,8 +124,8 @@ impl Plan {
             return Err(refused(product, name, "TLS that it ends itself"));
         }
         let mut whys = BTreeSet::new();
-        if !canaries.is_empty() {
-            whys.insert("canaries");
+        if canary.is_some() {
+            whys.insert("canary");
         }
         if *https == Https::Only {
             whys.insert("HTTPS only");
@@ -255,6 +255,7 @@ fn features(policy: &Policy, able: Abilities) -> impl Iterator<Item = &'static s
         cache,
         waf,
         // Taken out of the policy by whoever made the service.
+        canary: _,
         log: _,
     } = policy;
     let asked = [

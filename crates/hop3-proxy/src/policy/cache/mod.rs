@@ -84,8 +84,8 @@ fn is_fit(live: &Live, visit: &Visit<'_>) -> bool {
     let is_known = live.source.forward_auth.as_ref().is_some_and(|auth| auth.on);
     let text = |name| visit.header(name).unwrap_or_default();
     matches!(visit.method, "GET" | "HEAD")
-        // Two releases answer at the same address.
-        && live.canaries.is_empty()
+        // Two apps answer at the same address.
+        && live.canary.is_none()
         && matches!(visit.length, Length::None | Length::Exact(0))
         && !has_password
         && !is_known
