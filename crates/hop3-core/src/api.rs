@@ -318,7 +318,7 @@ pub struct ProxyReport {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChooseProxyRequest {
-    /// `built-in`, `nginx`, `haproxy`.
+    /// `built-in`, `nginx`, `haproxy`, `traefik`.
     pub driver: String,
 }
 

@@ -168,10 +168,8 @@ impl Chosen {
                 state.is_away = true;
                 return Ok(());
             };
-            let (former, _) = main.split_workers();
             state.reloaded = Some(Instant::now());
-            main.signal(choice.product.facts().reload);
-            if wait(RELOAD, || !main.lives() || main.has_others(&former)) && main.lives() {
+            if choice.product.take(main, &choice.current(&self.layout), RELOAD) {
                 return Ok(());
             }
         }
@@ -218,15 +216,23 @@ impl Chosen {
             Address::Unix(_) => None,
         };
         let known: Option<Vec<SocketAddr>> = addresses.iter().map(tcp).collect();
-        let known = known.filter(|known| known.len() == upstreams.len());
+        let is_alone = choice.product.is_alone();
+        let known = match is_alone {
+            // Sockets are opened by the built-in proxy for it.
+            true => Some(addresses.iter().filter_map(tcp).collect()),
+            false => known.filter(|known| known.len() == upstreams.len()),
+        };
         loop {
             let main = Main::find(&self.layout.front(), choice.product.name());
-            let retired = main.map(|main| main.split_workers().1).unwrap_or_default();
+            let retired = match is_alone {
+                true => main.map(|main| vec![main.pid]).unwrap_or_default(),
+                false => main.map(|main| main.split_workers().1).unwrap_or_default(),
+            };
             if retired.is_empty() {
                 return 0;
             }
             let left = known.as_ref().map(|known| connections(&retired, known));
-            let all_have_asked = reloaded.is_some_and(|at| at.elapsed() > FIRST_REQUEST);
+            let all_have_asked = is_alone || reloaded.is_some_and(|at| at.elapsed() > FIRST_REQUEST);
             if left == Some(0) && all_have_asked {
                 return 0;
             }

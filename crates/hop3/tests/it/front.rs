@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! nginx and HAProxy in front, by the operator's choice: under load nothing that was begun is lost, what a product
+//! nginx, HAProxy and Traefik in front, by the operator's choice: under load nothing that was begun is lost, what a product
 //! cannot do is done all the same, and whoever is killed comes back.
 
 use crate::harness::{Hop, fixture, skip, until};
 use crate::load::Load;
-use hop3_core::driver::Proxy;
+use hop3_core::driver::{Proxy, ProxyChoice};
 use hop3_core::layout::Layout;
 use hop3_core::problem::{Kind, Problem};
 use hop3_drivers::contract;
@@ -17,8 +17,10 @@ use std::sync::Arc;
 pub(crate) const APP: &str = "steady";
 
 pub(crate) fn is_missing(product: &str) -> bool {
-    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
-    let is_there = folders.iter().any(|folder| Path::new(folder).join(product).is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
+    let mut all = folders.into_iter().chain(std::env::split_paths(&path));
+    let is_there = all.any(|folder| folder.join(product).is_file());
     if !is_there {
         skip(&format!("front::{product}"), "it is not installed");
     }
@@ -53,10 +55,11 @@ fn accepts(hop: &Hop, product: &str) -> bool {
     })
 }
 
-/// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, and back.
+/// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, Traefik, two more, and
+/// back.
 #[test]
 fn proxies_take_turns_under_load() {
-    if is_missing("nginx") || is_missing("haproxy") {
+    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
         return;
     }
     let hop = Hop::start();
@@ -81,6 +84,9 @@ fn proxies_take_turns_under_load() {
     load.more(300);
     assert!(accepts(&hop, "haproxy") && !accepts(&hop, "nginx"));
     deploy(&load);
+    choose(&hop, "traefik");
+    load.more(300);
+    (0..2).for_each(|_| deploy(&load));
     choose(&hop, "built-in");
     load.more(300);
     assert!(!accepts(&hop, "haproxy"));
@@ -94,7 +100,7 @@ fn proxies_take_turns_under_load() {
         tally.crossed
     );
     tally.expect_no_failure();
-    assert_eq!(tally.releases.len(), 5);
+    assert_eq!(tally.releases.len(), 7);
     let status = hop.hop3(["proxy", "status"]).expect_ok().text;
     assert!(status.starts_with("built-in"), "{status}");
 }
@@ -155,6 +161,11 @@ fn haproxy_is_known_and_comes_back() {
     is_known_and_comes_back("haproxy");
 }
 
+#[test]
+fn traefik_is_known_and_comes_back() {
+    is_known_and_comes_back("traefik");
+}
+
 /// What is passed on comes in by a socket that goes from role to role, and that nobody but the product may open.
 fn upgrades_cut_nothing_that_is_passed_on(product: &str) {
     if is_missing(product) {
@@ -182,6 +193,11 @@ fn upgrades_cut_nothing_that_is_passed_on_by_nginx() {
 #[test]
 fn upgrades_cut_nothing_that_is_passed_on_by_haproxy() {
     upgrades_cut_nothing_that_is_passed_on("haproxy");
+}
+
+#[test]
+fn upgrades_cut_nothing_that_is_passed_on_by_traefik() {
+    upgrades_cut_nothing_that_is_passed_on("traefik");
 }
 
 /// What is passed on keeps its rules, and visitors their addresses.
@@ -228,6 +244,11 @@ fn nobody_passes_by_the_rules_behind_nginx() {
 #[test]
 fn nobody_passes_by_the_rules_behind_haproxy() {
     nobody_passes_by_the_rules("haproxy");
+}
+
+#[test]
+fn nobody_passes_by_the_rules_behind_traefik() {
+    nobody_passes_by_the_rules("traefik");
 }
 
 pub(crate) fn curl(ca: &Path, url: &str) -> String {
@@ -307,13 +328,13 @@ fn haproxy_shows_our_certificates() {
     shows_our_certificates("haproxy");
 }
 
-/// The contract, kept by each of them in turn. The server is away; the proxy role does not need it.
 #[test]
-fn the_contract_is_kept_by_every_proxy() {
-    if is_missing("nginx") || is_missing("haproxy") {
-        return;
-    }
-    let hop = Hop::start();
+fn traefik_shows_our_certificates() {
+    shows_our_certificates("traefik");
+}
+
+/// What the server has for its routes. The server is away; the proxy role does not need it.
+pub(crate) fn driver(hop: &Hop) -> Arc<Chosen> {
     hop.hop3(["server", "stop"]).expect_ok();
     let layout = Layout::new(hop.root());
     let mut upgrade = hop.command(["proxy", "upgrade"]);
@@ -323,10 +344,19 @@ fn the_contract_is_kept_by_every_proxy() {
         let words = String::from_utf8_lossy(&said.stderr).into_owned();
         if said.status.success() { Ok(()) } else { Err(Problem::new(Kind::Bug, "test.upgrade", words)) }
     });
-    let proxy = Chosen::start(Arc::new(Builtin::new(&layout)), &layout, take_over);
+    Chosen::start(Arc::new(Builtin::new(&layout)), &layout, take_over)
+}
+
+/// The contract, kept by each of them in turn.
+#[test]
+fn the_contract_is_kept_by_every_proxy() {
+    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
+        return;
+    }
+    let hop = Hop::start();
+    let proxy = driver(&hop);
     let at = ([127, 0, 0, 1], hop.port).into();
-    for name in ["built-in", "nginx", "haproxy"] {
-        use hop3_core::driver::ProxyChoice;
+    for name in ["built-in", "nginx", "haproxy", "traefik"] {
         proxy.choose(name, &hop3_core::route::RouteTable::default()).unwrap();
         let broken = contract::proxy::broken_rules(proxy.as_ref(), at, hop.scratch()).unwrap();
         assert!(broken.is_empty(), "{name} ({}): {broken:#?}\n{}", proxy.name(), hop.operator_log());

@@ -16,6 +16,7 @@ mod disk_full;
 mod docs;
 mod fetch;
 mod front;
+mod front_changes;
 mod front_trouble;
 mod grpc;
 mod harness;

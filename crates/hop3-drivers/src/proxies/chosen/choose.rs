@@ -6,7 +6,7 @@ use crate::proxies::front::choice::Choice;
 use crate::proxies::front::files;
 use crate::proxies::front::plan::Plan;
 use crate::proxies::front::process::Main;
-use crate::proxies::front::product::{product, products, program, version};
+use crate::proxies::front::product::{expect_new_enough, product, products, version};
 use hop3_core::driver::{PassedOn, ProxyChoice, ProxyChosen};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::RouteTable;
@@ -78,7 +78,7 @@ impl Chosen {
         table: &RouteTable,
     ) -> Result<(), Problem> {
         let product = product(name).ok_or_else(|| unknown(name))?;
-        program(product)?;
+        expect_new_enough(product)?;
         self.refuse_introducers(product.name())?;
         let choice = Choice { product };
         let plan = Plan::of(table, product.abilities(), product.name())?;

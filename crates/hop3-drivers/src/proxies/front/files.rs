@@ -42,7 +42,9 @@ fn write(choice: &Choice, layout: &Layout, files: &Files) -> io::Result<PathBuf>
     let folder = front.join(format!("{}-{:016x}", choice.product.name(), u64::from_ne_bytes(random)));
     fs::create_dir(&folder)?;
     for (name, text) in files {
-        fs::write(folder.join(name), text)?;
+        let file = folder.join(name);
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(file, text)?;
     }
     Ok(folder)
 }
@@ -51,19 +53,18 @@ fn write(choice: &Choice, layout: &Layout, files: &Files) -> io::Result<PathBuf>
 pub(crate) fn check(choice: &Choice, layout: &Layout, folder: &Path) -> Result<(), Problem> {
     let place = choice.place(layout)?;
     let name = choice.product.name();
-    let judged = Command::new(program(choice.product)?)
+    let mut command = Command::new(program(choice.product)?);
+    command
         .args(choice.product.check(folder, &place))
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOP3_HTTP", place.http.to_string())
-        .env("HOP3_HTTPS", place.https.unwrap_or(place.http).to_string())
-        .output()
-        .map_err(|error| disk(&error))?;
-    if judged.status.success() {
+        .env("HOP3_HTTPS", place.https.unwrap_or(place.http).to_string());
+    let judged = choice.product.judge(command, folder).map_err(|error| disk(&error))?;
+    if judged.is_good {
         return Ok(());
     }
-    let said = [judged.stdout, judged.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = String::from_utf8_lossy(&judged.said);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).take(LINES).collect();
     Err(Problem::new(Kind::Conflict, "proxy.rejected", format!("{name} does not take its configuration"))
         .detail(lines.join("\n"))

@@ -3,6 +3,7 @@
 //! or takes over one that runs, starts it again when it ends, and ends it when the role ends or the choice changes.
 
 use super::choice::Choice;
+use super::door::Door;
 use super::launch;
 use super::process::{Main, wait};
 use super::product::{products, worker_user};
@@ -41,6 +42,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     main: Option<Main>,
+    /// Of a product that would lose who has just come in when it ends.
+    door: Option<Door>,
     is_ending: bool,
 }
 
@@ -104,13 +107,18 @@ impl Shared {
         if let Some((file, text)) = self.choice.product.beside(sockets.http.len()) {
             fs::write(folder.join(file), text)?;
         }
+        // One that accepts before it knows its routes would refuse whoever comes in between.
+        let door = self.door(sockets)?;
+        let closed = door.as_ref().map(Door::close).transpose()?;
         let mut child = launch::start(&self.hop3, &self.layout, sockets)?;
         let main = Main::of(child.id()).ok_or(io::ErrorKind::NotFound)?;
         let mut ended = None;
         let is_there = wait(START, || {
             ended = child.try_wait().ok().flatten();
-            ended.is_some() || !main.split_workers().0.is_empty()
+            ended.is_some() || self.choice.product.is_up(main, &self.choice.current(&self.layout))
         });
+        drop(closed);
+        self.state().door = door;
         if let Some(status) = ended {
             return Err(io::Error::other(format!("{} ended with {status}", self.name())));
         }
@@ -126,6 +134,19 @@ impl Shared {
             return Err(error);
         }
         Ok((main, child))
+    }
+
+    fn door(&self, sockets: &Sockets) -> io::Result<Option<Door>> {
+        self.choice.product.is_alone().then(|| Door::of(sockets)).transpose()
+    }
+
+    /// Has it accept no more and end after its last request.
+    fn dismiss(&self, main: Main, door: Option<&Door>) {
+        let closed = door.map(Door::close);
+        main.signal(self.choice.product.facts().end);
+        if closed.is_some() {
+            wait(STOP_GRACE, || !main.any_accepts());
+        }
     }
 
     /// Waits for its end and starts it again, for as long as it is wanted.
@@ -201,7 +222,10 @@ impl Front for Keeper {
 
     fn begin(&self, sockets: Sockets) -> anyhow::Result<()> {
         let (main, child) = match Main::accepting(&self.0.layout.front(), self.0.name()) {
-            Some(main) => (main, None),
+            Some(main) => {
+                self.0.state().door = self.0.door(&sockets)?;
+                (main, None)
+            }
             None => {
                 if let Some(dead) = Main::recorded(&self.0.layout.front(), self.0.name()) {
                     dead.signal_all(self.0.choice.product.facts().end);
@@ -218,16 +242,16 @@ impl Front for Keeper {
 
     fn end(&self, is_replaced: bool) {
         let shared = &self.0;
-        let main = {
+        let (main, door) = {
             let mut state = shared.state();
             state.is_ending = true;
-            state.main
+            (state.main, state.door.take())
         };
         let is_kept =
             || Choice::in_force(&shared.layout).is_some_and(|choice| choice.product.name() == shared.name());
         let Some(main) = main.filter(|_| !is_replaced || !is_kept()) else { return };
         main.forget(&shared.layout.front(), shared.name());
-        main.signal(shared.choice.product.facts().end);
+        shared.dismiss(main, door.as_ref());
         if !main.wait_for_end(if is_replaced { REPLACED_GRACE } else { STOP_GRACE }) {
             main.signal_all(Signal::KILL);
             main.wait_for_end(STOP_GRACE);

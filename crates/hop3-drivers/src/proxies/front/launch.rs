@@ -73,13 +73,21 @@ fn become_chosen(layout: &Layout) -> Result<(), Box<dyn std::error::Error>> {
     for socket in &sockets {
         fcntl_setfd(socket, FdFlags::empty())?;
     }
-    let start = choice.product.start(&choice.current(layout), &choice.place(layout)?);
+    let (folder, place) = (choice.current(layout), choice.place(layout)?);
+    let start = choice.product.start(&folder, &place);
+    let dress = choice.product.dress(&numbers, &folder, &place)?;
     let variables = start.handed.iter().map(|handed| (handed.variable, told(handed, &numbers)));
-    let error = Command::new(program(choice.product)?)
+    let mut command = Command::new(program(choice.product)?);
+    if let Some(folder) = dress.folder {
+        command.current_dir(folder);
+    }
+    let error = command
         .args(start.arguments)
+        .args(dress.arguments)
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .envs(variables)
+        .envs(dress.variables)
         .stdin(Stdio::null())
         .exec();
     Err(error.into())

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Proxies that others make: nginx and HAProxy. One of them accepts the connections when the operator chooses it; the
+//! Proxies that others make: nginx, HAProxy and Traefik. One of them accepts the connections when the operator chooses it; the
 //! built-in proxy goes on behind it, has the whole table, obtains the certificates and does what the product cannot.
 //!
 //! ```text
-//! table ──▶ plan ──▶ nginx | haproxy (text) ──▶ files (judged, then made to count) ──▶ process (reload)
+//! table ──▶ plan ──▶ nginx | haproxy | traefik (text) ──▶ files (judged, then made to count) ──▶ process (reload)
 //!             └ what is passed on to the built-in proxy, and why
 //! ```
 //! Reading order: `plan`, `nginx`, `files`, `process`, then who keeps it running: `keeper`, `launch`.
 
 pub(crate) mod choice;
+mod door;
 pub(crate) mod files;
 mod haproxy;
 mod keeper;
@@ -19,6 +20,7 @@ pub(crate) mod plan;
 pub(crate) mod process;
 pub(crate) mod product;
 mod shared;
+mod traefik;
 
 pub use choice::refuse_introducers;
 pub use keeper::{Keeper, end_fronts, end_leftovers, front_accepts};

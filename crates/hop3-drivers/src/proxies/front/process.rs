@@ -49,7 +49,10 @@ impl Main {
 
     /// The one on record, if it accepts connections, itself or by its workers.
     pub(crate) fn accepting(folder: &Path, product: &str) -> Option<Main> {
-        Main::find(folder, product).filter(|main| !main.split_workers().0.is_empty())
+        let is_alone = super::product::product(product).is_some_and(|product| product.is_alone());
+        let accepts =
+            |main: &Main| if is_alone { main.any_accepts() } else { !main.split_workers().0.is_empty() };
+        Main::find(folder, product).filter(accepts)
     }
 
     /// Nobody shall find it any more.
@@ -113,6 +116,13 @@ impl Main {
     pub(crate) fn any_accepts(self) -> bool {
         let listening = listening();
         self.members().into_iter().any(|pid| sockets(pid).iter().any(|socket| listening.contains(socket)))
+    }
+
+    /// The addresses where this process itself listens.
+    pub(crate) fn listens(self) -> Vec<SocketAddr> {
+        let open: HashSet<u64> = sockets(self.pid).into_iter().collect();
+        let table = tcp_table().into_iter().filter(|entry| entry.state == LISTENING);
+        table.filter(|entry| open.contains(&entry.inode)).filter_map(|entry| entry.local).collect()
     }
 
     /// It has a worker that accepts and was not among those, and none of those does.
@@ -182,6 +192,7 @@ const ESTABLISHED: u8 = 1;
 const LISTENING: u8 = 10;
 
 struct Entry {
+    local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
     state: u8,
     inode: u64,
@@ -195,6 +206,7 @@ fn tcp_table() -> Vec<Entry> {
         entries.extend(text.lines().skip(1).filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             Some(Entry {
+                local: endpoint(fields.get(1)?),
                 remote: endpoint(fields.get(2)?),
                 state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
                 inode: fields.get(9)?.parse().ok()?,

@@ -3,17 +3,22 @@
 //! is started on sockets that are handed to it, and which signals it understands.
 
 use super::haproxy::Haproxy;
+use super::launch::Numbers;
 use super::name::HostName;
 use super::nginx::Nginx;
 use super::plan::{Abilities, Plan};
+use super::process::{Main, wait};
+use super::traefik::Traefik;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::route::Address;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// File names with their contents.
 pub(crate) type Files = Vec<(String, String)>;
@@ -41,7 +46,18 @@ pub(crate) trait Product: Debug + Send + Sync {
     /// Arguments that have it judge the configuration in that folder.
     fn check(&self, folder: &Path, place: &Place) -> Vec<String>;
 
+    /// Has it judge the configuration in that folder, by a command that has those arguments.
+    fn judge(&self, mut command: Command, _folder: &Path) -> io::Result<Judged> {
+        let output = command.output()?;
+        Ok(Judged { is_good: output.status.success(), said: [output.stdout, output.stderr].concat() })
+    }
+
     fn start(&self, folder: &Path, place: &Place) -> Start;
+
+    /// What more it is told where its sockets are known, by the process that becomes it.
+    fn dress(&self, _numbers: &Numbers, _folder: &Path, _place: &Place) -> io::Result<Dress> {
+        Ok(Dress::default())
+    }
 
     /// A file beside the configurations that depends on how many sockets there are.
     fn beside(&self, _sockets: usize) -> Option<(&'static str, String)> {
@@ -52,6 +68,38 @@ pub(crate) trait Product: Debug + Send + Sync {
         self.facts().name
     }
 
+    /// It has no workers: its one process accepts, and goes over to another configuration without closing anything.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
+    /// It answers by the configuration in that folder.
+    fn is_up(&self, main: Main, _folder: &Path) -> bool {
+        !main.split_workers().0.is_empty()
+    }
+
+    /// Has it go over to what that folder holds now; true when nothing is answered by what was before, but what was
+    /// under way.
+    fn take(&self, main: Main, _folder: &Path, patience: Duration) -> bool {
+        let (former, _) = main.split_workers();
+        main.signal(self.facts().reload);
+        wait(patience, || !main.lives() || main.has_others(&former)) && main.lives()
+    }
+
+    /// The argument that has it tell its version.
+    fn version_word(&self) -> &'static str {
+        "-v"
+    }
+
+    /// The first version that does what is asked of it, by its first two numbers.
+    fn oldest(&self) -> Option<(u32, u32)> {
+        None
+    }
+
+    fn where_to_get(&self) -> String {
+        format!("install it with: apt-get install {}", self.facts().package)
+    }
+
     fn abilities(&self) -> Abilities {
         // Its workers have a user of their own when it is root's.
         let opens_sockets = !rustix::process::geteuid().is_root();
@@ -59,8 +107,8 @@ pub(crate) trait Product: Debug + Send + Sync {
     }
 }
 
-pub(crate) fn products() -> [&'static dyn Product; 2] {
-    [&Nginx, &Haproxy]
+pub(crate) fn products() -> [&'static dyn Product; 3] {
+    [&Nginx, &Haproxy, &Traefik]
 }
 
 pub(crate) fn product(name: &str) -> Option<&'static dyn Product> {
@@ -97,6 +145,21 @@ pub(crate) struct Start {
     pub(crate) handed: Vec<Handed>,
 }
 
+/// Arguments and variables beside those of `Start`.
+#[derive(Default)]
+pub(crate) struct Dress {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) variables: Vec<(String, String)>,
+    /// Where it works, if not where the role does.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// What it thinks of a configuration.
+pub(crate) struct Judged {
+    pub(crate) is_good: bool,
+    pub(crate) said: Vec<u8>,
+}
+
 /// A variable that tells it the numbers of its sockets.
 pub(crate) struct Handed {
     pub(crate) variable: &'static str,
@@ -123,20 +186,37 @@ pub(crate) fn program(product: &dyn Product) -> Result<PathBuf, Problem> {
             "proxy.not-installed",
             format!("{} is not installed here", product.name()),
         )
-        .hint(format!("install it with: apt-get install {}", product.facts().package))
+        .hint(product.where_to_get())
     })
 }
 
 /// What it says of itself: `nginx/1.22.1`, `2.6.12-1+deb12u4`.
 pub(crate) fn version(product: &dyn Product) -> Result<String, Problem> {
     let program = program(product)?;
-    let said = Command::new(&program).arg("-v").env_clear().output();
+    let said = Command::new(&program).arg(product.version_word()).env_clear().output();
     let said = said.map(|said| [said.stdout, said.stderr].concat()).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let word = said
         .split_whitespace()
         .find(|word| word.contains(|c: char| c.is_ascii_digit()) && word.contains('.'));
     Ok(word.unwrap_or("of an unknown version").trim_start_matches("nginx/").to_owned())
+}
+
+/// # Errors
+/// It is not installed, or an older one than is needed here.
+pub(crate) fn expect_new_enough(product: &dyn Product) -> Result<(), Problem> {
+    let version = version(product)?;
+    let Some((major, minor)) = product.oldest().filter(|oldest| !is_since(&version, *oldest)) else {
+        return Ok(());
+    };
+    let title = format!("{} {version} is too old: it must be {major}.{minor} or newer", product.name());
+    Err(Problem::new(Kind::Unavailable, "proxy.too-old", title).hint(product.where_to_get()))
+}
+
+/// `3.10.1` is since 3.9. What has no numbers is not.
+pub(crate) fn is_since(version: &str, oldest: (u32, u32)) -> bool {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= oldest)
 }
 
 /// The user whom Debian's packages make for a product's workers, with its number.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a table becomes in each product's words, what is passed on, and what is refused.
 
+use super::door::Door;
 use super::plan::{CHALLENGES, Plan};
 use super::process::{Main, connections};
-use super::product::{Facts, Place, Product, product, program};
+use super::product::{Facts, Place, Product, expect_new_enough, is_since, product, program};
 use expect_test::{Expect, expect, expect_file};
 use hop3_core::name::Domain;
 use hop3_core::policy::{BasicAuth, Policy};
@@ -12,10 +13,10 @@ use hop3_core::route::{
     Upstream,
 };
 use rustix::process::Signal;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 
-const PRODUCTS: [&str; 2] = ["nginx", "haproxy"];
+const PRODUCTS: [&str; 3] = ["nginx", "haproxy", "traefik"];
 
 fn place(is_secure: bool) -> Place {
     Place {
@@ -131,47 +132,53 @@ fn check(found: &[String], expected: Expect) {
 fn a_service_that_asks_for_more_is_passed_on_whole() {
     check(
         &passed_on(|_| {}),
-        expect![[r"
-        nginx: 
-        haproxy: 
-    "]],
+        expect![[r#"
+            nginx: 
+            haproxy: 
+            traefik: 
+        "#]],
     );
     let auth = BasicAuth { on: true, realm: "r".into(), users: [].into(), except: Vec::new() };
     check(
         &policy(|policy| policy.basic_auth = Some(auth.clone())),
-        expect![[r"
-        nginx: basic-auth
-        haproxy: basic-auth
-    "]],
+        expect![[r#"
+            nginx: basic-auth
+            haproxy: basic-auth
+            traefik: basic-auth
+        "#]],
     );
     check(
         &policy(|policy| policy.deny = vec!["192.0.2.0/24".parse().unwrap()]),
-        expect![[r"
-        nginx: deny
-        haproxy: deny
-    "]],
+        expect![[r#"
+            nginx: deny
+            haproxy: deny
+            traefik: deny
+        "#]],
     );
     check(
         &policy(|policy| policy.max_body_size = Some(1)),
-        expect![[r"
-        nginx: 
-        haproxy: max-body-size
-    "]],
+        expect![[r#"
+            nginx: 
+            haproxy: max-body-size
+            traefik: max-body-size
+        "#]],
     );
     let canonical: Domain = "example.org".parse().unwrap();
     check(
         &policy(|policy| (policy.sticky, policy.canonical_host) = (true, Some(canonical.clone()))),
-        expect![[r"
-        nginx: canonical-host, sticky
-        haproxy: canonical-host, sticky
-    "]],
+        expect![[r#"
+            nginx: canonical-host, sticky
+            haproxy: canonical-host, sticky
+            traefik: canonical-host, sticky
+        "#]],
     );
     check(
         &passed_on(|service| service.tls.https = Https::Only),
-        expect![[r"
-        nginx: HTTPS only
-        haproxy: HTTPS only
-    "]],
+        expect![[r#"
+            nginx: HTTPS only
+            haproxy: HTTPS only
+            traefik: HTTPS only
+        "#]],
     );
     let sleeps = |service: &mut Service| {
         let Target::Upstreams(pool) = &mut service.routes[0].target else { return };
@@ -179,10 +186,11 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
     };
     check(
         &passed_on(sleeps),
-        expect![[r"
-        nginx: sleep
-        haproxy: sleep
-    "]],
+        expect![[r#"
+            nginx: sleep
+            haproxy: sleep
+            traefik: sleep
+        "#]],
     );
 }
 
@@ -200,19 +208,23 @@ fn what_can_be_neither_done_nor_passed_on_is_refused() {
         });
         told.collect::<String>()
     };
-    expect![[r"
+    expect![[r#"
         error[proxy.cannot]: nginx cannot serve shop: it asks for certificates of its clients
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
         error[proxy.cannot]: haproxy cannot serve shop: it asks for certificates of its clients
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
-    "]]
+        error[proxy.cannot]: traefik cannot serve shop: it asks for certificates of its clients
+        hint: the built-in proxy can; choose it with: hop3 proxy use built-in
+    "#]]
     .assert_eq(&refused(&|service| service.tls.client_ca = Some("PEM".into())));
-    expect![[r"
+    expect![[r#"
         error[proxy.cannot]: nginx cannot serve shop: it asks for trusted-proxies
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
         error[proxy.cannot]: haproxy cannot serve shop: it asks for trusted-proxies
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
-    "]]
+        error[proxy.cannot]: traefik cannot serve shop: it asks for trusted-proxies
+        hint: the built-in proxy can; choose it with: hop3 proxy use built-in
+    "#]]
     .assert_eq(&refused(&|service| {
         service.policy.get_or_insert_default().trusted_proxies = vec!["192.0.2.1".parse().unwrap()];
     }));
@@ -301,6 +313,57 @@ fn a_product_that_is_missing_is_told_with_its_package() {
         hint: install it with: apt-get install no-such-package
     "]]
     .assert_eq(&problem.render());
+}
+
+/// As old as nobody's.
+#[derive(Debug)]
+struct Old;
+
+impl Product for Old {
+    fn facts(&self) -> &'static Facts {
+        &Facts { name: "bash", package: "bash", limits_bodies: false, reload: Signal::HUP, end: Signal::TERM }
+    }
+    fn render(&self, _: &Plan, _: &Place) -> super::product::Files {
+        Vec::new()
+    }
+    fn check(&self, _: &std::path::Path, _: &Place) -> Vec<String> {
+        Vec::new()
+    }
+    fn start(&self, _: &std::path::Path, _: &Place) -> super::product::Start {
+        super::product::Start { arguments: Vec::new(), handed: Vec::new() }
+    }
+    fn version_word(&self) -> &'static str {
+        "--version"
+    }
+    fn oldest(&self) -> Option<(u32, u32)> {
+        Some((999, 7))
+    }
+}
+
+#[test]
+fn a_product_that_is_too_old_is_told_with_its_version() {
+    let told = expect_new_enough(&Old).expect_err("nobody has that").render();
+    assert!(told.starts_with("error[proxy.too-old]: bash "), "{told}");
+    assert!(told.contains(" is too old: it must be 999.7 or newer\n"), "{told}");
+    let since = |version: &str| is_since(version, (3, 7));
+    assert!(since("3.7.15") && since("3.10.0") && since("4.0") && since("3.7-rc.1"));
+    assert!(!since("3.6.15") && !since("2.11.31") && !since("3") && !since("of an unknown version"));
+}
+
+/// Whoever comes to a closed door is let in when it opens.
+#[test]
+fn a_closed_door_refuses_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let sockets = hop3_proxy::Sockets { http: vec![listener.try_clone().unwrap().into()], https: Vec::new() };
+    let door = Door::of(&sockets).unwrap();
+    let closed = door.close().unwrap();
+    let came = std::thread::spawn(move || TcpStream::connect(address).map(drop));
+    let moment = std::time::Duration::from_millis(300);
+    assert!(TcpStream::connect_timeout(&address, moment).is_err(), "nobody is let in while it is closed");
+    drop(closed);
+    came.join().unwrap().unwrap();
+    TcpStream::connect(address).unwrap();
 }
 
 #[test]
