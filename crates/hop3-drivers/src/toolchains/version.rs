@@ -86,7 +86,9 @@ impl Wanted {
     pub(super) fn exact(&self) -> Option<Version> {
         let [interval] = &self.0[..] else { return None };
         let is_exact = interval.low.len() == 3 && interval.high.as_ref() == Some(&next(&interval.low));
-        is_exact.then(|| Version { numbers: interval.low.clone(), is_release: true })
+        let exact = is_exact.then(|| Version { numbers: interval.low.clone(), is_release: true })?;
+        // What a further clause leaves out cannot be had.
+        interval.takes(&exact).then_some(exact)
     }
 
     /// Tells whether nothing older than that major version will do.

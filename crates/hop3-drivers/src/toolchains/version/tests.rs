@@ -88,4 +88,5 @@ fn ranges_for_clients_are_plain() {
     assert_eq!(range(""), "");
     assert_eq!(Wanted::parse("3.12.4").unwrap().exact(), Version::parse("3.12.4"));
     assert_eq!(Wanted::parse("3.12").unwrap().exact(), None);
+    assert_eq!(Wanted::parse("!=3 3.35.2").unwrap().exact(), None);
 }
