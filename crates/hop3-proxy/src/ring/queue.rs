@@ -29,6 +29,8 @@ use tokio::io::unix::AsyncFd;
 /// Entries that wait for the call; more are submitted early.
 const ENTRIES: u32 = 512;
 const COMPLETIONS: u32 = 4096;
+/// So many are taken in one turn: what comes of them is on its way before the next are looked at.
+const TAKEN: usize = 32;
 /// Buffers all connections of a thread receive into. A power of two. Few, so that they stay in the processor's cache.
 const PIECES: u16 = 64;
 const PIECE_BYTES: usize = 16 << 10;
@@ -207,7 +209,7 @@ impl Queue {
     }
 
     fn reap(&mut self, into: &mut Vec<Completion>) {
-        for entry in self.ring.completion() {
+        for entry in self.ring.completion().take(TAKEN) {
             let more = cqueue::more(entry.flags());
             self.under_way -= usize::from(!more);
             into.push(Completion {
