@@ -7,7 +7,6 @@
 use crate::front::Behind;
 use crate::listener;
 use crate::stream::Stream;
-use hop3_core::route::Address;
 use rustix::fs::{Mode, Uid, chmod, chown};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
@@ -18,8 +17,7 @@ use std::path::Path;
 
 pub(crate) enum Entrance {
     Open(TcpListener),
-    Behind(TcpListener),
-    BehindUnix(UnixListener),
+    Behind(UnixListener),
 }
 
 /// Who has come in.
@@ -32,18 +30,14 @@ pub(crate) enum Arrived {
 /// An entrance that is waited at.
 pub(crate) enum Watched {
     Open(tokio::net::TcpListener),
-    Behind(tokio::net::TcpListener),
-    BehindUnix(tokio::net::UnixListener),
+    Behind(tokio::net::UnixListener),
 }
 
 impl Entrance {
     pub(crate) fn watch(self) -> io::Result<Watched> {
         Ok(match self {
             Entrance::Open(listener) => Watched::Open(tokio::net::TcpListener::from_std(listener)?),
-            Entrance::Behind(listener) => Watched::Behind(tokio::net::TcpListener::from_std(listener)?),
-            Entrance::BehindUnix(listener) => {
-                Watched::BehindUnix(tokio::net::UnixListener::from_std(listener)?)
-            }
+            Entrance::Behind(listener) => Watched::Behind(tokio::net::UnixListener::from_std(listener)?),
         })
     }
 }
@@ -55,28 +49,20 @@ impl Watched {
                 let (stream, peer) = listener.accept().await?;
                 Arrived::Visitor(stream, peer)
             }
-            Watched::Behind(listener) => Arrived::Front(Stream::tcp(listener.accept().await?.0)?),
-            Watched::BehindUnix(listener) => Arrived::Front(Stream::unix(listener.accept().await?.0)?),
+            Watched::Behind(listener) => Arrived::Front(Stream::unix(listener.accept().await?.0)?),
         })
     }
 }
 
-/// Entrances for so many threads where a front passes on, and the socket that a successor may have.
+/// Entrances for so many threads where a front passes on, and the socket that a successor gets.
 pub(crate) fn behind(
     behind: &Behind,
     threads: usize,
     handed: Option<UnixListener>,
-) -> io::Result<(Vec<Entrance>, Option<UnixListener>)> {
-    let path = match &behind.address {
-        Address::Tcp(address) => {
-            let listeners = listener::bind_beside(*address, threads)?;
-            return Ok((listeners.into_iter().map(Entrance::Behind).collect(), None));
-        }
-        Address::Unix(path) => path,
-    };
-    let socket = handed.map_or_else(|| open(path, behind.reader), Ok)?;
-    let copies = (0..threads).map(|_| socket.try_clone().map(Entrance::BehindUnix));
-    Ok((copies.collect::<io::Result<_>>()?, Some(socket)))
+) -> io::Result<(Vec<Entrance>, UnixListener)> {
+    let socket = handed.map_or_else(|| open(&behind.socket, behind.reader), Ok)?;
+    let copies = (0..threads).map(|_| socket.try_clone().map(Entrance::Behind));
+    Ok((copies.collect::<io::Result<_>>()?, socket))
 }
 
 /// A socket in the place of one that nobody listens at any more.

@@ -6,12 +6,12 @@
 
 use crate::http1::header::is;
 use crate::listener;
-use hop3_core::route::Address;
 use httparse::Header;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 /// What a program accepts on.
 #[derive(Debug, Default)]
@@ -44,8 +44,8 @@ impl Sockets {
 /// Where this proxy listens for what a program passes on.
 #[derive(Clone, Debug)]
 pub struct Behind {
-    pub address: Address,
-    /// The user who may connect to a Unix socket, beside root; this process's own when there is none.
+    pub socket: PathBuf,
+    /// The user who may connect, beside root; this process's own when there is none.
     pub reader: Option<u32>,
 }
 

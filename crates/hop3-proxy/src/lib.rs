@@ -437,7 +437,7 @@ fn enter(
     match front.begin(Sockets::new(listeners.http, listeners.https)) {
         Ok(()) => {
             options.front = Some(front);
-            Ok((entrances, Vec::new(), socket))
+            Ok((entrances, Vec::new(), Some(socket)))
         }
         Err(error) if options.takes_over || own.http.is_empty() => Err(error),
         Err(error) => {

@@ -33,6 +33,17 @@ pub(crate) fn main_pid(hop: &Hop, product: &str) -> i32 {
     text.ok().and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
+/// A server with the app, behind that product if it is installed.
+pub(crate) fn behind(product: &str) -> Option<Hop> {
+    if is_missing(product) {
+        return None;
+    }
+    let hop = Hop::start();
+    hop.push(APP, &fixture("steady"));
+    choose(&hop, product);
+    Some(hop)
+}
+
 pub(crate) fn choose(hop: &Hop, proxy: &str) {
     let said = hop.hop3(["proxy", "use", proxy]);
     assert!(said.ok && said.text.starts_with(proxy), "{}\n{}", said.text, hop.operator_log());
@@ -106,12 +117,7 @@ fn proxies_take_turns_under_load() {
 }
 
 fn is_known_and_comes_back(product: &str) {
-    if is_missing(product) {
-        return;
-    }
-    let mut hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, product);
+    let Some(mut hop) = behind(product) else { return };
     let told = hop.hop3(["doctor"]).text;
     assert!(told.lines().any(|line| line.contains("connections") && line.contains(product)), "{told}");
     let answers = |hop: &Hop| hop.get(APP, "/").status == 200 && hop.get("nobody", "/").status == 404;
@@ -168,12 +174,7 @@ fn traefik_is_known_and_comes_back() {
 
 /// What is passed on comes in by a socket that goes from role to role, and that nobody but the product may open.
 fn upgrades_cut_nothing_that_is_passed_on(product: &str) {
-    if is_missing(product) {
-        return;
-    }
-    let hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, product);
+    let Some(hop) = behind(product) else { return };
     hop.hop3(["proxy", "set", "-a", APP, "sticky=true"]).expect_ok();
     let socket = std::fs::metadata(hop.root().join("run/proxy/behind.sock")).unwrap();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&socket.permissions()) & 0o777, 0o600);
@@ -202,12 +203,7 @@ fn upgrades_cut_nothing_that_is_passed_on_by_traefik() {
 
 /// What is passed on keeps its rules, and visitors their addresses.
 fn nobody_passes_by_the_rules(product: &str) {
-    if is_missing(product) {
-        return;
-    }
-    let hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, product);
+    let Some(hop) = behind(product) else { return };
     let set = |pairs: &[&str]| hop.hop3(["proxy", "set", "-a", APP].iter().chain(pairs)).expect_ok();
     let unset = |key: &str| hop.hop3(["proxy", "unset", key, "-a", APP]).expect_ok();
     let forged = || {

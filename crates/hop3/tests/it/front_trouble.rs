@@ -2,7 +2,7 @@
 //! nginx or HAProxy in front, and something is wrong: apps go on answering, what is wrong is told, and there is a way
 //! out.
 
-use crate::front::{APP, bring, choose, curl, is_missing, main_pid};
+use crate::front::{APP, behind, bring, choose, curl, is_missing, main_pid};
 use crate::harness::{Hop, fixture, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
@@ -55,12 +55,7 @@ fn kill_all(hop: &Hop) {
 
 #[test]
 fn a_product_that_is_chosen_again_stays_known_when_its_former_self_ends() {
-    if is_missing("nginx") {
-        return;
-    }
-    let hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, "nginx");
+    let Some(hop) = behind("nginx") else { return };
     let former = main_pid(&hop, "nginx");
     let wire = upgraded(&hop);
     choose(&hop, "built-in");
@@ -74,12 +69,7 @@ fn a_product_that_is_chosen_again_stays_known_when_its_former_self_ends() {
 
 #[test]
 fn a_product_that_cannot_start_keeps_no_app_from_answering() {
-    if is_missing("nginx") {
-        return;
-    }
-    let mut hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, "nginx");
+    let Some(mut hop) = behind("nginx") else { return };
     hop.hop3(["server", "stop", "--all"]).expect_ok();
     let folder = hop.root().join("run/proxy/front/tmp");
     std::fs::remove_dir_all(&folder).unwrap();
@@ -104,12 +94,7 @@ fn a_product_that_cannot_start_keeps_no_app_from_answering() {
 
 #[test]
 fn a_damaged_choice_is_told_and_chosen_away() {
-    if is_missing("nginx") {
-        return;
-    }
-    let mut hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, "nginx");
+    let Some(mut hop) = behind("nginx") else { return };
     let damage = || std::fs::write(hop.root().join("front.json"), "{\"product\":").unwrap();
     damage();
     choose(&hop, "built-in");
@@ -129,12 +114,7 @@ fn a_damaged_choice_is_told_and_chosen_away() {
 }
 
 fn is_found_after_the_death_of_every_role(product: &str) {
-    if is_missing(product) {
-        return;
-    }
-    let mut hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, product);
+    let Some(mut hop) = behind(product) else { return };
     let main = main_pid(&hop, product);
     kill_all(&hop);
     assert_eq!(hop.get(APP, "/").status, 200);
@@ -161,12 +141,7 @@ fn haproxy_is_found_after_the_death_of_every_role() {
 
 #[test]
 fn the_proxy_protocol_is_refused_where_a_product_is_chosen() {
-    if is_missing("nginx") {
-        return;
-    }
-    let mut hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, "nginx");
+    let Some(mut hop) = behind("nginx") else { return };
     hop.hop3(["server", "stop", "--all"]).expect_ok();
     let http = format!("127.0.0.1:{}", hop.port);
     let said = hop.hop3(["server", "--http", &http, "--proxy-protocol-from", "127.0.0.1"]);
@@ -199,12 +174,7 @@ fn a_product_that_cannot_be_recorded_does_not_stay() {
 /// A worker that does not let its socket go keeps a reload from being done: it is given up, and stays so.
 #[test]
 fn a_reload_that_is_given_up_does_not_come_later() {
-    if is_missing("nginx") {
-        return;
-    }
-    let hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, "nginx");
+    let Some(hop) = behind("nginx") else { return };
     let main = main_pid(&hop, "nginx");
     let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap();
     let worker: i32 = children.split(' ').next().unwrap().parse().unwrap();
@@ -281,12 +251,7 @@ fn a_host_without_certificate_holds_no_other_up_in_haproxy() {
 
 /// How long an answer may take says nothing about a connection that was upgraded.
 fn silence_does_not_cut_what_was_upgraded(product: &str) {
-    if is_missing(product) {
-        return;
-    }
-    let hop = Hop::start();
-    hop.push(APP, &fixture("steady"));
-    choose(&hop, product);
+    let Some(hop) = behind(product) else { return };
     hop.hop3(["proxy", "set", "response-timeout=1", "idle-timeout=1", "-a", APP]).expect_ok();
     let mut wire = upgraded(&hop);
     // An answer that comes for longer than the other connection may be silent by that limit.

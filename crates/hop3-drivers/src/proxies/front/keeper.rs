@@ -8,7 +8,6 @@ use super::launch;
 use super::process::{Main, wait};
 use super::product::{products, worker_user};
 use hop3_core::layout::Layout;
-use hop3_core::route::Address;
 use hop3_proxy::{Behind, Front, Sockets};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -212,8 +211,8 @@ fn wait_for(main: Main) {
 
 impl Front for Keeper {
     fn behind(&self) -> Behind {
-        let address = Address::Unix(self.0.layout.behind_socket());
-        Behind { address, reader: worker_user().map(|(_, number)| number) }
+        let socket = self.0.layout.behind_socket();
+        Behind { socket, reader: worker_user().map(|(_, number)| number) }
     }
 
     fn is_running(&self) -> bool {

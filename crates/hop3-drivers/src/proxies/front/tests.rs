@@ -285,29 +285,8 @@ fn no_text_of_the_table_says_anything_to_a_product() {
 
 #[test]
 fn a_product_that_is_missing_is_told_with_its_package() {
-    #[derive(Debug)]
-    struct Missing;
-    impl Product for Missing {
-        fn facts(&self) -> &'static Facts {
-            &Facts {
-                name: "hop3-no-such-proxy",
-                package: "no-such-package",
-                limits_bodies: false,
-                reload: Signal::HUP,
-                end: Signal::TERM,
-            }
-        }
-        fn render(&self, _: &Plan, _: &Place) -> super::product::Files {
-            Vec::new()
-        }
-        fn check(&self, _: &std::path::Path, _: &Place) -> Vec<String> {
-            Vec::new()
-        }
-        fn start(&self, _: &std::path::Path, _: &Place) -> super::product::Start {
-            super::product::Start { arguments: Vec::new(), handed: Vec::new() }
-        }
-    }
-    let problem = program(&Missing).expect_err("it is not there");
+    const MISSING: &Facts = &Facts { name: "hop3-no-such-proxy", package: "no-such-package", ..*OLD };
+    let problem = program(&Unusable(MISSING)).expect_err("it is not there");
     expect![[r"
         error[proxy.not-installed]: hop3-no-such-proxy is not installed here
         hint: install it with: apt-get install no-such-package
@@ -315,13 +294,16 @@ fn a_product_that_is_missing_is_told_with_its_package() {
     .assert_eq(&problem.render());
 }
 
-/// As old as nobody's.
+/// A program that does nothing of what a proxy does, in a version that is too old.
 #[derive(Debug)]
-struct Old;
+struct Unusable(&'static Facts);
 
-impl Product for Old {
+const OLD: &Facts =
+    &Facts { name: "bash", package: "bash", limits_bodies: false, reload: Signal::HUP, end: Signal::TERM };
+
+impl Product for Unusable {
     fn facts(&self) -> &'static Facts {
-        &Facts { name: "bash", package: "bash", limits_bodies: false, reload: Signal::HUP, end: Signal::TERM }
+        self.0
     }
     fn render(&self, _: &Plan, _: &Place) -> super::product::Files {
         Vec::new()
@@ -342,7 +324,7 @@ impl Product for Old {
 
 #[test]
 fn a_product_that_is_too_old_is_told_with_its_version() {
-    let told = expect_new_enough(&Old).expect_err("nobody has that").render();
+    let told = expect_new_enough(&Unusable(OLD)).expect_err("nobody has that").render();
     assert!(told.starts_with("error[proxy.too-old]: bash "), "{told}");
     assert!(told.contains(" is too old: it must be 999.7 or newer\n"), "{told}");
     let since = |version: &str| is_since(version, (3, 7));
