@@ -2,8 +2,8 @@
 //! `memory`: a byte connection within one thread. One end is a `Stream` like any other; the other is held by whoever
 //! speaks another protocol than HTTP/1 to the outside.
 //!
-//! Invariants: a direction holds at most `ROOM` bytes, and less when many share a connection; an end that is dropped makes the other see the end of what was
-//! written, or a failure when it was broken off or has more to write.
+//! Invariants: a direction holds at most `ROOM` bytes, and less when many share a connection; an end that is dropped
+//! makes the other see the end of what was written, or a failure when it was broken off or has more to write.
 
 use bytes::{Buf, BytesMut};
 use std::cell::{Cell, RefCell};

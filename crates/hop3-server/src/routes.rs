@@ -138,13 +138,9 @@ pub(crate) fn service(
     let routes = routes_of((server, app), &serves, instances, (&policy, &former));
     let tcp = tcp_routes((server, app), &serves, instances, &set.domains);
     let observe = std::mem::take(&mut policy.log);
-    let canary = policy.canary.take().map(|policy::Canary { app, percent, header, cookie }| Canary {
-        host: Host(server.site.host_of(&app)),
-        percent,
-        header,
-        cookie,
+    let canary = policy.canary.take().map(|policy::Canary { app, percent, header, cookie }| {
+        Box::new(Canary { host: Host(server.site.host_of(&app)), percent, header, cookie })
     });
-    let canary = canary.map(Box::new);
     policy.app_protocol = Speaks::default();
     let policy = (!policy.is_none()).then(|| Box::new(policy));
     let pages = policy.as_ref().map(|_| static_root(server, serves.artifact, "."));

@@ -60,16 +60,23 @@ impl Live {
         Some(Arc::new(Live { source, key, canary, pages, limiters, verified, store, held, replaced }))
     }
 
-    /// Visitors of the other service have shown as much as those of this one.
+    /// Whoever is let in here would be let in by the other service too, which stands still for nobody.
     pub(super) fn asks_the_same(&self, other: &LiveService) -> bool {
-        let Policy { allow, deny, basic_auth, forward_auth, maintenance, .. } = &self.source;
+        let ours = &self.source;
         if other.source.tls.client_ca.is_some() {
             return false;
         }
         let nothing = Policy::default();
         let theirs = other.policy.as_deref().map_or(&nothing, |live| &live.source);
-        let is_same = (allow, deny, basic_auth) == (&theirs.allow, &theirs.deny, &theirs.basic_auth);
-        is_same && (forward_auth, maintenance) == (&theirs.forward_auth, &theirs.maintenance)
+        ours.allow == theirs.allow
+            && ours.deny == theirs.deny
+            && ours.basic_auth == theirs.basic_auth
+            && ours.forward_auth == theirs.forward_auth
+            && ours.waf == theirs.waf
+            && ours.rate_limits == theirs.rate_limits
+            && ours.max_body_size == theirs.max_body_size
+            && ours.maintenance == theirs.maintenance
+            && ours.pause == theirs.pause
     }
 
     /// How an answer leaves for a client that takes these codings.

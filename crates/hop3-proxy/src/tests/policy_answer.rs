@@ -2,7 +2,7 @@
 //! Policies on real answers: CORS, error pages, compression, sticky sessions, another service's word, old files.
 
 use super::harness::*;
-use hop3_core::policy::{Compression, Cors, ForwardAuth, HeaderChange, Policy};
+use hop3_core::policy::{Compression, Cors, ForwardAuth, HeaderChange, Pause, Policy};
 use hop3_core::route::{Address, Canary, Host, Page, Pool, Service, StaticFiles, Target, Upstream};
 use std::collections::BTreeMap;
 use std::fs;
@@ -386,8 +386,11 @@ fn a_share_of_the_visitors_gets_what_is_tried_out() {
     // Nobody gets past what the other asks of its visitors.
     share(100, None);
     assert_eq!(who("Cookie: hop3-lot=50\r\n"), "new");
-    other(Policy::closed());
-    assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
+    let paused = Policy { pause: Some(Pause { on: true, max_wait: 1 }), ..Policy::default() };
+    for asks in [Policy::closed(), paused] {
+        other(asks);
+        assert_eq!(who("Cookie: hop3-lot=50\r\n"), "old");
+    }
     share(100, Some(Policy::closed()));
     assert_eq!(ask(&proxy, "GET /", "Cookie: hop3-lot=50\r\n").status, 403);
     share(100, None);
