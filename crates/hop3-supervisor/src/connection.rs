@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One client's connection: JSON lines, and a descriptor that may come with the first.
+//! One client's connection: JSON lines, and descriptors that may come with the first.
 
 use rustix::fd::OwnedFd;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -16,12 +16,12 @@ const REQUEST_MAX_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Connection {
     stream: UnixStream,
     received: Vec<u8>,
-    pub descriptor: Option<OwnedFd>,
+    pub descriptors: Vec<OwnedFd>,
 }
 
 impl Connection {
     pub(crate) fn new(stream: UnixStream) -> Connection {
-        Connection { stream, received: Vec::new(), descriptor: None }
+        Connection { stream, received: Vec::new(), descriptors: Vec::new() }
     }
 
     pub(crate) fn peer_uid(&self) -> io::Result<u32> {
@@ -56,26 +56,26 @@ impl Connection {
     async fn read(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 8192];
         let stream = &self.stream;
-        let (length, descriptor) =
-            stream.async_io(Interest::READABLE, || receive_with_descriptor(stream, &mut buffer)).await?;
+        let (length, descriptors) =
+            stream.async_io(Interest::READABLE, || receive_with_descriptors(stream, &mut buffer)).await?;
         self.received.extend_from_slice(&buffer[..length]);
-        if descriptor.is_some() {
-            self.descriptor = descriptor;
+        if !descriptors.is_empty() {
+            self.descriptors = descriptors;
         }
         Ok(length)
     }
 }
 
-fn receive_with_descriptor(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+fn receive_with_descriptors(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(buffer)];
     let received = recvmsg(stream, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    let mut descriptor = None;
+    let mut received_here = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            descriptor = descriptors.last();
+            received_here.extend(descriptors);
         }
     }
-    Ok((received.bytes, descriptor))
+    Ok((received.bytes, received_here))
 }

@@ -189,6 +189,7 @@ impl Keeper {
                     mark: self.mark(),
                     stdout,
                     stdin: false,
+                    errors: None,
                     dies_with_parent: false,
                 };
                 let job = self.instance.record.borrow().spec.job.clone();

@@ -10,10 +10,12 @@ use crate::sandbox;
 use hop3_core::Problem;
 use hop3_core::sandbox::{Job, Limits};
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::stdio::{dup2_stderr, dup2_stdin, stderr, stdout};
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -62,10 +64,27 @@ fn start(control: &mut File) -> Result<std::convert::Infallible, Problem> {
         rustix::process::set_parent_process_death_signal(signal).map_err(launcher_failed)?;
     }
     control.write_all(b"r").map_err(launcher_failed)?;
-    let mut go = [0];
-    control.read_exact(&mut go).map_err(launcher_failed)?;
+    wait_for_go(control).map_err(launcher_failed)?;
     let error = Command::new(&program).arg0(&argv[0]).args(&argv[1..]).env_clear().envs(&job.env).exec();
     Err(not_started(&job.command.display(), explain(&program, &error)))
+}
+
+/// Waits for the supervisor's word; what comes with it becomes stderr.
+fn wait_for_go(control: &File) -> io::Result<()> {
+    let mut go = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let parts = &mut [IoSliceMut::new(&mut go)];
+    let received = recvmsg(control, parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    if received.bytes == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            descriptors.last().map_or(Ok(()), dup2_stderr)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes stdin and stderr of what the supervisor passed as stdout.

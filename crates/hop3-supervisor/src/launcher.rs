@@ -6,7 +6,7 @@
 //!     │ ── spawn ──────────────────►  sandbox, limits, user, find the program
 //!     │ ◄── 'r' ready ─────────────   (or a Problem)
 //!     │  hold namespace, write record
-//!     │ ─── 'g' go ────────────────►  execve: the socket closes by itself (or a Problem comes)
+//!     │ ─── 'g' go (with stderr, when it is apart) ─► execve: the socket closes by itself (or a Problem comes)
 //! ```
 //! Nothing of the job runs before it is recorded; a supervisor that dies meanwhile leaves nothing behind.
 
@@ -17,18 +17,20 @@ use crate::record::{Running, boot_id};
 use crate::tree::{self, Stat, Tree};
 use hop3_core::Problem;
 use hop3_core::sandbox::Job;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
+use std::io::{self, IoSlice, Seek as _, Write as _};
+use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
@@ -135,6 +137,8 @@ pub(crate) struct Start<'a> {
     pub mark: String,
     pub stdout: OwnedFd,
     pub stdin: bool,
+    /// Its stderr, when that is not its stdout.
+    pub errors: Option<OwnedFd>,
     pub dies_with_parent: bool,
 }
 
@@ -143,7 +147,8 @@ impl Start<'_> {
     ///
     /// # Errors
     /// `run.not-started`, `run.sandbox-failed` from the launcher; nothing is left running.
-    pub(crate) async fn run(self, job: &Job, record: impl FnOnce(&Process)) -> Result<Process, Problem> {
+    pub(crate) async fn run(mut self, job: &Job, record: impl FnOnce(&Process)) -> Result<Process, Problem> {
+        let errors = self.errors.take();
         let (mut process, mut control) = self.spawn(job).map_err(launcher_failed)?;
         let go = async {
             if let Some(problem) = until_ready(&mut control).await? {
@@ -151,7 +156,7 @@ impl Start<'_> {
             }
             process.tree.namespace = hold_namespace(process.pid);
             record(&process);
-            control.write_all(b"g").await?;
+            say_go(&control, errors).await?;
             let mut rest = Vec::new();
             control.read_to_end(&mut rest).await?;
             Ok((!rest.is_empty()).then(|| read_problem(&rest)))
@@ -197,6 +202,20 @@ impl Start<'_> {
         ours.set_nonblocking(true)?;
         Ok((Process { pid, start_time, tree, handle, exit }, UnixStream::from_std(ours)?))
     }
+}
+
+/// The byte that the launcher waits for, and the descriptor that becomes stderr.
+async fn say_go(control: &UnixStream, errors: Option<OwnedFd>) -> io::Result<()> {
+    let send = || {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let descriptors: Vec<BorrowedFd<'_>> = errors.iter().map(AsFd::as_fd).collect();
+        if !descriptors.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        }
+        Ok(sendmsg(control, &[IoSlice::new(b"g")], &mut ancillary, SendFlags::NOSIGNAL)?)
+    };
+    control.async_io(Interest::WRITABLE, send).await.map(drop)
 }
 
 async fn until_ready(control: &mut UnixStream) -> io::Result<Option<Problem>> {

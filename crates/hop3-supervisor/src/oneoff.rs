@@ -14,21 +14,31 @@ use rustix::fs::{Gid, Mode, Uid};
 use rustix::process::Signal;
 use std::io;
 
+/// What a client gave its command.
+pub(crate) struct Streams {
+    pub stdout: OwnedFd,
+    /// Its stdin is its stdout too.
+    pub stdin: bool,
+    /// Its stderr, when it is apart.
+    pub errors: Option<OwnedFd>,
+}
+
 pub(crate) async fn run(
     world: &World,
     connection: &mut Connection,
     job: &Job,
-    (descriptor, stdin): (OwnedFd, bool),
+    streams: Streams,
 ) -> io::Result<()> {
     let number = world.one_offs.get() + 1;
     world.one_offs.set(number);
-    own_terminal(world, job, &descriptor);
+    own_terminal(world, job, &streams.stdout);
     let start = Start {
         launcher: &world.options.launcher,
         reaper: &world.reaper,
         mark: format!("{}{}.{number}", world.one_off_mark(), std::process::id()),
-        stdout: descriptor,
-        stdin,
+        stdout: streams.stdout,
+        stdin: streams.stdin,
+        errors: streams.errors,
         dies_with_parent: true,
     };
     let mut process = match start.run(job, |_| ()).await {

@@ -124,7 +124,7 @@ pub(crate) enum Request {
     Forget {
         group: String,
     },
-    /// Comes with one descriptor, which becomes stdout and stderr (and stdin).
+    /// Comes with one descriptor, which becomes stdout and stderr (and stdin), or with a second one for stderr.
     Run {
         job: Job,
         stdin: bool,

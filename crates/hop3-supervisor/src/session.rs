@@ -198,11 +198,14 @@ async fn forget(world: &World, group: &str) -> Result<Answer, Problem> {
 }
 
 async fn run(world: &Rc<World>, connection: &mut Connection, job: Job, stdin: bool) -> io::Result<()> {
-    let descriptor = connection.descriptor.take();
-    match (check_job(world, &job), descriptor) {
+    let mut descriptors = std::mem::take(&mut connection.descriptors).into_iter();
+    match (check_job(world, &job), descriptors.next()) {
         (Err(problem), _) => connection.send(&Answer::Problem(problem)).await,
         (Ok(()), None) => connection.send(&Answer::Problem(bad_request("no descriptor came with it"))).await,
-        (Ok(()), Some(descriptor)) => oneoff::run(world, connection, &job, (descriptor, stdin)).await,
+        (Ok(()), Some(stdout)) => {
+            let streams = oneoff::Streams { stdout, stdin, errors: descriptors.next() };
+            oneoff::run(world, connection, &job, streams).await
+        }
     }
 }
 

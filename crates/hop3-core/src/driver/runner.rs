@@ -49,12 +49,16 @@ pub enum Stdio {
     Pty { rows: u16, columns: u16 },
     /// Three pipes' worth of plain stream: one socket for stdin and stdout+stderr.
     Pipe,
+    /// The same with stderr apart, for commands whose output is data.
+    Data,
 }
 
 /// A running one-off command.
 pub struct Attached {
     /// The pty's or the socket's other end: read output, write input.
     pub stream: OwnedFd,
+    /// Where stderr can be read, when it is apart.
+    pub errors: Option<OwnedFd>,
     /// Blocks until the command ended.
     pub wait: Box<dyn FnOnce() -> Result<Exit, Problem> + Send>,
     /// Sends a signal number to the command's process group.

@@ -12,7 +12,7 @@ use hop3_core::Problem;
 use hop3_core::driver::{Attached, Exit, Output, Runner, Stdio};
 use hop3_core::sandbox::Job;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -30,7 +30,7 @@ const LAST_OUTPUT: Duration = Duration::from_secs(2);
 impl Runner for Client {
     fn run(&self, job: &Job, deadline: Duration, output: &mut dyn Output) -> Result<Exit, Problem> {
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(launcher_failed)?;
-        let exchange = self.begin(job, false, theirs)?;
+        let exchange = self.begin(job, false, vec![theirs])?;
         let watch = Watch { pipe: ours, exchange, splitter: Splitter::default() };
         watch.until_end(Instant::now() + deadline, output)
     }
@@ -38,10 +38,21 @@ impl Runner for Client {
     fn attach(&self, job: &Job, stdio: Stdio) -> Result<Attached, Problem> {
         let (ours, theirs) = match stdio {
             Stdio::Pty { rows, columns } => terminal(rows, columns),
-            Stdio::Pipe => UnixStream::pair().map(|(ours, theirs)| (ours.into(), theirs.into())),
+            Stdio::Pipe | Stdio::Data => {
+                UnixStream::pair().map(|(ours, theirs)| (ours.into(), theirs.into()))
+            }
         }
         .map_err(launcher_failed)?;
-        let mut exchange = self.begin(job, true, theirs)?;
+        let mut descriptors = vec![theirs];
+        let errors = match stdio {
+            Stdio::Data => {
+                let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(launcher_failed)?;
+                descriptors.push(theirs);
+                Some(ours)
+            }
+            Stdio::Pty { .. } | Stdio::Pipe => None,
+        };
+        let mut exchange = self.begin(job, true, descriptors)?;
         let control = exchange.reader.get_ref().try_clone().map_err(launcher_failed)?;
         let wait = move || loop {
             match exchange.receive() {
@@ -55,7 +66,7 @@ impl Runner for Client {
             // The command may have ended already.
             let _ = send(&control, &Control::Signal(number));
         };
-        Ok(Attached { stream: ours, wait: Box::new(wait), signal: Box::new(signal) })
+        Ok(Attached { stream: ours, errors, wait: Box::new(wait), signal: Box::new(signal) })
     }
 
     fn give(&self, directory: &Path, user: Option<u32>) -> Result<(), Problem> {
@@ -76,12 +87,12 @@ impl Runner for Client {
 }
 
 impl Client {
-    /// Starts the job on that descriptor; returns when it runs.
-    fn begin(&self, job: &Job, stdin: bool, descriptor: OwnedFd) -> Result<Exchange, Problem> {
+    /// Starts the job on these descriptors: stdout, and stderr when it is apart. Returns when it runs.
+    fn begin(&self, job: &Job, stdin: bool, descriptors: Vec<OwnedFd>) -> Result<Exchange, Problem> {
         let mut exchange = self.connect()?;
         let request = Request::Run { job: job.clone(), stdin };
-        self.told(send_with_descriptor(exchange.reader.get_ref(), &request, &descriptor))?;
-        drop(descriptor);
+        self.told(send_with_descriptors(exchange.reader.get_ref(), &request, &descriptors))?;
+        drop(descriptors);
         match self.told(exchange.receive())? {
             Answer::Started => Ok(exchange),
             Answer::Problem(problem) => Err(problem),
@@ -192,14 +203,14 @@ fn terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-fn send_with_descriptor(stream: &UnixStream, request: &Request, descriptor: &OwnedFd) -> io::Result<()> {
+fn send_with_descriptors(stream: &UnixStream, request: &Request, descriptors: &[OwnedFd]) -> io::Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [descriptor.as_fd()];
+    let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     let sent = sendmsg(stream, &[IoSlice::new(&line)], &mut ancillary, SendFlags::NOSIGNAL)?;
-    // The descriptor went with the first byte; a large request may need more than one send.
+    // The descriptors went with the first byte; a large request may need more than one send.
     io::Write::write_all(&mut &*stream, &line[sent..])
 }

@@ -147,3 +147,17 @@ fn when_the_supervisor_is_killed_one_offs_do_not_outlive_it() {
     harness.boot();
     eventually("it is gone", || is_gone(daemon));
 }
+
+#[test]
+fn data_comes_without_what_is_said_about_it() {
+    let harness = Harness::start();
+    let attached = harness.client.attach(&job("cat; echo warning >&2"), Stdio::Data).unwrap();
+    let stream = std::os::unix::net::UnixStream::from(attached.stream);
+    (&stream).write_all(b"data").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let (mut data, mut said) = (String::new(), String::new());
+    (&stream).read_to_string(&mut data).unwrap();
+    File::from(attached.errors.unwrap()).read_to_string(&mut said).unwrap();
+    assert_eq!((attached.wait)().unwrap(), Exit::Status(0));
+    assert_eq!((data.as_str(), said.as_str()), ("data", "warning\n"));
+}
