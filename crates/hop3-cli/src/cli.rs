@@ -2,8 +2,8 @@
 //! Every command of the client on one page, and the one way to run them.
 
 use crate::commands::{
-    app, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs, open, proxy, ps,
-    release, restart, rollback, run as run_command, scale, server, status, token, user, version,
+    addon, app, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs, open,
+    proxy, ps, release, restart, rollback, run as run_command, scale, server, status, token, user, version,
 };
 use crate::context::Context;
 use crate::render::clean_lines;
@@ -62,6 +62,8 @@ pub enum ClientCommand {
     Restart(restart::RestartArgs),
     #[command(subcommand, alias = "apps")]
     App(app::AppCommand),
+    #[command(subcommand, alias = "addons")]
+    Addon(addon::AddonCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand, alias = "releases")]
@@ -114,6 +116,7 @@ fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {
         ClientCommand::Run(args) => return run_command::run(args, cx),
         ClientCommand::Exec(args) => return exec::run(args, cx),
         ClientCommand::Doctor(args) => return doctor::run(args, cx),
+        ClientCommand::Addon(command) => return addon::run(command, cx),
         ClientCommand::Deploy(args) => deploy::run(args, cx),
         ClientCommand::Logs(args) => logs::run(args, cx),
         ClientCommand::Ps(args) => ps::run(args, cx),

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::error::Error;
+use std::io::Write;
 use tokio::runtime::Runtime;
 
 /// Beyond this an answer is refused rather than kept in memory.
@@ -72,7 +73,24 @@ impl Client {
         Ok(EventStream { runtime: &self.runtime, body: response.into_body(), buffer: BytesMut::new() })
     }
 
-    fn answer<T: DeserializeOwned>(&self, method: Method, path: &str, body: Upload) -> Result<T, Problem> {
+    /// Reads an answer that is data into `to`; one that was cut off is a problem.
+    pub(crate) fn download(&self, path: &str, to: &mut dyn Write) -> Result<(), Problem> {
+        let response = self.runtime.block_on(self.request(Method::GET, path, Upload::Empty, "*/*"))?;
+        let mut body = response.into_body();
+        while let Some(frame) = self.runtime.block_on(body.frame()) {
+            let frame = frame.map_err(|_| problem::stream_cut())?;
+            let data = frame.data_ref().map_or(&[][..], Bytes::as_ref);
+            to.write_all(data).map_err(|e| problem::system("writing the data", e))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Upload,
+    ) -> Result<T, Problem> {
         let bytes = self.runtime.block_on(async {
             let response = self.request(method, path, body, "application/json").await?;
             self.collect(response).await

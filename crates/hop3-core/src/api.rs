@@ -4,6 +4,10 @@
 //! A verb has one address: the command `scale`, the route `POST /api/apps/{app}/scale` and `ScaleRequest`.
 //! Times are Unix milliseconds.
 
+mod addon;
+
+pub use addon::*;
+
 use crate::driver::ProxyChosen;
 use crate::event::EventRow;
 use crate::name::{AppName, DomainPath, EnvKey, ProcessName};

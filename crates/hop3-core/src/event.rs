@@ -3,6 +3,7 @@
 //! from the same row; build output is events too.
 
 use crate::acme::Waiting;
+use crate::name::{AddonKind, AddonName};
 use crate::problem::Problem;
 use crate::release::ReleaseNumber;
 use crate::sleep::Sleep;
@@ -122,6 +123,27 @@ pub enum Event {
     /// Keys of `[proxy]` were set or unset by hand.
     ProxyChanged {
         keys: Vec<String>,
+    },
+    /// An addon was made.
+    AddonCreated {
+        addon: AddonName,
+        addon_kind: AddonKind,
+    },
+    /// An app is told of an addon from now on.
+    AddonBound {
+        addon: AddonName,
+    },
+    AddonUnbound {
+        addon: AddonName,
+    },
+    /// It has another password; apps are told.
+    AddonRotated {
+        addon: AddonName,
+    },
+    /// It is gone for good then, unless somebody brings it back.
+    AddonDestroyed {
+        addon: AddonName,
+        gone_ms: u64,
     },
     InstanceStarted {
         instance: String,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Layout`: where things lie beneath the one root. Nobody joins path strings; everybody asks here.
 
-use crate::name::AppName;
+use crate::name::{AppName, ServerName};
 use std::path::{Path, PathBuf};
 
 /// Hands out every path of an installation.
@@ -111,6 +111,16 @@ impl Layout {
     pub fn acme_progress(&self, name: &str) -> PathBuf {
         let file = format!("{}.json", name.replacen('*', "_", 1));
         self.certificates().join("acme").join("names").join(file)
+    }
+
+    /// What the servers of addons have.
+    pub fn addons(&self) -> PathBuf {
+        self.root.join("addons")
+    }
+
+    /// What one server has; its process's alone.
+    pub fn addon_server(&self, server: &ServerName) -> PathBuf {
+        self.addons().join(server.as_str())
     }
 
     pub fn logs(&self) -> PathBuf {

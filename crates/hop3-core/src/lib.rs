@@ -6,12 +6,13 @@
 //! Glossary (nobody invents a synonym): *app* · *source*: a commit or an uploaded tree · *plan*: what the builder
 //! would do, as data · *artifact*: what was built · *release*: artifact + config + process table, numbered,
 //! immutable · *process*: a line of the Procfile · *instance*: one running copy of a process · *workload*: what a
-//! runtime is asked to run · *route*: host and path to instances · *driver*: one implementation of an extension
-//! point · *step*: a stage of a deployment · *event*: something that happened · *problem*: an error told to a user.
+//! runtime is asked to run · *route*: host and path to instances · *addon*: a managed backing service · *binding*: an
+//! addon attached to an app as config · *driver*: one implementation of an extension point · *step*: a stage of a deployment · *event*: something that happened · *problem*: an error told to a user.
 //!
 //! Reading order: `name`, `problem`, `plan`, `policy`, `settings`, `release`, `workload`, `route`, `driver`, `api`.
 
 pub mod acme;
+pub mod addon;
 pub mod api;
 pub mod certificate;
 pub mod config;

@@ -74,6 +74,18 @@ identifier!(
     AppName, parse_app_name
 );
 identifier!(
+    /// The name of an addon: as that of an app.
+    AddonName, parse_addon_name
+);
+identifier!(
+    /// A kind of addon: `postgres`. `[a-z][a-z0-9-]{0,30}`.
+    AddonKind, parse_addon_kind
+);
+identifier!(
+    /// The server of an addon, `postgres-3`: its kind and a number that is never given again.
+    ServerName, parse_server_name
+);
+identifier!(
     /// The name of a process type: `[a-z][a-z0-9_-]{0,31}`.
     ProcessName, parse_process_name
 );
@@ -94,13 +106,18 @@ impl ProcessName {
 }
 
 fn parse_app_name(text: &str) -> Result<(), Problem> {
+    parse_plain_name(text, "app.bad-name", "an app")
+}
+
+fn parse_addon_name(text: &str) -> Result<(), Problem> {
+    parse_plain_name(text, "addon.bad-name", "an addon")
+}
+
+fn parse_plain_name(text: &str, code: &'static str, what: &str) -> Result<(), Problem> {
     let refuse = |why: &str| {
-        Err(Problem::new(
-            Kind::User,
-            "app.bad-name",
-            format!("{} is not a name for an app: {why}", quoted(text)),
-        )
-        .hint("a name is 1 to 39 lower-case letters, digits and single hyphens, and begins with a letter"))
+        Err(Problem::new(Kind::User, code, format!("{} is not a name for {what}: {why}", quoted(text))).hint(
+            "a name is 1 to 39 lower-case letters, digits and single hyphens, and begins with a letter",
+        ))
     };
     if text.is_empty() {
         return refuse("it is empty");
@@ -121,6 +138,27 @@ fn parse_app_name(text: &str) -> Result<(), Problem> {
         return refuse("it is reserved");
     }
     Ok(())
+}
+
+fn parse_addon_kind(text: &str) -> Result<(), Problem> {
+    if is_word(text, 31) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::User, "addon.bad-kind", format!("{} is not a kind of addon", quoted(text)))
+        .hint("see the kinds with: hop3 addon kinds"))
+}
+
+fn parse_server_name(text: &str) -> Result<(), Problem> {
+    if is_word(text, 60) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::Bug, "addon.bad-server", format!("{} is not the name of a server", quoted(text))))
+}
+
+fn is_word(text: &str, most: usize) -> bool {
+    text.len() <= most
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
 }
 
 fn parse_process_name(text: &str) -> Result<(), Problem> {

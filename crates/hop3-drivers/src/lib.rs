@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Every built-in driver: one folder for each trait of `hop3_core::driver`, one file for each implementation.
 
+pub mod addons;
 pub mod builders;
 pub mod contract;
 #[cfg(any(test, fuzzing))]

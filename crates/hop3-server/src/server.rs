@@ -7,7 +7,7 @@ use crate::store::{App, DeploymentId, Store};
 use hop3_core::driver::Registry;
 use hop3_core::event::{Event, EventRow};
 use hop3_core::layout::Layout;
-use hop3_core::name::AppName;
+use hop3_core::name::{AppName, ServerName};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::tcp::Ports;
 use std::collections::{BTreeMap, HashMap};
@@ -69,6 +69,10 @@ pub struct Server {
     locks: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
     /// One change of where an app's requests go at a time; held for moments, beneath the lock of its changes.
     turns: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
+    /// One change of what lives on an addon's server at a time, by the server's name.
+    addon_turns: Mutex<HashMap<ServerName, Arc<Mutex<()>>>>,
+    /// Held while an addon's server is chosen, made or given up.
+    pub(crate) choosing_addon_server: Mutex<()>,
     /// Held from the look at the store to the proxy's answer, so that no route is replaced by an older one.
     routing: Mutex<()>,
     /// Builds at the same time: more would starve what is running.
@@ -108,6 +112,8 @@ impl Server {
             events,
             locks: Mutex::default(),
             turns: Mutex::default(),
+            addon_turns: Mutex::default(),
+            choosing_addon_server: Mutex::default(),
             routing: Mutex::default(),
             build_slots: crate::deploy::Slots::new(2),
         }
@@ -144,6 +150,20 @@ impl Server {
     pub(crate) fn turn_of(&self, app: &App) -> Arc<Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(app.id).or_default())
+    }
+
+    /// Does something on an addon's server while nobody else does.
+    pub(crate) fn addon_turn<T>(
+        &self,
+        home: &ServerName,
+        body: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let turn = {
+            let mut turns = self.addon_turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(home.clone()).or_default())
+        };
+        let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        body()
     }
 
     /// Finds an app or says that there is none.

@@ -9,7 +9,7 @@ use hop3_core::driver::Registry;
 use hop3_core::layout::Layout;
 use hop3_core::plan::BuildPlan;
 use hop3_core::source::SourceTree;
-use hop3_drivers::{builders, proxies, runtimes, toolchains};
+use hop3_drivers::{addons, builders, proxies, runtimes, toolchains};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
     let place = layout.clone();
     let take_over = Box::new(move || upgrade::upgrade(&place).map(drop));
     let proxy = proxies::Chosen::start(builtin.clone(), layout, take_over);
+    let daemons = Arc::new(runtimes::Kept::new(supervisor.clone()));
+    let host = Arc::new(addons::Host::new(layout, runner.clone(), daemons.clone()));
     Registry {
         plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
         runner: runner.clone(),
@@ -33,6 +35,8 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         proxy_choice: proxy,
         certificates: builtin.clone(),
         authorities: builtin,
+        addons: addons::addons(&host),
+        daemons,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
     }
 }

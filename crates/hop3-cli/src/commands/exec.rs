@@ -22,5 +22,5 @@ pub struct ExecArgs {
 
 pub(crate) fn run(args: ExecArgs, cx: &mut Context) -> Result<u8, Problem> {
     let app = cx.app(&args.app)?;
-    attach(&app, args.argv, Some(args.instance), cx)
+    attach(&format!("/api/apps/{app}/run"), args.argv, Some(args.instance), cx)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The commands: one file each, an `Args` struct whose doc comments are the help, and `run`.
 
+pub(crate) mod addon;
 pub(crate) mod app;
 pub(crate) mod build;
 pub(crate) mod cert;

@@ -14,7 +14,6 @@ use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hop3_core::Problem;
 use hop3_core::api::{RunControl, RunEnded, RunRequest, RunStarted};
-use hop3_core::name::AppName;
 use hyper::Method;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,7 +42,7 @@ pub struct RunArgs {
 pub(crate) fn run(args: RunArgs, cx: &mut Context) -> Result<u8, Problem> {
     let app = cx.app(&args.app)?;
     if !args.detach {
-        return attach(&app, args.argv, None, cx);
+        return attach(&format!("/api/apps/{app}/run"), args.argv, None, cx);
     }
     let request = RunRequest { argv: args.argv, terminal: None, instance: None };
     let started: RunStarted = cx.client()?.send(Method::POST, &format!("/api/apps/{app}/run"), &request)?;
@@ -56,14 +55,14 @@ pub(crate) fn run(args: RunArgs, cx: &mut Context) -> Result<u8, Problem> {
 
 /// Runs a command with this terminal as its own; gives its exit status.
 pub(crate) fn attach(
-    app: &AppName,
+    path: &str,
     argv: Vec<String>,
     instance: Option<String>,
     cx: &mut Context,
 ) -> Result<u8, Problem> {
     let client = cx.client()?;
     client.runtime().block_on(async {
-        let mut socket = open(client.target(), app).await?;
+        let mut socket = open(client.target(), path).await?;
         let raw = Mode::raw();
         let request = RunRequest { argv, terminal: raw.as_ref().map(|_| terminal::size()), instance };
         send(&mut socket, &request).await?;
@@ -73,9 +72,9 @@ pub(crate) fn attach(
 
 type Socket = WebSocketStream<Wire>;
 
-async fn open(target: &Target, app: &AppName) -> Result<Socket, Problem> {
+async fn open(target: &Target, path: &str) -> Result<Socket, Problem> {
     let unreachable = |e: Error| problem::unreachable(&target.name(), e);
-    let address = format!("ws://{}/api/apps/{app}/run", target.authority());
+    let address = format!("ws://{}{path}", target.authority());
     let mut request = address.into_client_request().map_err(unreachable)?;
     if let Some(token) = target.token() {
         let value = format!("Bearer {token}").parse().map_err(|_| problem::no_token())?;

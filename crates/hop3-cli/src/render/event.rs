@@ -70,6 +70,8 @@ fn sentence(event: &Event) -> Option<String> {
         Event::Scaled { process, from, to } => format!("scaled {process} from {from} to {to}"),
         Event::ConfigChanged { keys } => format!("config changed: {}", keys.join(", ")),
         Event::ProxyChanged { keys } => format!("proxy changed: {}", keys.join(", ")),
+        Event::AddonBound { addon } => format!("addon {addon} is bound"),
+        Event::AddonUnbound { addon } => format!("addon {addon} is unbound"),
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => format!("{instance} crashes again and again: {how}"),

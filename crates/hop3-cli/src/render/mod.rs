@@ -3,6 +3,7 @@
 //!
 //! Text that came from outside passes `clean` before it reaches a terminal.
 
+mod addon;
 mod app;
 mod event;
 mod log;
@@ -12,6 +13,7 @@ mod style;
 mod table;
 mod time;
 
+pub(crate) use addon::{addon_info, addon_table, kind_table};
 pub(crate) use app::{app_info, app_table, instance_table, scale, server_info};
 pub use event::render_event;
 pub(crate) use log::log_line;

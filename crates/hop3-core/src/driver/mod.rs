@@ -5,18 +5,22 @@
 //! (calling twice equals calling once); no database, no globals; every external command goes through a `Runner`;
 //! bad luck is a `Problem` with facts and a hint, never a panic.
 
+mod addon;
 mod authorities;
 mod builder;
 mod certificates;
+mod daemons;
 mod proxy;
 mod proxy_choice;
 mod runner;
 mod runtime;
 mod toolchains;
 
+pub use addon::Addon;
 pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
+pub use daemons::{Daemon, Daemons, KeptDaemon};
 pub use proxy::{Drained, Proxy, ProxyStatus, Traffic};
 pub use proxy_choice::{PassedOn, ProxyChoice, ProxyChosen};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
@@ -44,4 +48,7 @@ pub struct Registry {
     pub certificates: Arc<dyn Certificates>,
     pub authorities: Arc<dyn Authorities>,
     pub toolchains: Arc<dyn Toolchains>,
+    pub daemons: Arc<dyn Daemons>,
+    /// One for each kind of addon.
+    pub addons: Vec<Arc<dyn Addon>>,
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod acme;
+mod addon;
 mod app;
 mod auth;
 mod certificate;
@@ -22,6 +23,7 @@ mod run;
 mod server;
 mod spool;
 mod traffic;
+mod transfer;
 
 pub use auth::{Peer, admit, admit_local, token_grant};
 pub use deployment::deploy_in_background;
@@ -45,6 +47,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = run::endpoints(endpoints);
     let endpoints = config::endpoints(endpoints);
     let endpoints = release::endpoints(endpoints);
+    let endpoints = addon::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
     let endpoints = acme::endpoints(endpoints);
     let endpoints = proxy::endpoints(endpoints);

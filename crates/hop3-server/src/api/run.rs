@@ -56,14 +56,20 @@ async fn attached(
 ) -> Result<Response, Failure> {
     let (owner, of) = (Arc::clone(&server), name.clone());
     let _exists = blocking(move || owner.app(&of).map(drop)).await?;
-    Ok(upgrade.on_upgrade(move |socket| session(server, name, socket)))
+    Ok(upgrade.on_upgrade(move |socket| {
+        session(server, socket, move |server, request| verb::run::job(server, &name, request))
+    }))
 }
 
 /// One attached command. A problem is sent as text and ends the session.
-async fn session(server: Arc<Server>, name: AppName, mut socket: WebSocket) {
+pub(super) async fn session(
+    server: Arc<Server>,
+    mut socket: WebSocket,
+    job: impl FnOnce(&Arc<Server>, &RunRequest) -> Result<Job, Problem> + Send + 'static,
+) {
     let first = socket.recv().await;
     let started = match first {
-        Some(Ok(Message::Text(text))) => start(server, name, text.to_string()).await,
+        Some(Ok(Message::Text(text))) => start(server, text.to_string(), job).await,
         _ => return,
     };
     match started {
@@ -77,12 +83,16 @@ async fn session(server: Arc<Server>, name: AppName, mut socket: WebSocket) {
     }
 }
 
-async fn start(server: Arc<Server>, name: AppName, text: String) -> Result<Attached, Problem> {
+async fn start(
+    server: Arc<Server>,
+    text: String,
+    job: impl FnOnce(&Arc<Server>, &RunRequest) -> Result<Job, Problem> + Send + 'static,
+) -> Result<Attached, Problem> {
     let request: RunRequest = serde_json::from_str(&text).map_err(|e| {
         Problem::new(Kind::User, "api.bad-request", "the request cannot be understood").detail(e.to_string())
     })?;
     let started = blocking(move || {
-        let job: Job = verb::run::job(&server, &name, &request)?;
+        let job = job(&server, &request)?;
         let stdio = match request.terminal {
             Some((rows, columns)) => Stdio::Pty { rows, columns },
             None => Stdio::Pipe,

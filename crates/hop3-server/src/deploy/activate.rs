@@ -64,10 +64,10 @@ pub(super) fn start(cx: &Context<'_>, release: &Release) -> Result<Started, Prob
         drain(&server, &new);
         match before.is_empty() {
             true => server.drivers.runtime.remove(&app.name, Some(again.number)),
-            false => server.drivers.runtime.apply(&workload(&server, &app, &again, &before)).map(drop),
+            false => server.drivers.runtime.apply(&workload(&server, &app, &again, &before)?).map(drop),
         }
     });
-    let instances = runtime.apply(&workload(cx.server, &cx.app, release, &wanted))?;
+    let instances = runtime.apply(&workload(cx.server, &cx.app, release, &wanted)?)?;
     for instance in &instances {
         let at = instance.address.map(|a| format!(" on {a}")).unwrap_or_default();
         cx.say(&format!("{}{at}", instance.id));
@@ -152,12 +152,12 @@ pub(crate) fn retire_releases(server: &Server, app: &App, old: &[Instance]) {
 
 /// Brings the instances of a release to the counts that the context's app wants, and gives them.
 pub(crate) fn run_all(cx: &Context<'_>, release: &Release) -> Result<Vec<Instance>, Problem> {
-    cx.server.drivers.runtime.apply(&workload(cx.server, &cx.app, release, &wanted(&cx.app, release)))
+    cx.server.drivers.runtime.apply(&workload(cx.server, &cx.app, release, &wanted(&cx.app, release))?)
 }
 
 /// Brings them to the counts that the app wants as the store has it now.
 pub(crate) fn stop_surplus(cx: &Context<'_>, release: &Release) -> Result<(), Problem> {
-    let exact = workload(cx.server, &cx.app, release, &wanted(&fresh(cx)?, release));
+    let exact = workload(cx.server, &cx.app, release, &wanted(&fresh(cx)?, release))?;
     cx.server.drivers.runtime.apply(&exact).map(drop)
 }
 

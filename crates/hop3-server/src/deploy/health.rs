@@ -81,7 +81,7 @@ fn check_of(release: &Release, instance: &Instance) -> HealthCheck {
 /// One look; the error says what was seen.
 fn look(cx: &Context<'_>, release: &Release, instance: &Instance, check: &HealthCheck) -> Result<(), String> {
     if let Some(line) = &check.command {
-        let job = one_off(cx.server, &cx.app, release, &Command::shell(line));
+        let job = one_off(cx.server, &cx.app, release, &Command::shell(line)).map_err(|p| p.title)?;
         let mut quiet = Quiet;
         let exit = cx.server.drivers.runner.run(&job, Duration::from_secs(10), &mut quiet);
         let exit = exit.map_err(|p| p.title)?;

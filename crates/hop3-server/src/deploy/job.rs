@@ -5,7 +5,9 @@
 use super::place::Places;
 use crate::server::Server;
 use crate::store::{App, Release};
+use crate::verb;
 use hop3_core::name::ProcessName;
+use hop3_core::problem::Problem;
 use hop3_core::sandbox::{Command, Job, Limits, Sandbox};
 use hop3_core::workload::{WantedProcess, Workload};
 use std::collections::BTreeMap;
@@ -20,9 +22,17 @@ pub(super) fn places(server: &Server, app: &App, release: &Release) -> Places {
 }
 
 /// A job of a release that is not one of its processes.
-pub(crate) fn one_off(server: &Server, app: &App, release: &Release, command: &Command) -> Job {
+pub(crate) fn one_off(
+    server: &Server,
+    app: &App,
+    release: &Release,
+    command: &Command,
+) -> Result<Job, Problem> {
     let places = places(server, app, release);
     let mut env = places.environment(&release.artifact.env);
+    for (key, value) in verb::addon::environment(server, app)? {
+        env.insert(key.to_string(), value);
+    }
     for (key, value) in release.config.expose() {
         env.insert(key.to_string(), value.clone());
     }
@@ -46,7 +56,7 @@ pub(crate) fn one_off(server: &Server, app: &App, release: &Release, command: &C
         mounts: places.run_mounts(),
     };
     let limits = Limits { nofile: Some(16_384), nproc: Some(4_096), ..Limits::default() };
-    Job { command, cwd: places.tree.clone(), env, sandbox, limits }
+    Ok(Job { command, cwd: places.tree.clone(), env, sandbox, limits })
 }
 
 /// The workload of a release with these counts.
@@ -55,16 +65,20 @@ pub(super) fn workload(
     app: &App,
     release: &Release,
     counts: &BTreeMap<ProcessName, u32>,
-) -> Workload {
+) -> Result<Workload, Problem> {
     let table = &release.artifact.processes;
-    let processes = table.processes.iter().map(|(name, command)| {
+    let processes = table.processes.iter().map(|(name, command)| -> Result<_, Problem> {
         let wanted = WantedProcess {
             count: counts.get(name).copied().unwrap_or(0),
-            job: one_off(server, app, release, command),
+            job: one_off(server, app, release, command)?,
             serves: *name == ProcessName::web() || table.tcp.iter().any(|settings| settings.process == *name),
             stop_grace_secs: table.stop_grace_secs,
         };
-        (name.clone(), wanted)
+        Ok((name.clone(), wanted))
     });
-    Workload { app: app.name.clone(), release: release.number, processes: processes.collect() }
+    Ok(Workload {
+        app: app.name.clone(),
+        release: release.number,
+        processes: processes.collect::<Result<_, _>>()?,
+    })
 }

@@ -29,6 +29,10 @@ pub(crate) enum Change {
     },
     Restart,
     Renamed,
+    /// What it is told of its addons is another than before.
+    Addons {
+        reason: String,
+    },
 }
 
 pub(super) fn run(
@@ -41,7 +45,7 @@ pub(super) fn run(
     let deadline = Duration::from_secs(table.release_timeout_secs.into());
     for line in table.release.iter().chain(&table.before_run) {
         cx.say(&format!("→ {line}"));
-        let job = one_off(cx.server, &cx.app, &release, &Command::shell(line));
+        let job = one_off(cx.server, &cx.app, &release, &Command::shell(line))?;
         let mut told = Told::new(cx);
         let exit = cx.server.drivers.runner.run(&job, deadline, &mut told)?;
         if !exit.is_success() {
@@ -74,6 +78,7 @@ pub(super) fn from_change(cx: &Context<'_>, change: Change) -> Result<Release, P
             (to.artifact.clone(), environment, format!("Rollback to {}", to.number))
         }
         Change::Restart => (current.artifact, current.config.expose().clone(), "Restart".to_owned()),
+        Change::Addons { reason } => (current.artifact, current.config.expose().clone(), reason),
         Change::Renamed => {
             (current.artifact, current.config.expose().clone(), format!("Rename to {}", cx.app.name))
         }

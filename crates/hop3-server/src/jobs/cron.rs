@@ -67,7 +67,9 @@ fn execute(server: &Arc<Server>, app: App, line: &Cron) {
     let cx = Context::new(server, app, None);
     let Ok(release) = deploy::current(&cx) else { return };
     cx.tell(Event::CronStarted { command: line.command.clone() });
-    let job = deploy::one_off(server, &cx.app, &release, &Command::shell(&line.command));
-    let how = verb::run::log_run(server, &cx.app.name, "cron", &job, DEADLINE);
+    let how = match deploy::one_off(server, &cx.app, &release, &Command::shell(&line.command)) {
+        Ok(job) => verb::run::log_run(server, &cx.app.name, "cron", &job, DEADLINE),
+        Err(problem) => problem.title,
+    };
     cx.tell(Event::CronFinished { command: line.command.clone(), how });
 }

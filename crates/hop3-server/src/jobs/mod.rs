@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the server does by itself: `cron` lines on their schedule, a `watch` over instances, sleep for those `idle`,
+//! What the server does by itself: the servers of each `addon`, `cron` lines on their schedule, a `watch` over instances, sleep for those `idle`,
 //! company for those with a `crowd`, and warnings before a certificate's `expiry`.
 
+mod addon;
 mod cron;
 mod crowd;
 mod expiry;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 /// Starts the jobs, each on a thread of its own that ends with the process.
 pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<()> {
     let jobs = [
-        ("cron", cron::run as fn(&Arc<Server>)),
+        ("addon", addon::run as fn(&Arc<Server>)),
+        ("cron", cron::run),
         ("watch", watch::run),
         ("idle", idle::run),
         ("crowd", crowd::run),

@@ -5,7 +5,9 @@
 //! on `Store`. Reading order: `migrations/0001_init.sql`, `app`, `release`, `deployment`, `event`.
 
 mod access;
+mod addon;
 mod app;
+mod binding;
 mod config;
 mod deployment;
 mod domain;
@@ -13,9 +15,12 @@ mod event;
 mod mount;
 mod proxy;
 mod release;
+mod uid;
 
 pub(crate) use access::Grant;
+pub(crate) use addon::{Addon, NewServer};
 pub(crate) use app::App;
+pub(crate) use binding::Bound;
 pub(crate) use deployment::DeploymentId;
 pub(crate) use release::{Outline, Release, ReleaseState, Serving};
 
@@ -31,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_proxy.sql"),
     include_str!("migrations/0003_sleep.sql"),
+    include_str!("migrations/0004_addon.sql"),
 ];
 
 pub struct Store {

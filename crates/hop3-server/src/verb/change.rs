@@ -30,7 +30,7 @@ pub(super) fn changing<T>(
 }
 
 /// Holds the app's lock around a change; the app is read again once the lock is held.
-fn with_lock<T>(
+pub(super) fn with_lock<T>(
     server: &Arc<Server>,
     name: &AppName,
     body: impl FnOnce(App) -> Result<T, Problem>,

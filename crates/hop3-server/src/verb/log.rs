@@ -94,6 +94,11 @@ fn text(event: &Event) -> Option<String> {
         Event::Scaled { process, from, to } => format!("scaled {process} from {from} to {to}"),
         Event::ConfigChanged { keys } => format!("config changed: {}", keys.join(", ")),
         Event::ProxyChanged { keys } => format!("proxy changed: {}", keys.join(", ")),
+        Event::AddonCreated { addon, addon_kind } => format!("addon {addon} made, a {addon_kind}"),
+        Event::AddonBound { addon } => format!("addon {addon} bound"),
+        Event::AddonUnbound { addon } => format!("addon {addon} unbound"),
+        Event::AddonRotated { addon } => format!("addon {addon} has another password"),
+        Event::AddonDestroyed { addon, .. } => format!("addon {addon} destroyed"),
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => {

@@ -23,7 +23,7 @@ pub(crate) fn job(server: &Arc<Server>, name: &AppName, request: &RunRequest) ->
         return Err(Problem::new(Kind::User, "run.no-command", "no command is given")
             .hint("for example: hop3 run -- python manage.py shell"));
     }
-    let mut job = deploy::one_off(server, &cx.app, &release, &Command::Exec(request.argv.clone()));
+    let mut job = deploy::one_off(server, &cx.app, &release, &Command::Exec(request.argv.clone()))?;
     // Placeholders are for plans; what a person types is taken as it is.
     job.command = Command::Exec(request.argv.clone());
     if request.terminal.is_some() {

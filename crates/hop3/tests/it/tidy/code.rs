@@ -10,8 +10,9 @@ fn sql_lives_in_the_store() {
         &["SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA "];
     let mut offenders = Vec::new();
     for file in rust() {
-        // The rule itself must name what it forbids.
-        if file.path.starts_with("crates/hop3-server/src/store") || file.path.ends_with("/tidy/code.rs") {
+        // The rule itself must name what it forbids; databases are asked in their own language.
+        let asks = ["crates/hop3-server/src/store", "crates/hop3-drivers/src/addons/"];
+        if asks.iter().any(|start| file.path.starts_with(start)) || file.path.ends_with("/tidy/code.rs") {
             continue;
         }
         let says =

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Addons as data: what is wanted of one, the server it lives on, and what an app gets to know of it.
+//!
+//! A *server* is the process of a product (PostgreSQL 15 on a port); an *addon* is what one app or a few share of it: a
+//! database with its users. A kind either shares one server among many addons or has a server for each.
+
+use crate::name::{AddonKind, AddonName, EnvKey, ServerName};
+use crate::secret::{Secret, exposed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A server that should run.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct AddonServer {
+    /// Names its directory and its process; never given again.
+    pub name: ServerName,
+    pub kind: AddonKind,
+    /// As installed: `15`. Empty where a kind has but one.
+    pub version: String,
+    /// Whose process it is; as the supervisor's own where that is unprivileged.
+    pub user: Option<u32>,
+    /// On 127.0.0.1. 0 where the kind has no server of its own.
+    pub port: u16,
+    /// Of whoever administers it.
+    #[serde(with = "exposed")]
+    #[schemars(with = "String")]
+    pub password: Secret<String>,
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+}
+
+/// A user of an addon that may come in.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Credential {
+    pub user: String,
+    #[serde(with = "exposed")]
+    #[schemars(with = "String")]
+    pub password: Secret<String>,
+}
+
+/// An addon that should be there.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct WantedAddon {
+    pub name: AddonName,
+    /// What it is called on its server: lower-case letters, digits and `_`. Stays when the addon is renamed.
+    pub database: String,
+    pub server: AddonServer,
+    /// Exactly these may come in, the last one is told to apps. During a rotation there are two.
+    pub credentials: Vec<Credential>,
+    /// Options of its kind: `extensions` to `pg_trgm,hstore`.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+}
+
+impl WantedAddon {
+    /// The credential that apps are told.
+    pub fn credential(&self) -> &Credential {
+        self.credentials.last().expect("an addon is made with a credential and never without one")
+    }
+}
+
+/// What an app is told of an addon, and how a person gets into it.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Binding {
+    /// Variables by their usual names: `DATABASE_URL`, `PGHOST`, …
+    #[serde(with = "exposed_values")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub variables: BTreeMap<EnvKey, Secret<String>>,
+    /// A client for a person's terminal; it gets `variables` in its environment. Empty when there is none.
+    #[serde(default)]
+    pub shell: Vec<String>,
+}
+
+mod exposed_values {
+    use super::{BTreeMap, EnvKey, Secret};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<EnvKey, Secret<String>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(key, value)| (key, value.expose())))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<EnvKey, Secret<String>>, D::Error> {
+        let map = BTreeMap::<EnvKey, String>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(key, value)| (key, Secret::new(value))).collect())
+    }
+}
+
+/// What a kind is and can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KindFacts {
+    pub kind: AddonKind,
+    /// `PostgreSQL`.
+    pub title: String,
+    /// One primary addon of a slot gives an app the plain variable names: `database`, `redis`, `mail`.
+    pub slot: String,
+    /// Versions that can be had here, newest first; a word when the product has but one.
+    pub versions: Vec<String>,
+    /// What to do when there is none: a command.
+    pub install: String,
+    pub capabilities: KindCapabilities,
+    /// Options that `create` takes, with a sentence on each.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// What a kind can do, asked before a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KindCapabilities {
+    /// Many addons may live on one server.
+    pub shares: bool,
+    /// It has a server that is kept running here.
+    pub serves: bool,
+    /// Its data can be written out and read back.
+    pub backs_up: bool,
+    /// Two credentials can be valid at the same time.
+    pub rotates: bool,
+}
+
+/// How an addon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AddonStatus {
+    /// It answers.
+    pub is_up: bool,
+    /// As the server says it: `15.19`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
+    /// Why it does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}

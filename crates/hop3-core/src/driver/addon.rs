@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Addon`: a kind of managed backing service. Drivers hold no state: all they are told is in the arguments, all they
+//! have made is on the server and beneath its directory.
+//!
+//! Calls on one server never overlap, but for `backup` and `status`, which may run beside anything.
+
+use crate::addon::{AddonServer, AddonStatus, Binding, KindFacts, WantedAddon};
+use crate::problem::Problem;
+use std::io::{Read, Write};
+
+pub trait Addon: Send + Sync {
+    /// What the kind is, and which versions this machine has now.
+    fn facts(&self) -> KindFacts;
+
+    /// Sets the server up when it is new, keeps it running, and returns once it answers. Its data are never touched.
+    ///
+    /// # Errors
+    /// `addon.not-installed`, naming what to install; `addon.not-started` with the server's last lines.
+    fn serve(&self, server: &AddonServer) -> Result<(), Problem>;
+
+    /// Makes the addon what it should be on its running server: it is there, and exactly its credentials may come in.
+    fn provision(&self, addon: &WantedAddon) -> Result<Binding, Problem>;
+
+    /// Looks, changes nothing. A server that is away is a status, not a problem.
+    fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem>;
+
+    /// Writes everything the addon holds, as of one moment, in a form that `restore` of the same or a newer version reads.
+    fn backup(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<(), Problem>;
+
+    /// Replaces everything the addon holds by what was written. When it fails the addon holds what it held, or is empty.
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem>;
+
+    /// Removes the addon and its users from its server. Absent is fine.
+    fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem>;
+
+    /// Stops the server and removes all it has. Absent is fine.
+    fn retire(&self, server: &AddonServer) -> Result<(), Problem>;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `Host`: what every kind of addon needs of this machine: directories, clients that are asked, servers that are kept
+//! running until they answer.
+
+use hop3_core::addon::AddonServer;
+use hop3_core::driver::{Daemon, Daemons, Exit, Runner, Stdio};
+use hop3_core::layout::Layout;
+use hop3_core::sandbox::{Command, Job, Limits, Mount, Sandbox};
+use hop3_core::{Kind, Problem};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A server that recovers after a crash replays its log first.
+const START_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks at a server that starts.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+/// What a problem quotes of what a client said.
+const SAID_BYTES: usize = 4096;
+
+/// What is read of an answer that is no data.
+const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+
+pub struct Host {
+    layout: Layout,
+    runner: Arc<dyn Runner>,
+    daemons: Arc<dyn Daemons>,
+}
+
+impl Host {
+    pub fn new(layout: &Layout, runner: Arc<dyn Runner>, daemons: Arc<dyn Daemons>) -> Host {
+        Host { layout: layout.clone(), runner, daemons }
+    }
+
+    pub(super) fn directory(&self, server: &AddonServer) -> PathBuf {
+        self.layout.addon_server(&server.name)
+    }
+
+    /// Makes the server's directory and gives it to the server's user.
+    pub(super) fn make_directory(&self, server: &AddonServer) -> Result<PathBuf, Problem> {
+        let directory = self.directory(server);
+        self.runner.give(&directory, server.user)?;
+        Ok(directory)
+    }
+
+    /// A command as the server's user, who sees of Hop3 only the server's directory.
+    pub(super) fn job<S: Into<String>>(
+        &self,
+        server: &AddonServer,
+        user_name: &str,
+        argv: impl IntoIterator<Item = S>,
+    ) -> Job {
+        let directory = self.directory(server);
+        let env = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+            ("HOME", directory.to_string_lossy().into_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+        ];
+        Job {
+            command: Command::exec(argv),
+            cwd: directory.clone(),
+            env: env.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+            sandbox: Sandbox {
+                user: server.user,
+                user_name: user_name.to_owned(),
+                home: directory.clone(),
+                hide: vec![self.layout.root().to_owned()],
+                mounts: vec![Mount { source: directory.clone(), target: directory, writable: true }],
+            },
+            limits: Limits::default(),
+        }
+    }
+
+    /// Runs a client with this on its standard input and gives what it printed.
+    ///
+    /// # Errors
+    /// `addon.client-failed` with what it said.
+    pub(super) fn ask(&self, job: &Job, input: &str) -> Result<String, Problem> {
+        let answer = self.feed(job, &mut input.as_bytes())?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// The same with data.
+    pub(super) fn feed(&self, job: &Job, from: &mut dyn Read) -> Result<Vec<u8>, Problem> {
+        let attached = self.runner.attach(job, Stdio::Data)?;
+        let stream = UnixStream::from(attached.stream);
+        let reader = stream.try_clone().map_err(|e| broken(job, &e))?;
+        let answer = std::thread::spawn(move || {
+            let mut answer = Vec::new();
+            reader.take(ANSWER_BYTES).read_to_end(&mut answer).map(|_| answer)
+        });
+        let said = said(attached.errors);
+        // A client that ends early says why; that it no longer listens is not the news.
+        let copied = copy(from, &mut &stream);
+        let _ = stream.shutdown(Shutdown::Write);
+        let exit = (attached.wait)()?;
+        judge(job, exit, said)?;
+        copied.map_err(|e| broken(job, &e))?;
+        answer.join().unwrap_or_else(|_| Ok(Vec::new())).map_err(|e| broken(job, &e))
+    }
+
+    /// Runs a client without input and writes what it prints.
+    pub(super) fn drain(&self, job: &Job, to: &mut dyn Write) -> Result<(), Problem> {
+        let attached = self.runner.attach(job, Stdio::Data)?;
+        let stream = UnixStream::from(attached.stream);
+        let _ = stream.shutdown(Shutdown::Write);
+        let said = said(attached.errors);
+        io::copy(&mut &stream, to).map_err(|e| broken(job, &e))?;
+        judge(job, (attached.wait)()?, said)
+    }
+
+    /// Keeps a server running, and returns when `answers` says so.
+    ///
+    /// # Errors
+    /// `addon.not-started` with its last lines, when it ended instead, or took too long.
+    pub(super) fn keep(
+        &self,
+        server: &AddonServer,
+        job: Job,
+        stop_grace_secs: u32,
+        answers: &dyn Fn() -> bool,
+    ) -> Result<(), Problem> {
+        let ends = self.ends(server)?;
+        let process = "server".to_owned();
+        self.daemons.keep(&Daemon { server: server.name.clone(), process, job, stop_grace_secs })?;
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            if answers() {
+                return Ok(());
+            }
+            let now = self.ends(server)?;
+            // One end may be that of a predecessor which was killed and left its files.
+            if now > ends + 1 || Instant::now() > deadline {
+                return Err(self.not_started(server));
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+    }
+
+    fn ends(&self, server: &AddonServer) -> Result<u32, Problem> {
+        Ok(self.daemons.status(&server.name)?.iter().map(|daemon| daemon.restarts).sum())
+    }
+
+    fn not_started(&self, server: &AddonServer) -> Problem {
+        let lines = self.daemons.logs(&server.name, 20).unwrap_or_default();
+        let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+        let title = format!("the server {} does not start", server.name);
+        Problem::new(Kind::Unavailable, "addon.not-started", title).detail(lines.join("\n"))
+    }
+
+    /// Somebody listens on the server's port.
+    pub(super) fn listens(server: &AddonServer) -> bool {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
+        TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+    }
+
+    /// Stops the server and removes all it has.
+    pub(super) fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
+        self.daemons.stop(&server.name, None)?;
+        self.daemons.forget_logs(&server.name)?;
+        self.runner.remove(&self.directory(server))
+    }
+}
+
+fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
+    match io::copy(from, to) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+type Said = std::thread::JoinHandle<String>;
+
+/// Reads what a client says beside its data; keeps the end of it.
+fn said(errors: Option<OwnedFd>) -> Said {
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        let mut buffer = [0; 1024];
+        let Some(mut errors) = errors.map(File::from) else { return String::new() };
+        while let Ok(length @ 1..) = errors.read(&mut buffer) {
+            kept.extend_from_slice(&buffer[..length]);
+            let surplus = kept.len().saturating_sub(SAID_BYTES);
+            kept.drain(..surplus);
+        }
+        String::from_utf8_lossy(&kept).trim().to_owned()
+    })
+}
+
+fn judge(job: &Job, exit: Exit, said: Said) -> Result<(), Problem> {
+    let said = said.join().unwrap_or_default();
+    if exit.is_success() {
+        return Ok(());
+    }
+    let program = program(job);
+    Err(Problem::new(Kind::Unavailable, "addon.client-failed", format!("{program} failed: {exit}"))
+        .detail(said))
+}
+
+fn broken(job: &Job, error: &io::Error) -> Problem {
+    let program = program(job);
+    Problem::new(Kind::Unavailable, "addon.data-cut", format!("the data to or from {program} were cut"))
+        .detail(error.to_string())
+}
+
+/// Its name without its directory: arguments may be long.
+fn program(job: &Job) -> String {
+    let argv = job.command.argv();
+    argv.first().map_or("", |program| program.rsplit('/').next().unwrap_or(program)).to_owned()
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `postgres`: PostgreSQL. Many addons share one server, each a database of its own that nobody else may connect to.
+//!
+//! The database belongs to a role nobody logs in as; every credential is a member that acts as that role, so that
+//! what one credential made the next one owns, and a password can be changed while both are valid. The server's own
+//! administrator comes in over a socket in the server's directory and has no password.
+
+mod install;
+mod script;
+
+use super::Host;
+use hop3_core::Problem;
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::driver::Addon;
+use hop3_core::sandbox::Job;
+use install::Install;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The operating system's name of the administrator, and PostgreSQL's.
+const ADMIN: &str = "postgres";
+
+/// Connections a server takes unless set.
+const CONNECTIONS: &str = "100";
+
+/// How dumps of the custom format begin.
+const DUMP_MARK: &[u8] = b"PGDMP";
+
+pub struct Postgres {
+    host: Arc<Host>,
+}
+
+impl Postgres {
+    pub fn new(host: Arc<Host>) -> Postgres {
+        Postgres { host }
+    }
+
+    /// A program of the server's version, as the server's administrator.
+    fn client(&self, server: &AddonServer, program: &str, arguments: &[&str]) -> Result<Job, Problem> {
+        let program = Install::of(&server.version)?.program(program);
+        let argv = [program.as_str()].into_iter().chain(arguments.iter().copied());
+        let mut job = self.host.job(server, ADMIN, argv);
+        let socket = self.host.directory(server).join("run");
+        let own = [
+            ("PGHOST", socket.to_string_lossy().into_owned()),
+            ("PGPORT", server.port.to_string()),
+            ("PGUSER", ADMIN.to_owned()),
+            ("PGCONNECT_TIMEOUT", "10".to_owned()),
+        ];
+        job.env.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        Ok(job)
+    }
+
+    /// Runs statements, each in a transaction of its own; gives the rows, fields separated by `|`.
+    fn psql(&self, server: &AddonServer, database: &str, script: &str) -> Result<String, Problem> {
+        let arguments =
+            ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-d", database];
+        self.host.ask(&self.client(server, "psql", &arguments)?, script)
+    }
+
+    fn set_up(&self, server: &AddonServer, install: &Install) -> Result<(), Problem> {
+        let directory = self.host.directory(server);
+        // Its last step gives the directory this name: what has it is whole.
+        if directory.join("data").exists() {
+            return Ok(());
+        }
+        self.host.make_directory(server)?;
+        let run = |argv: &[&str]| self.host.ask(&self.host.job(server, ADMIN, argv.iter().copied()), "");
+        run(&["rm", "-rf", "initial"])?;
+        run(&["mkdir", "-p", "-m", "0700", "run"])?;
+        run(&[
+            &install.program("initdb"),
+            "--pgdata=initial",
+            "--username=postgres",
+            "--auth-local=peer",
+            "--auth-host=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--data-checksums",
+            "--no-instructions",
+        ])?;
+        run(&["mv", "-T", "initial", "data"]).map(drop)
+    }
+
+    fn server_job(&self, server: &AddonServer, install: &Install) -> Job {
+        let directory = self.host.directory(server);
+        let shown = |path: &Path| path.to_string_lossy().into_owned();
+        let connections = server.settings.get("connections").map_or(CONNECTIONS, String::as_str);
+        let settings = [
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={}", server.port),
+            format!("unix_socket_directories={}", shown(&directory.join("run"))),
+            format!("max_connections={connections}"),
+            "password_encryption=scram-sha-256".to_owned(),
+            "log_timezone=UTC".to_owned(),
+            "log_line_prefix=".to_owned(),
+        ];
+        let program = install.program("postgres");
+        let mut argv = vec![program, "-D".to_owned(), shown(&directory.join("data"))];
+        argv.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
+        self.host.job(server, ADMIN, argv)
+    }
+
+    fn answers(&self, server: &AddonServer) -> bool {
+        let ready = || self.host.ask(&self.client(server, "pg_isready", &["-q"])?, "");
+        Host::listens(server) && ready().is_ok()
+    }
+}
+
+impl Addon for Postgres {
+    fn facts(&self) -> KindFacts {
+        KindFacts {
+            kind: super::kind("postgres"),
+            title: "PostgreSQL".to_owned(),
+            slot: "database".to_owned(),
+            versions: Install::versions(),
+            install: "apt-get install postgresql".to_owned(),
+            capabilities: KindCapabilities { shares: true, serves: true, backs_up: true, rotates: true },
+            options: super::options(&[
+                ("extensions", "names, separated by commas, made in the database: pg_trgm,hstore"),
+                ("connections", "so many at the same time; 20 on a shared server"),
+            ]),
+        }
+    }
+
+    fn serve(&self, server: &AddonServer) -> Result<(), Problem> {
+        let install = Install::of(&server.version)?;
+        self.set_up(server, &install)?;
+        self.host.keep(server, self.server_job(server, &install), 60, &|| self.answers(server))
+    }
+
+    fn provision(&self, addon: &WantedAddon) -> Result<Binding, Problem> {
+        self.psql(&addon.server, ADMIN, &script::provision(addon)?)?;
+        self.psql(&addon.server, &addon.database, &script::inside(addon)?)?;
+        Ok(binding(addon))
+    }
+
+    fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem> {
+        let down = |trouble: String| AddonStatus {
+            is_up: false,
+            version: None,
+            size_bytes: None,
+            connections: None,
+            trouble: Some(trouble),
+        };
+        let answer = match self.psql(&addon.server, ADMIN, &script::status(addon)) {
+            Ok(answer) => answer,
+            Err(problem) => return Ok(down(format!("{} {}", problem.title, problem.detail))),
+        };
+        let mut fields = answer.trim().split('|');
+        let mut next = || fields.next().map(str::to_owned);
+        let version = next();
+        let size_bytes = next().and_then(|field| field.parse().ok());
+        if size_bytes.is_none() {
+            return Ok(down(format!("there is no database {}", addon.database)));
+        }
+        let connections = next().and_then(|field| field.parse().ok());
+        Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None })
+    }
+
+    fn backup(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<(), Problem> {
+        // Not compressed: what keeps it compresses, and finds what did not change since the last time.
+        let arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-acl", &addon.database];
+        self.host.drain(&self.client(&addon.server, "pg_dump", &arguments)?, to)
+    }
+
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
+        let mut mark = Vec::new();
+        from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
+        let mut whole = mark.as_slice().chain(from);
+        let fresh = format!("{}_restored", addon.database);
+        let admin = |script: &str| self.psql(&addon.server, ADMIN, script);
+        admin(&script::fresh(addon, &fresh))?;
+        let filled = self.psql(&addon.server, &fresh, &script::extensions(addon)?).and_then(|_| {
+            let job = if mark == DUMP_MARK {
+                self.reader_of_dump(addon, &fresh)
+            } else {
+                self.reader_of_sql(addon, &fresh)
+            };
+            self.host.feed(&job?, &mut whole)
+        });
+        match filled {
+            Ok(_) => admin(&script::swap(addon, &fresh)).map(drop),
+            Err(problem) => {
+                admin(&script::drop_database(&fresh))?;
+                Err(problem)
+            }
+        }
+    }
+
+    fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem> {
+        self.psql(&addon.server, ADMIN, &script::drop_database(&addon.database))?;
+        self.psql(&addon.server, ADMIN, &script::drop_roles(addon)).map(drop)
+    }
+
+    fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
+        self.host.retire(server)
+    }
+}
+
+impl Postgres {
+    fn reader_of_dump(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {
+        let role = format!("--role={}", addon.database);
+        let into = format!("--dbname={database}");
+        let mut arguments =
+            vec!["--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", &role, &into];
+        if addon.settings.contains_key("extensions") {
+            // Extensions that only the administrator can make are made already, and their comments are his.
+            arguments.push("--no-comments");
+        }
+        self.client(&addon.server, "pg_restore", &arguments)
+    }
+
+    /// Statements are those of whoever wrote the file: they run as the addon's own user and can do what he can.
+    fn reader_of_sql(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {
+        let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null"];
+        let mut job = self.client(&addon.server, "psql", &arguments)?;
+        let credential = addon.credential();
+        let own = [
+            ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGUSER", credential.user.clone()),
+            ("PGPASSWORD", credential.password.expose().clone()),
+            ("PGDATABASE", database.to_owned()),
+        ];
+        job.env.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        Ok(job)
+    }
+}
+
+fn binding(addon: &WantedAddon) -> Binding {
+    let credential = addon.credential();
+    let (user, password) = (&credential.user, credential.password.expose());
+    let (port, database) = (addon.server.port, &addon.database);
+    let url = format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}");
+    super::binding(
+        [
+            ("DATABASE_URL", url),
+            ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGPORT", port.to_string()),
+            ("PGUSER", user.clone()),
+            ("PGPASSWORD", password.clone()),
+            ("PGDATABASE", database.clone()),
+        ],
+        &["psql"],
+    )
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Addons: their servers run, from the start of this server on and whatever happens to them; what was destroyed goes
+//! when its time is over; a password that was replaced ends even if the server ended in the middle of it.
+
+use crate::server::{Server, internal};
+use crate::verb::addon as verb;
+use hop3_core::Problem;
+use hop3_core::addon::AddonServer;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PAUSE: Duration = Duration::from_secs(5);
+
+pub(super) fn run(server: &Arc<Server>) {
+    tell(finish_rotations(server));
+    loop {
+        tell(keep_all(server));
+        tell(verb::forget_destroyed(server));
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn tell(outcome: Result<(), Problem>) {
+    if let Err(problem) = outcome {
+        tracing::warn!(problem = problem.title, detail = problem.detail, "addons");
+    }
+}
+
+/// Starts every server that is not kept. Each on its own: one that replays a long log keeps no other waiting.
+fn keep_all(server: &Arc<Server>) -> Result<(), Problem> {
+    let servers = server.store.addon_servers().map_err(internal)?;
+    std::thread::scope(|scope| {
+        for home in servers.iter().filter(|home| home.port != 0) {
+            // A supervisor that is being started again gives no answer; the next look will.
+            if server.drivers.daemons.status(&home.name).is_ok_and(|kept| kept.is_empty()) {
+                scope.spawn(|| tell(keep(server, home)));
+            }
+        }
+    });
+    Ok(())
+}
+
+fn keep(server: &Server, home: &AddonServer) -> Result<(), Problem> {
+    let user = home.user.filter(|_| server.drivers.runner.is_privileged());
+    let home = AddonServer { user, ..home.clone() };
+    // One that is just being made, or given up, has no addon yet, or none any more.
+    server.addon_turn(&home.name, || match server.store.has_addons(&home.name).map_err(internal)? {
+        true => verb::driver(server, &home.kind)?.serve(&home),
+        false => Ok(()),
+    })
+}
+
+fn finish_rotations(server: &Server) -> Result<(), Problem> {
+    let unfinished = verb::all(server)?.into_iter().filter(|addon| addon.wanted.credentials.len() > 1);
+    unfinished.filter(|addon| addon.destroyed_ms.is_none()).for_each(|addon| {
+        tell(keep(server, &addon.wanted.server).and_then(|()| verb::drop_former(server, &addon.wanted.name)));
+    });
+    Ok(())
+}

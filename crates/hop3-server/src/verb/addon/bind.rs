@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `addon bind|unbind|promote`, and what an app is told of its addons.
+//!
+//! Variables are not copied into releases: they are looked up whenever a process is about to be started. A password
+//! that was changed reaches the app with its next release, and a rollback never brings an old one back.
+
+use super::{driver, find};
+use crate::deploy::{self, Change, Context};
+use crate::server::{Server, internal};
+use crate::store::{Addon, App, Bound};
+use crate::verb::change::{changing, with_lock};
+use hop3_core::addon::Binding;
+use hop3_core::api::{BindRequest, ReleaseMade};
+use hop3_core::event::Event;
+use hop3_core::name::{AddonName, EnvKey};
+use hop3_core::problem::{Kind, Problem};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything an app's processes are told of its addons: each under its prefix, the primary of each slot also under
+/// the plain names.
+pub(crate) fn environment(server: &Server, app: &App) -> Result<BTreeMap<EnvKey, String>, Problem> {
+    let mut environment = BTreeMap::new();
+    for bound in server.store.bindings(app).map_err(internal)? {
+        let addon = server.store.addon_of(bound.addon).map_err(internal)?;
+        let Some(binding) = addon.and_then(|addon| addon.binding) else { continue };
+        environment.extend(variables(&bound, &binding));
+    }
+    Ok(environment)
+}
+
+fn variables(bound: &Bound, binding: &Binding) -> Vec<(EnvKey, String)> {
+    let plain = binding.variables.iter().filter(|_| bound.is_primary);
+    let plain = plain.map(|(key, value)| (key.clone(), value.expose().clone()));
+    let prefixed = binding.variables.iter().filter_map(|(key, value)| {
+        let key = format!("{}_{}", bound.prefix, short(key.as_str()));
+        // Too long a name is left out rather than cut: a cut one could be another's.
+        Some((key.parse().ok()?, value.expose().clone()))
+    });
+    plain.chain(prefixed).collect()
+}
+
+/// `SHOP_DB_URL`, not `SHOP_DB_DATABASE_URL`.
+fn short(key: &str) -> &str {
+    if key.ends_with("_URL") { "URL" } else { key }
+}
+
+pub(crate) fn bind(
+    server: &Arc<Server>,
+    name: &AddonName,
+    request: &BindRequest,
+) -> Result<ReleaseMade, Problem> {
+    with_lock(server, &request.app, |app| {
+        let before = server.store.bindings(&app).map_err(internal)?;
+        let addon = bind_in_turn(server, &app, name, request.prefix.as_ref())?;
+        if before.iter().any(|bound| bound.addon == addon.id) {
+            return Ok(ReleaseMade { release: None });
+        }
+        let made = tell(server, &app, &format!("Bind {name}"));
+        if made.is_err() {
+            server.store.unbind(&app, addon.id).map_err(internal)?;
+        }
+        made
+    })
+}
+
+/// Binds without a release. The caller holds the app's lock.
+fn bind_in_turn(
+    server: &Server,
+    app: &App,
+    name: &AddonName,
+    prefix: Option<&EnvKey>,
+) -> Result<Addon, Problem> {
+    let addon = find(server, name)?;
+    let slot = driver(server, &addon.wanted.server.kind)?.facts().slot;
+    let of_name = name.as_str().to_uppercase().replace('-', "_");
+    let prefix = prefix.map_or(of_name, ToString::to_string);
+    if !server.store.bind(app, addon.id, &prefix, &slot).map_err(internal)? {
+        let title = format!("another addon of {} has the prefix {prefix} already", app.name);
+        return Err(Problem::new(Kind::Conflict, "addon.prefix-taken", title)
+            .hint(format!("hop3 addon bind {name} -a {} --as OTHER", app.name)));
+    }
+    server.record(Some(app), None, Event::AddonBound { addon: name.clone() });
+    Ok(addon)
+}
+
+pub(crate) fn unbind(
+    server: &Arc<Server>,
+    name: &AddonName,
+    request: &BindRequest,
+) -> Result<ReleaseMade, Problem> {
+    with_lock(server, &request.app, |app| {
+        let addon = find(server, name)?;
+        let before = bound(server, &app, &addon)?;
+        server.store.unbind(&app, addon.id).map_err(internal)?;
+        let made = tell(server, &app, &format!("Unbind {name}"));
+        match &made {
+            Ok(_) => server.record(Some(&app), None, Event::AddonUnbound { addon: name.clone() }),
+            Err(_) => server.store.rebind(&app, &before).map_err(internal)?,
+        }
+        made
+    })
+}
+
+pub(crate) fn promote(
+    server: &Arc<Server>,
+    name: &AddonName,
+    request: &BindRequest,
+) -> Result<ReleaseMade, Problem> {
+    with_lock(server, &request.app, |app| {
+        let addon = find(server, name)?;
+        let chosen = bound(server, &app, &addon)?;
+        let all = server.store.bindings(&app).map_err(internal)?;
+        let before = all.into_iter().find(|other| other.slot == chosen.slot && other.is_primary);
+        server.store.promote(&app, addon.id).map_err(internal)?;
+        let made = tell(server, &app, &format!("Promote {name}"));
+        if let (Err(_), Some(before)) = (&made, before) {
+            server.store.promote(&app, before.addon).map_err(internal)?;
+        }
+        made
+    })
+}
+
+fn bound(server: &Server, app: &App, addon: &Addon) -> Result<Bound, Problem> {
+    let all = server.store.bindings(app).map_err(internal)?;
+    all.into_iter().find(|bound| bound.addon == addon.id).ok_or_else(|| {
+        let name = &addon.wanted.name;
+        Problem::new(Kind::Conflict, "addon.not-bound", format!("{name} is not bound to {}", app.name))
+            .hint(format!("bind it with: hop3 addon bind {name} -a {}", app.name))
+    })
+}
+
+/// A release of the app that knows its addons as they are now; none when it does not run. The caller holds its lock.
+pub(super) fn tell(server: &Arc<Server>, app: &App, reason: &str) -> Result<ReleaseMade, Problem> {
+    if app.current.is_none() || app.stopped {
+        return Ok(ReleaseMade { release: None });
+    }
+    let change = Change::Addons { reason: reason.to_owned() };
+    let release = changing(Context::new(server, app.clone(), None), |cx| deploy::redeploy(cx, change))?;
+    Ok(ReleaseMade { release: Some(release) })
+}
