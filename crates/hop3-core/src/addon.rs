@@ -138,3 +138,16 @@ pub struct AddonStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
+
+/// The word that Hop3 uses for a kind that people call otherwise.
+pub fn usual_kind(kind: &AddonKind) -> AddonKind {
+    let usual = match kind.as_str() {
+        "postgresql" | "pg" => "postgres",
+        "mariadb" => "mysql",
+        "valkey" => "redis",
+        "email" | "smtp" => "mail",
+        "amqp" => "rabbitmq",
+        other => other,
+    };
+    usual.parse().unwrap_or_else(|_| kind.clone())
+}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Release`: artifact + config + process table, numbered, immutable. The unit of rollback.
 
-use crate::name::ProcessName;
+use crate::name::{EnvKey, ProcessName};
 use crate::plan::StaticSite;
 use crate::policy::Policy;
 use crate::sandbox::Command;
-use crate::settings::{Cron, HealthCheck};
+use crate::settings::{Cron, EnvDefault, HealthCheck};
 use crate::sleep::SleepTimes;
 use crate::tcp::TcpSettings;
 use schemars::JsonSchema;
@@ -62,6 +62,9 @@ pub struct ProcessTable {
     pub release: Vec<String>,
     #[serde(default)]
     pub before_run: Vec<String>,
+    /// Variables whose values are looked up when a process starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub late_env: BTreeMap<EnvKey, EnvDefault>,
     #[serde(default)]
     pub cron: Vec<Cron>,
     #[serde(default)]

@@ -3,7 +3,7 @@
 //!
 //! The files themselves are parsed in `config`; this is the domain type used everywhere else.
 
-use crate::name::{Domain, EnvKey, ProcessName};
+use crate::name::{AddonKind, AddonName, Domain, EnvKey, ProcessName};
 use crate::policy::Policy;
 use crate::sleep::SleepTimes;
 use crate::tcp::TcpSettings;
@@ -37,9 +37,30 @@ pub struct Settings {
     /// `[[tcp]]`: processes that are reached without HTTP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tcp: Vec<TcpSettings>,
+    /// `[[addons]]`: backing services the app is told of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addons: Vec<AddonSettings>,
     /// Keys that were understood but that this version does not act on, told to the author at every deploy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// `[[addons]]`: an addon that the first deployment makes and binds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AddonSettings {
+    pub kind: AddonKind,
+    /// The app's name and the kind's unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<AddonName>,
+    /// Its variables stand under names that begin so.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<EnvKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dedicated: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// `[build]`.
@@ -116,8 +137,13 @@ pub enum EnvDefault {
     },
     /// `{key = "domain"}`: the app's first domain; `name`: its name; `url`: its address.
     Own(String),
-    /// `[env.computed]`: `${OTHER}` is replaced by other variables of the app.
+    /// `[env.computed]`: `${OTHER}` is replaced by other variables of the app, whenever a process starts.
     Computed(String),
+    /// `{from = "shop-db", key = "PGHOST"}`: what a bound addon says, whenever a process starts.
+    Addon {
+        addon: AddonName,
+        key: EnvKey,
+    },
 }
 
 /// The alphabet of a generated value.

@@ -57,8 +57,8 @@ pub enum AddonCommand {
     /// Move an addon to a server of another version; nobody comes in while it is carried
     Upgrade {
         name: String,
-        /// As `hop3 addon kinds` lists them
-        version: String,
+        /// A version, as `hop3 addon kinds` lists them
+        to: String,
     },
     /// Write all that an addon holds to a file, as its product writes it
     Export {
@@ -191,9 +191,9 @@ pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem
             let request = ScaleAddonRequest { options: pairs(&options)? };
             change(&name.parse()?, "scale", &request, &format!("{name} has these options"), cx)
         }
-        AddonCommand::Upgrade { name, version } => {
-            let said = format!("{name} lives on version {version}");
-            change(&name.parse()?, "upgrade", &UpgradeAddonRequest { version }, &said, cx)
+        AddonCommand::Upgrade { name, to } => {
+            let said = format!("{name} lives on version {to}");
+            change(&name.parse()?, "upgrade", &UpgradeAddonRequest { version: to }, &said, cx)
         }
         AddonCommand::Logs { name, lines } => logs(&name.parse()?, lines, cx),
         AddonCommand::Credentials(Credentials::Show { name }) => credentials(&name.parse()?, cx),

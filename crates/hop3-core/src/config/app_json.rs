@@ -7,7 +7,7 @@ use super::resolve::is_own;
 use super::{complaint, path};
 use crate::name::{EnvKey, ProcessName};
 use crate::problem::{Kind, Problem, Span};
-use crate::settings::{EnvDefault, GeneratedForm, Settings};
+use crate::settings::{AddonSettings, EnvDefault, GeneratedForm, Settings};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -73,6 +73,9 @@ pub(super) fn apply(text: &str, settings: &mut Settings) -> Result<Vec<Entry>, P
     for (key, value) in &app.env {
         env(key, value, settings)?;
     }
+    for one in &app.addons {
+        addon(one, settings);
+    }
     for (name, formation) in &app.formation {
         let name: ProcessName = name.parse().map_err(in_file)?;
         if let Some(quantity) = formation.quantity.filter(|quantity| *quantity <= 1000) {
@@ -93,7 +96,6 @@ fn warn(app: &App, settings: &mut Settings) {
     let mut warn = |text: String| settings.warnings.push(format!("{FILE}: {text}"));
     let unused = [
         ("scripts.postdeploy", app.scripts.postdeploy.is_some() || app.scripts.dokku.postdeploy.is_some()),
-        ("addons", !app.addons.is_empty()),
         ("buildpacks", !app.buildpacks.is_empty()),
         ("image", app.image.is_some()),
     ];
@@ -132,6 +134,44 @@ fn env(key: &str, value: &Value, settings: &mut Settings) -> Result<(), Problem>
             .push(format!("{FILE}: {key} has no value; set it with: hop3 config set {key}=…")),
     }
     Ok(())
+}
+
+/// `"heroku-postgresql:mini"`, or an object with `plan`, `as` and `options`. Plans are sizes of somebody else's.
+fn addon(value: &Value, settings: &mut Settings) {
+    let plan = value.as_str().or_else(|| value.get("plan").and_then(Value::as_str)).unwrap_or_default();
+    let product = plan.split(':').next().unwrap_or_default();
+    let Some(kind) = addon_kind(product).and_then(|kind| kind.parse().ok()) else {
+        settings.warnings.push(format!("{FILE}: there is no addon \"{}\"", product.escape_debug()));
+        return;
+    };
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let version = value.get("options").and_then(|options| options.get("version")).and_then(Value::as_str);
+    let one = AddonSettings {
+        kind,
+        name: None,
+        prefix: text("as").and_then(|prefix| prefix.parse().ok()),
+        version: version.map(str::to_owned),
+        dedicated: false,
+        options: BTreeMap::new(),
+    };
+    // Without names two of a kind could not be told apart.
+    if settings.addons.iter().all(|other| other.kind != one.kind) {
+        settings.addons.push(one);
+    }
+}
+
+/// Heroku's and Dokku's words for what we have.
+fn addon_kind(product: &str) -> Option<&'static str> {
+    Some(match product {
+        "heroku-postgresql" | "dokku-postgres" | "postgresql" | "postgres" => "postgres",
+        "heroku-redis" | "rediscloud" | "redistogo" | "dokku-redis" | "redis" => "redis",
+        "jawsdb" | "jawsdb-maria" | "cleardb" | "dokku-mysql" | "dokku-mariadb" | "mysql" | "mariadb" => {
+            "mysql"
+        }
+        "cloudamqp" | "dokku-rabbitmq" | "rabbitmq" => "rabbitmq",
+        "memcachier" | "memcachedcloud" | "dokku-memcached" | "memcached" => "memcached",
+        _ => return None,
+    })
 }
 
 fn health(check: &Check, settings: &mut Settings) -> Result<(), Problem> {

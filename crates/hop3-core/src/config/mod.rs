@@ -5,8 +5,9 @@
 //! [`Settings`](crate::settings::Settings), the type used everywhere else. Nothing is read but through the
 //! `SourceTree`, and whatever a file says wrongly is a `Problem` that points at it.
 //!
-//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `tcp`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
+//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `tcp`, `addon`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
 
+mod addon;
 mod app_json;
 mod complaint;
 #[cfg(any(test, fuzzing))]

@@ -3,6 +3,7 @@
 //!
 //! No `flatten`, no `untagged`: both lose the place of an error. Unknown keys are refused, so that a typo fails loudly.
 
+mod addon;
 mod build;
 mod env;
 mod lines;
@@ -12,6 +13,7 @@ mod run;
 mod size;
 mod tcp;
 
+pub(super) use addon::Addon;
 pub(super) use build::Build;
 pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
@@ -73,10 +75,12 @@ pub(super) struct Document {
     /// instance, which listens on `$PORT`.
     #[schemars(with = "Vec<Tcp>")]
     pub tcp: Vec<Spanned<Tcp>>,
-    /// Backing services.
-    pub addons: Option<Later>,
+    /// Backing services. A value of `[env]` may say `{ from = "NAME", key = "PGHOST" }`.
+    #[schemars(with = "Vec<Addon>")]
+    pub addons: Vec<Spanned<Addon>>,
     /// Backing services, the older spelling.
-    pub provider: Option<Later>,
+    #[schemars(with = "Vec<Addon>")]
+    pub provider: Vec<Spanned<Addon>>,
     /// Persistent directories; every app has one, named by `HOP3_DATA_DIR`.
     pub volumes: Option<Later>,
     /// Limits on memory, CPU and processes.

@@ -37,6 +37,8 @@ pub(super) fn apply(
     settings.sleep = document.sleep.map(|raw| sleep(&raw, &place)).transpose()?;
     settings.proxy = super::policy::resolve(document.proxy, &place)?;
     settings.tcp = super::tcp::resolve(document.tcp, &place)?;
+    let addons = document.addons.into_iter().chain(document.provider).collect();
+    settings.addons = super::addon::resolve(addons, &place)?;
     env(document.env, &place, settings)?;
     health(&document.run, document.healthcheck, &place, settings)?;
     let mut entries = build(document.build, &place, settings)?;
@@ -240,8 +242,8 @@ fn found(
     range: Range<usize>,
     place: &Place<'_>,
 ) -> Result<Result<EnvDefault, &'static str>, Problem> {
-    if table.from.is_some() {
-        return Ok(Err("values of addons are not there in this version"));
+    if let Some(addon) = &table.from {
+        return of_addon(addon, table.key.as_ref(), range, place).map(Ok);
     }
     if table.external_ip.is_some() {
         return Ok(Err("the external address is not known in this version"));
@@ -269,6 +271,21 @@ fn found(
         return Err(place.mark(range, problem));
     };
     place.checked(key, own_key).map(|key| Ok(EnvDefault::Own(key)))
+}
+
+/// A variable of a bound addon.
+fn of_addon(
+    addon: &Text,
+    key: Option<&Text>,
+    range: Range<usize>,
+    place: &Place<'_>,
+) -> Result<EnvDefault, Problem> {
+    let Some(key) = key else {
+        let title = "this value does not say which variable of the addon it is";
+        let problem = Problem::new(Kind::Config, "config.bad-value", title);
+        return Err(place.mark(range, problem.hint("write { from = \"shop-db\", key = \"PGHOST\" }")));
+    };
+    Ok(EnvDefault::Addon { addon: place.parse(addon)?, key: place.parse(key)? })
 }
 
 fn generated_form(text: &str) -> Result<GeneratedForm, Problem> {
@@ -305,8 +322,6 @@ fn unused(document: &Document) -> Vec<String> {
         ("[nix]", &document.nix),
         ("[backup]", &document.backup),
         ("request-buffering in [proxy]", &document.proxy.request_buffering),
-        ("[[addons]]", &document.addons),
-        ("[[provider]]", &document.provider),
         ("[[volumes]]", &document.volumes),
         ("[limits]", &document.limits),
         ("[waf]", &document.waf),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Step Bind: the environment of the next release. The files' `[env]` gives defaults, config set by people wins,
-//! generated values are made once and kept as config. Managed backing services will be bound here.
+//! generated values are made once and kept as config. Addons that the files ask for are made and bound.
 
-use super::Context;
+use super::{Context, late};
 use crate::server::internal;
 use crate::verb;
 use hop3_core::name::EnvKey;
@@ -12,10 +12,14 @@ use std::collections::BTreeMap;
 
 pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvKey, String>, Problem> {
     domains(cx, settings)?;
+    addons(cx, settings)?;
+    let bound = verb::addon::environment(cx.server, &cx.app)?;
+    cx.hide(bound.values());
     let mut environment = cx.server.store.config(&cx.app).map_err(internal)?;
     let mut generated = BTreeMap::new();
     for (key, default) in &settings.env {
-        if environment.contains_key(key) {
+        // What an addon says is more than a file's guess, and less than what a person set.
+        if environment.contains_key(key) || bound.contains_key(key) {
             continue;
         }
         match default {
@@ -25,7 +29,7 @@ pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvK
                 generated.insert(key.clone(), generate(*form, *length)?);
                 None
             }
-            EnvDefault::Computed(_) => None,
+            EnvDefault::Computed(_) | EnvDefault::Addon { .. } => None,
         };
     }
     if !generated.is_empty() {
@@ -35,16 +39,20 @@ pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvK
         });
     }
     environment.extend(generated);
-    for (key, default) in &settings.env {
-        if let EnvDefault::Computed(template) = default
-            && !environment.contains_key(key)
-        {
-            let value = compute(key, template, &environment)?;
-            environment.insert(key.clone(), value);
+    // Looked up again at every start; what cannot be found is told now.
+    let late = late::resolve(cx.server, &cx.app, &late::of(settings), &environment)?;
+    cx.hide(environment.values().chain(late.values()));
+    Ok(environment)
+}
+
+/// Addons the files ask for: made and bound when they are not there. They outlive a deployment that fails, and the app.
+fn addons(cx: &Context<'_>, settings: &Settings) -> Result<(), Problem> {
+    for wanted in &settings.addons {
+        if let Some(made) = verb::addon::provide(cx.server, &cx.app, wanted)? {
+            cx.say(&format!("{made} is there: {}", wanted.kind));
         }
     }
-    cx.hide(environment.values());
-    Ok(environment)
+    Ok(())
 }
 
 /// Domains the files ask for; one that another app has fails the deployment before anything is switched. Undo takes
@@ -80,28 +88,6 @@ fn own(cx: &Context<'_>, what: &str) -> Result<String, Problem> {
         "url" => cx.server.site.url_of(&host),
         _ => host,
     })
-}
-
-/// Replaces `${KEY}` by variables that are there; computed values do not see each other.
-fn compute(key: &EnvKey, template: &str, environment: &BTreeMap<EnvKey, String>) -> Result<String, Problem> {
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("${") {
-        out.push_str(before);
-        let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-        let value = name.parse::<EnvKey>().ok().and_then(|name| environment.get(&name)).ok_or_else(|| {
-            Problem::new(
-                Kind::Config,
-                "config.unknown-reference",
-                format!("{key} refers to ${{{name}}}, which is not set"),
-            )
-            .hint(format!("set it with: hop3 config set {name}=…"))
-        })?;
-        out.push_str(value);
-        rest = tail;
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 fn generate(form: GeneratedForm, length: u32) -> Result<String, Problem> {

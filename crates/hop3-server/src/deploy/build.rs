@@ -249,6 +249,7 @@ fn process_table(plan: &BuildPlan, settings: &Settings) -> ProcessTable {
         statics: plan.statics.clone(),
         release: settings.run.release.clone(),
         before_run: settings.run.before.clone(),
+        late_env: super::late::of(settings),
         cron: settings.run.cron.clone(),
         health: settings.health.clone(),
         sleep: settings.sleep,

@@ -2,10 +2,10 @@
 //! Jobs: a command of a release with its environment and sandbox, the same for instances, release commands, cron and
 //! `hop3 run`.
 
+use super::late;
 use super::place::Places;
 use crate::server::Server;
 use crate::store::{App, Release};
-use crate::verb;
 use hop3_core::name::ProcessName;
 use hop3_core::problem::Problem;
 use hop3_core::sandbox::{Command, Job, Limits, Sandbox};
@@ -30,12 +30,9 @@ pub(crate) fn one_off(
 ) -> Result<Job, Problem> {
     let places = places(server, app, release);
     let mut env = places.environment(&release.artifact.env);
-    for (key, value) in verb::addon::environment(server, app)? {
-        env.insert(key.to_string(), value);
-    }
-    for (key, value) in release.config.expose() {
-        env.insert(key.to_string(), value.clone());
-    }
+    let late = &release.artifact.processes.late_env;
+    let own = late::resolve(server, app, late, release.config.expose())?;
+    env.extend(own.into_iter().map(|(key, value)| (key.to_string(), value)));
     let own = [
         ("HOP3_APP", app.name.to_string()),
         ("HOP3_RELEASE", release.number.to_string()),

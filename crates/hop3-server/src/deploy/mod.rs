@@ -13,6 +13,7 @@ mod configure;
 mod context;
 mod health;
 mod job;
+mod late;
 mod layer;
 mod place;
 mod release;

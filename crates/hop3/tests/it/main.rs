@@ -9,6 +9,7 @@
 
 mod access;
 mod acme;
+mod addon;
 mod apps;
 mod broken;
 mod cli;

@@ -40,9 +40,10 @@ pub(crate) struct EnvTable {
     pub(crate) prefix: Option<String>,
     /// Whether the value is shown after the first deployment.
     pub(crate) display: Option<bool>,
-    /// Addon the value comes from.
-    pub(crate) from: Option<String>,
-    /// Something of the app's own: `domain`, `hostname`, `name` or `url`.
+    /// A bound addon the value comes from; `key` names the variable.
+    #[schemars(with = "Option<String>")]
+    pub(crate) from: Option<Text>,
+    /// Something of the app's own: `domain`, `hostname`, `name` or `url`; with `from`, a variable of the addon.
     #[schemars(with = "Option<String>")]
     pub(crate) key: Option<Text>,
     /// The machine's address as the world sees it.

@@ -29,6 +29,23 @@ pub(crate) fn environment(server: &Server, app: &App) -> Result<BTreeMap<EnvKey,
     Ok(environment)
 }
 
+/// What one bound addon says.
+pub(crate) fn variable(
+    server: &Server,
+    app: &App,
+    name: &AddonName,
+    key: &EnvKey,
+) -> Result<String, Problem> {
+    let addon = find(server, name)?;
+    bound(server, app, &addon)?;
+    let variables = addon.binding.map(|binding| binding.variables).unwrap_or_default();
+    variables.get(key).map(|value| value.expose().clone()).ok_or_else(|| {
+        let names: Vec<&str> = variables.keys().map(EnvKey::as_str).collect();
+        Problem::new(Kind::Config, "addon.no-variable", format!("the addon {name} has no variable {key}"))
+            .detail(format!("it has: {}", names.join(", ")))
+    })
+}
+
 fn variables(bound: &Bound, binding: &Binding) -> Vec<(EnvKey, String)> {
     let plain = binding.variables.iter().filter(|_| bound.is_primary);
     let plain = plain.map(|(key, value)| (key.clone(), value.expose().clone()));
@@ -65,7 +82,7 @@ pub(crate) fn bind(
 }
 
 /// Binds without a release. The caller holds the app's lock.
-fn bind_in_turn(
+pub(super) fn bind_in_turn(
     server: &Server,
     app: &App,
     name: &AddonName,

@@ -5,20 +5,23 @@ mod bind;
 mod create;
 mod destroy;
 mod look;
+mod provide;
 mod rotate;
 mod shell;
 mod transfer;
 
-pub(crate) use bind::{bind, environment, promote, unbind};
+pub(crate) use bind::{bind, environment, promote, unbind, variable};
 pub(crate) use create::{create, scale};
 pub(crate) use destroy::{destroy, forget_destroyed, protect, recover};
 pub(crate) use look::{credentials, info, kinds, list, logs, rename};
+pub(crate) use provide::provide;
 pub(crate) use rotate::{drop_former, rotate};
 pub(crate) use shell::shell;
 pub(crate) use transfer::{clone, export, import, upgrade};
 
 use crate::server::{Server, internal};
 use crate::store;
+use hop3_core::addon::usual_kind;
 use hop3_core::driver;
 use hop3_core::name::{AddonKind, AddonName};
 use hop3_core::problem::{Kind, Problem};
@@ -27,7 +30,8 @@ use std::sync::Arc;
 
 /// The driver of a kind.
 pub(crate) fn driver(server: &Server, kind: &AddonKind) -> Result<Arc<dyn driver::Addon>, Problem> {
-    let found = server.drivers.addons.iter().find(|driver| driver.facts().kind == *kind);
+    let usual = usual_kind(kind);
+    let found = server.drivers.addons.iter().find(|driver| driver.facts().kind == usual);
     found.cloned().ok_or_else(|| {
         let names: Vec<String> = server.drivers.addons.iter().map(|d| d.facts().kind.to_string()).collect();
         Problem::new(Kind::NotFound, "addon.unknown-kind", format!("there is no kind of addon \"{kind}\""))
