@@ -107,6 +107,9 @@ pub struct KindFacts {
     /// Options that `create` takes, with a sentence on each.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
+    /// Those of them that are of the server, and so of every addon that shares it.
+    #[serde(default)]
+    pub server_options: Vec<String>,
 }
 
 /// What a kind can do, asked before a call.
@@ -120,6 +123,8 @@ pub struct KindCapabilities {
     pub backs_up: bool,
     /// Two credentials can be valid at the same time.
     pub rotates: bool,
+    /// What it held at a past moment can be had, where the option `history` is set.
+    pub remembers: bool,
 }
 
 /// How an addon is.

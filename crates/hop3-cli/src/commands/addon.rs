@@ -77,6 +77,19 @@ pub enum AddonCommand {
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
     },
+    /// Bring an addon, or a new one, to what it held at a past moment
+    Restore {
+        name: String,
+        /// The moment, for example 2026-11-27T12:00:00Z, or without Z in the time of this machine
+        #[arg(long, value_name = "TIME")]
+        to: String,
+        /// Into a new addon of this name, and leave the other as it is
+        #[arg(long = "as", value_name = "NAME")]
+        new: Option<String>,
+        /// The addon's name again, for scripts; not needed with --as
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
     /// Make a second addon with the same contents
     Clone { name: String, new: String },
     /// Open the product's own client
@@ -187,6 +200,7 @@ pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem
             let request = NewAddonNameRequest { name: new.parse()? };
             change(&name.parse()?, "clone", &request, &format!("{new} holds what {name} holds"), cx)
         }
+        AddonCommand::Restore { name, to, new, confirm } => data::restore(&name, &to, new, confirm, cx),
         AddonCommand::Scale { name, options } => {
             let request = ScaleAddonRequest { options: pairs(&options)? };
             change(&name.parse()?, "scale", &request, &format!("{name} has these options"), cx)

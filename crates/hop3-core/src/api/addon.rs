@@ -61,6 +61,17 @@ pub struct UpgradeAddonRequest {
     pub version: String,
 }
 
+/// `POST /api/addons/{addon}/restore`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreAddonRequest {
+    /// What it held at this moment, Unix time in milliseconds.
+    pub as_of_ms: u64,
+    /// Into a new addon of this name; in place of what it holds now unless set.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub name: Option<AddonName>,
+}
+
 /// `POST /api/addons/{addon}/protect`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -24,8 +24,12 @@ pub trait Addon: Send + Sync {
     /// Looks, changes nothing. A server that is away is a status, not a problem.
     fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem>;
 
-    /// Writes everything the addon holds, as of one moment, in a form that `restore` of the same or a newer version reads.
-    fn backup(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<(), Problem>;
+    /// Writes everything the addon holds in a form that `restore` of the same or a newer version reads: as of one
+    /// moment from now on, or of a past one (Unix milliseconds) where the kind remembers.
+    ///
+    /// # Errors
+    /// `addon.no-history` for a moment that is not remembered.
+    fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem>;
 
     /// Replaces everything the addon holds by what was written. When it fails the addon holds what it held, or is empty.
     fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem>;

@@ -26,6 +26,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// What a problem quotes of what a client said.
 const SAID_BYTES: usize = 4096;
 
+/// The process that has the data.
+const SERVER: &str = "server";
+
 /// What is read of an answer that is no data.
 const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -128,25 +131,55 @@ impl Host {
         stop_grace_secs: u32,
         answers: &dyn Fn() -> bool,
     ) -> Result<(), Problem> {
-        let ends = self.ends(server)?;
-        let process = "server".to_owned();
-        self.daemons.keep(&Daemon { server: server.name.clone(), process, job, stop_grace_secs })?;
+        let ends = self.ends(server, SERVER)?;
+        self.keep_beside(server, SERVER, job, stop_grace_secs)?;
+        // One end may be that of a predecessor which was killed and left its files.
+        self.until(server, SERVER, ends + 1, answers)
+    }
+
+    /// Keeps another process of a server running, and does not wait for it.
+    pub(super) fn keep_beside(
+        &self,
+        server: &AddonServer,
+        process: &str,
+        job: Job,
+        stop_grace_secs: u32,
+    ) -> Result<(), Problem> {
+        let (server, process) = (server.name.clone(), process.to_owned());
+        self.daemons.keep(&Daemon { server, process, job, stop_grace_secs })
+    }
+
+    /// Returns when `answers` says so.
+    ///
+    /// # Errors
+    /// `addon.not-started` when the process ended more often than `ends`, or took too long.
+    pub(super) fn until(
+        &self,
+        server: &AddonServer,
+        process: &str,
+        ends: u32,
+        answers: &dyn Fn() -> bool,
+    ) -> Result<(), Problem> {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             if answers() {
                 return Ok(());
             }
-            let now = self.ends(server)?;
-            // One end may be that of a predecessor which was killed and left its files.
-            if now > ends + 1 || Instant::now() > deadline {
+            if self.ends(server, process)? > ends || Instant::now() > deadline {
                 return Err(self.not_started(server));
             }
             std::thread::sleep(LOOK_PAUSE);
         }
     }
 
-    fn ends(&self, server: &AddonServer) -> Result<u32, Problem> {
-        Ok(self.daemons.status(&server.name)?.iter().map(|daemon| daemon.restarts).sum())
+    fn ends(&self, server: &AddonServer, process: &str) -> Result<u32, Problem> {
+        let kept = self.daemons.status(&server.name)?;
+        Ok(kept.iter().find(|daemon| daemon.process == process).map_or(0, |daemon| daemon.restarts))
+    }
+
+    /// Stops one process of a server.
+    pub(super) fn stop(&self, server: &AddonServer, process: &str) -> Result<(), Problem> {
+        self.daemons.stop(&server.name, Some(process))
     }
 
     fn not_started(&self, server: &AddonServer) -> Problem {

@@ -13,8 +13,8 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use hop3_core::api::{
     AddonCredentials, AddonInfo, AddonKinds, AddonSummary, BindRequest, CreateAddonRequest,
-    DestroyAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade, RotateAddonRequest,
-    ScaleAddonRequest, UpgradeAddonRequest,
+    DestroyAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade, RestoreAddonRequest,
+    RotateAddonRequest, ScaleAddonRequest, UpgradeAddonRequest,
 };
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
@@ -103,6 +103,12 @@ fn carried(endpoints: Endpoints) -> Endpoints {
             &of("clone"),
             "Makes a second addon with the same contents",
             post(clone),
+        )
+        .on::<RestoreAddonRequest, AddonInfo>(
+            &Method::POST,
+            &of("restore"),
+            "Brings it, or a new one, to what it held at a past moment",
+            post(restore),
         )
         .on::<UpgradeAddonRequest, AddonInfo>(
             &Method::POST,
@@ -226,6 +232,14 @@ async fn upgrade(
     Body(request): Body<UpgradeAddonRequest>,
 ) -> Reply<AddonInfo> {
     blocking(move || verb::upgrade(&server, &name, &request)).await
+}
+
+async fn restore(
+    State(server): S,
+    Named(name): Named<AddonName>,
+    Body(request): Body<RestoreAddonRequest>,
+) -> Reply<AddonInfo> {
+    blocking(move || verb::restore(&server, &name, &request)).await
 }
 
 async fn export(State(server): S, Named(name): Named<AddonName>) -> Result<Response, Failure> {

@@ -11,10 +11,13 @@ use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Servers that keep a history do what it needs so often, in rounds.
+const UPKEEP_ROUNDS: u64 = 720;
+
 pub(super) fn run(server: &Arc<Server>) {
     tell(finish_rotations(server));
-    loop {
-        tell(keep_all(server));
+    for round in 0_u64.. {
+        tell(keep_all(server, round % UPKEEP_ROUNDS == 0));
         tell(verb::forget_destroyed(server));
         std::thread::sleep(PAUSE);
     }
@@ -26,13 +29,14 @@ fn tell(outcome: Result<(), Problem>) {
     }
 }
 
-/// Starts every server that is not kept. Each on its own: one that replays a long log keeps no other waiting.
-fn keep_all(server: &Arc<Server>) -> Result<(), Problem> {
+/// Starts every server that is not kept; those that keep a history are also looked after now and then. Each on its own: one that replays a long log keeps no other waiting.
+fn keep_all(server: &Arc<Server>, upkeep: bool) -> Result<(), Problem> {
     let servers = server.store.addon_servers().map_err(internal)?;
     std::thread::scope(|scope| {
         for home in servers.iter().filter(|home| home.port != 0) {
             // A supervisor that is being started again gives no answer; the next look will.
-            if server.drivers.daemons.status(&home.name).is_ok_and(|kept| kept.is_empty()) {
+            let is_away = server.drivers.daemons.status(&home.name).is_ok_and(|kept| kept.is_empty());
+            if is_away || (upkeep && home.settings.contains_key("history")) {
                 scope.spawn(|| tell(keep(server, home)));
             }
         }

@@ -198,6 +198,19 @@ impl Store {
         Ok(())
     }
 
+    pub fn set_server_settings(
+        &self,
+        server: &ServerName,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let text = serde_json::to_string(settings)?;
+        self.db().execute(
+            "UPDATE addon_server SET settings = ?2 WHERE name = ?1",
+            params![server.as_str(), text],
+        )?;
+        Ok(())
+    }
+
     pub fn move_addon(&self, addon: i64, server: &ServerName) -> Result<()> {
         self.db().execute(
             "UPDATE addon SET server = (SELECT id FROM addon_server WHERE name = ?2) WHERE id = ?1",

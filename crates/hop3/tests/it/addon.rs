@@ -5,7 +5,7 @@ use crate::harness::{Answer, Hop, fixture, skip, until};
 use serde_json::Value;
 
 /// Whether there is a PostgreSQL to test with.
-fn can_run(test: &str) -> bool {
+pub(crate) fn can_run(test: &str) -> bool {
     let installed = std::path::Path::new("/usr/lib/postgresql").exists();
     if !installed {
         skip(test, "PostgreSQL is not installed");

@@ -10,6 +10,7 @@
 mod access;
 mod acme;
 mod addon;
+mod addon_history;
 mod apps;
 mod broken;
 mod cli;

@@ -5,6 +5,7 @@
 //! what one credential made the next one owns, and a password can be changed while both are valid. The server's own
 //! administrator comes in over a socket in the server's directory and has no password.
 
+mod history;
 mod install;
 mod script;
 
@@ -16,7 +17,7 @@ use hop3_core::sandbox::Job;
 use install::Install;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The operating system's name of the administrator, and PostgreSQL's.
 const ADMIN: &str = "postgres";
@@ -29,11 +30,13 @@ const DUMP_MARK: &[u8] = b"PGDMP";
 
 pub struct Postgres {
     host: Arc<Host>,
+    /// Held while a copy of a server is brought to a past moment.
+    rewinding: Mutex<()>,
 }
 
 impl Postgres {
     pub fn new(host: Arc<Host>) -> Postgres {
-        Postgres { host }
+        Postgres { host, rewinding: Mutex::default() }
     }
 
     /// A program of the server's version, as the server's administrator.
@@ -98,7 +101,8 @@ impl Postgres {
         ];
         let program = install.program("postgres");
         let mut argv = vec![program, "-D".to_owned(), shown(&directory.join("data"))];
-        argv.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
+        let settings = settings.into_iter().chain(Postgres::history_settings());
+        argv.extend(settings.flat_map(|setting| ["-c".to_owned(), setting]));
         self.host.job(server, ADMIN, argv)
     }
 
@@ -116,18 +120,27 @@ impl Addon for Postgres {
             slot: "database".to_owned(),
             versions: Install::versions(),
             install: "apt-get install postgresql".to_owned(),
-            capabilities: KindCapabilities { shares: true, serves: true, backs_up: true, rotates: true },
+            capabilities: KindCapabilities {
+                shares: true,
+                serves: true,
+                backs_up: true,
+                rotates: true,
+                remembers: true,
+            },
             options: super::options(&[
                 ("extensions", "names, separated by commas, made in the database: pg_trgm,hstore"),
                 ("connections", "so many at the same time; 20 on a shared server"),
+                (history::OPTION, "days from which any moment can be restored"),
             ]),
+            server_options: vec![history::OPTION.to_owned()],
         }
     }
 
     fn serve(&self, server: &AddonServer) -> Result<(), Problem> {
         let install = Install::of(&server.version)?;
         self.set_up(server, &install)?;
-        self.host.keep(server, self.server_job(server, &install), 60, &|| self.answers(server))
+        self.host.keep(server, self.server_job(server, &install), 60, &|| self.answers(server))?;
+        self.keep_history(server, &install)
     }
 
     fn provision(&self, addon: &WantedAddon) -> Result<Binding, Problem> {
@@ -159,12 +172,12 @@ impl Addon for Postgres {
         Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None })
     }
 
-    fn backup(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<(), Problem> {
-        // Not compressed: what keeps it compresses, and finds what did not change since the last time.
-        let arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-acl", &addon.database];
-        self.host.drain(&self.client(&addon.server, "pg_dump", &arguments)?, to)
+    fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
+        match as_of_ms {
+            Some(moment) => self.backup_of(addon, moment, to),
+            None => self.dump(addon, None, to),
+        }
     }
-
     fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         let mut mark = Vec::new();
         from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
@@ -200,6 +213,18 @@ impl Addon for Postgres {
 }
 
 impl Postgres {
+    /// Writes a database of the server, or of a copy of it whose socket lies there.
+    fn dump(&self, addon: &WantedAddon, socket: Option<&str>, to: &mut dyn Write) -> Result<(), Problem> {
+        // Not compressed: what keeps it compresses, and finds what did not change since the last time.
+        let arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-acl", &addon.database];
+        let mut job = self.client(&addon.server, "pg_dump", &arguments)?;
+        if let Some(socket) = socket {
+            let socket = self.host.directory(&addon.server).join(socket);
+            job.env.insert("PGHOST".into(), socket.to_string_lossy().into_owned());
+        }
+        self.host.drain(&job, to)
+    }
+
     fn reader_of_dump(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {
         let role = format!("--role={}", addon.database);
         let into = format!("--dbname={database}");

@@ -25,19 +25,23 @@ pub(crate) fn create(server: &Arc<Server>, request: &CreateAddonRequest) -> Resu
         return Err(exists(&request.name));
     }
     let is_shared = facts.capabilities.shares && !request.dedicated;
-    let home = server_for(server, &facts, &version, is_shared)?;
+    let (of_server, own) = split(&facts, &request.options);
+    let mut home = server_for(server, &facts, &version, is_shared)?;
+    change(&mut home.settings, of_server);
     let made = server.addon_turn(&home.name, || {
         let secret = request.secret.clone().map_or_else(password, Ok)?;
-        let addon = server.store.create_addon(&request.name, &home, &request.options, &secret);
+        let addon = server.store.create_addon(&request.name, &home, &own, &secret);
         let addon = addon.map_err(internal)?.ok_or_else(|| exists(&request.name))?;
-        let addon = super::owned(server, addon);
+        let mut addon = super::owned(server, addon);
+        addon.wanted.server.settings.clone_from(&home.settings);
         let made = driver.serve(&addon.wanted.server).and_then(|()| provision(server, &addon));
         if made.is_err() {
             // What was made of it on a server that answers goes too; the first problem is the one to tell.
             let _ = driver.destroy(&addon.wanted);
             server.store.forget_addon(addon.id).map_err(internal)?;
         }
-        made
+        made?;
+        server.store.set_server_settings(&home.name, &home.settings).map_err(internal)
     });
     if let Err(problem) = made {
         retire_unused(server, &home)?;
@@ -131,21 +135,41 @@ pub(super) fn retire_unused(server: &Server, home: &AddonServer) -> Result<(), P
     server.store.forget_server(&home.name).map_err(internal).map(drop)
 }
 
-/// Other options for an addon that is there.
+/// Other options for an addon that is there; those of its server are those of all who share it.
 pub(crate) fn scale(
     server: &Arc<Server>,
     name: &AddonName,
     request: &ScaleAddonRequest,
 ) -> Result<AddonInfo, Problem> {
     let addon = find(server, name)?;
-    check_options(&driver(server, &addon.wanted.server.kind)?.facts(), &request.options)?;
+    let driver = driver(server, &addon.wanted.server.kind)?;
+    let facts = driver.facts();
+    check_options(&facts, &request.options)?;
+    let (of_server, own) = split(&facts, &request.options);
     server.addon_turn(&addon.wanted.server.name, || {
         let before: store::Addon = find(server, name)?;
         let mut changed = before.clone();
-        changed.wanted.settings.extend(request.options.clone());
-        changed.wanted.settings.retain(|_, value| !value.is_empty());
+        change(&mut changed.wanted.settings, own);
+        change(&mut changed.wanted.server.settings, of_server);
+        let home = &changed.wanted.server;
+        if home.settings != before.wanted.server.settings {
+            driver.serve(home)?;
+            server.store.set_server_settings(&home.name, &home.settings).map_err(internal)?;
+        }
         provision(server, &changed)?;
         server.store.set_addon_settings(before.id, &changed.wanted.settings).map_err(internal)
     })?;
     super::info(server, name)
+}
+
+type Options = BTreeMap<String, String>;
+
+/// Those of the server, and the addon's own.
+fn split(facts: &KindFacts, options: &Options) -> (Options, Options) {
+    options.clone().into_iter().partition(|(option, _)| facts.server_options.contains(option))
+}
+
+fn change(settings: &mut Options, options: Options) {
+    settings.extend(options);
+    settings.retain(|_, value| !value.is_empty());
 }

@@ -28,7 +28,7 @@ pub(crate) fn info(server: &Arc<Server>, name: &AddonName) -> Result<AddonInfo, 
         server: home.name.to_string(),
         shared: addon.is_shared,
         port: home.port,
-        options: addon.wanted.settings.clone(),
+        options: home.settings.clone().into_iter().chain(addon.wanted.settings.clone()).collect(),
         variables: variables.collect(),
     })
 }

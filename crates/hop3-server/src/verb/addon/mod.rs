@@ -17,7 +17,7 @@ pub(crate) use look::{credentials, info, kinds, list, logs, rename};
 pub(crate) use provide::provide;
 pub(crate) use rotate::{drop_former, rotate};
 pub(crate) use shell::shell;
-pub(crate) use transfer::{clone, export, import, upgrade};
+pub(crate) use transfer::{clone, export, import, restore, upgrade};
 
 use crate::server::{Server, internal};
 use crate::store;

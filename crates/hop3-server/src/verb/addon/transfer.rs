@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `addon export|import|clone|upgrade`: all that an addon holds, carried somewhere else.
+//! `addon export|import|clone|restore|upgrade`: all that an addon holds, carried somewhere else.
 
 use super::create::{retire_unused, server_for, version};
 use super::{bind, driver, find, owned, password, provision};
@@ -7,7 +7,9 @@ use crate::server::{Server, internal};
 use crate::store::Addon;
 use crate::verb::change::with_lock;
 use hop3_core::addon::{AddonServer, Credential, KindFacts, WantedAddon};
-use hop3_core::api::{AddonInfo, CreateAddonRequest, DestroyAddonRequest, UpgradeAddonRequest};
+use hop3_core::api::{
+    AddonInfo, CreateAddonRequest, DestroyAddonRequest, RestoreAddonRequest, UpgradeAddonRequest,
+};
 use hop3_core::driver::Addon as Driver;
 use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
@@ -18,7 +20,7 @@ pub(crate) fn export(server: &Server, name: &AddonName, to: &mut dyn Write) -> R
     let addon = find(server, name)?;
     let driver = driver(server, &addon.wanted.server.kind)?;
     check(&driver.facts())?;
-    driver.backup(&addon.wanted, to)
+    driver.backup(&addon.wanted, None, to)
 }
 
 pub(crate) fn import(server: &Server, name: &AddonName, from: &mut dyn Read) -> Result<(), Problem> {
@@ -38,6 +40,40 @@ fn check(facts: &KindFacts) -> Result<(), Problem> {
 
 /// A second addon with the same contents, as of one moment.
 pub(crate) fn clone(server: &Arc<Server>, from: &AddonName, to: &AddonName) -> Result<AddonInfo, Problem> {
+    copy(server, from, None, to)
+}
+
+/// Brings an addon, or a new one, to what the addon held at a past moment.
+pub(crate) fn restore(
+    server: &Arc<Server>,
+    name: &AddonName,
+    request: &RestoreAddonRequest,
+) -> Result<AddonInfo, Problem> {
+    let addon = find(server, name)?;
+    let driver = driver(server, &addon.wanted.server.kind)?;
+    let facts = driver.facts();
+    if !facts.capabilities.remembers {
+        let title = format!("{} does not remember what it held", facts.title);
+        return Err(
+            Problem::new(Kind::User, "addon.no-history", title).hint("restore a backup: hop3 backup list")
+        );
+    }
+    let moment = Some(request.as_of_ms);
+    if let Some(to) = &request.name {
+        return copy(server, name, moment, to);
+    }
+    server.addon_turn(&addon.wanted.server.name, || {
+        carry(driver.as_ref(), (&addon.wanted, moment), &addon.wanted)
+    })?;
+    super::info(server, name)
+}
+
+fn copy(
+    server: &Arc<Server>,
+    from: &AddonName,
+    as_of_ms: Option<u64>,
+    to: &AddonName,
+) -> Result<AddonInfo, Problem> {
     let original = find(server, from)?;
     let driver = driver(server, &original.wanted.server.kind)?;
     check(&driver.facts())?;
@@ -51,8 +87,9 @@ pub(crate) fn clone(server: &Arc<Server>, from: &AddonName, to: &AddonName) -> R
     };
     super::create(server, &request)?;
     let copy = find(server, to)?;
-    let carried = server
-        .addon_turn(&copy.wanted.server.name, || carry(driver.as_ref(), &original.wanted, &copy.wanted));
+    let carried = server.addon_turn(&copy.wanted.server.name, || {
+        carry(driver.as_ref(), (&original.wanted, as_of_ms), &copy.wanted)
+    });
     if let Err(problem) = carried {
         let confirm = to.to_string();
         super::destroy(server, to, &DestroyAddonRequest { confirm, now: true })?;
@@ -62,10 +99,14 @@ pub(crate) fn clone(server: &Arc<Server>, from: &AddonName, to: &AddonName) -> R
 }
 
 /// Backs one up into the other, without a copy on disk between them.
-fn carry(driver: &dyn Driver, from: &WantedAddon, to: &WantedAddon) -> Result<(), Problem> {
+fn carry(
+    driver: &dyn Driver,
+    (from, as_of_ms): (&WantedAddon, Option<u64>),
+    to: &WantedAddon,
+) -> Result<(), Problem> {
     let (mut reader, mut writer) = std::io::pipe().map_err(internal)?;
     std::thread::scope(|scope| {
-        let read = scope.spawn(move || driver.backup(from, &mut writer));
+        let read = scope.spawn(move || driver.backup(from, as_of_ms, &mut writer));
         let written = driver.restore(to, &mut reader);
         drop(reader);
         let read = read.join().unwrap_or_else(|_| Err(internal(anyhow::anyhow!("a backup panicked"))));
@@ -113,7 +154,9 @@ fn move_to(server: &Server, driver: &dyn Driver, addon: &Addon, home: &AddonServ
     let moved = owned(server, moved);
     driver.serve(&moved.wanted.server)?;
     driver.provision(&moved.wanted)?;
-    if let Err(problem) = closed(driver, &addon.wanted, || carry(driver, &addon.wanted, &moved.wanted)) {
+    if let Err(problem) =
+        closed(driver, &addon.wanted, || carry(driver, (&addon.wanted, None), &moved.wanted))
+    {
         let _ = driver.destroy(&moved.wanted);
         return Err(problem);
     }
