@@ -32,6 +32,9 @@ const SERVER: &str = "server";
 /// What is read of an answer that is no data.
 const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Debian's uid for it.
+const NOBODY: u32 = 65_534;
+
 pub struct Host {
     layout: Layout,
     runner: Arc<dyn Runner>,
@@ -62,22 +65,39 @@ impl Host {
         argv: impl IntoIterator<Item = S>,
     ) -> Job {
         let directory = self.directory(server);
+        let mount = Mount { source: directory.clone(), target: directory.clone(), writable: true };
+        self.sandboxed(server.user, user_name, directory, vec![mount], argv)
+    }
+
+    /// A command as a user who owns nothing and sees nothing of Hop3: for clients that are given what others wrote,
+    /// since some of them run commands that they read.
+    pub(super) fn stranger_job<S: Into<String>>(
+        &self,
+        server: &AddonServer,
+        argv: impl IntoIterator<Item = S>,
+    ) -> Job {
+        self.sandboxed(server.user.map(|_| NOBODY), "nobody", PathBuf::from("/tmp"), Vec::new(), argv)
+    }
+
+    fn sandboxed<S: Into<String>>(
+        &self,
+        user: Option<u32>,
+        user_name: &str,
+        home: PathBuf,
+        mounts: Vec<Mount>,
+        argv: impl IntoIterator<Item = S>,
+    ) -> Job {
         let env = [
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-            ("HOME", directory.to_string_lossy().into_owned()),
+            ("HOME", home.to_string_lossy().into_owned()),
             ("LANG", "C.UTF-8".to_owned()),
         ];
+        let (user_name, hide) = (user_name.to_owned(), vec![self.layout.root().to_owned()]);
         Job {
             command: Command::exec(argv),
-            cwd: directory.clone(),
+            cwd: home.clone(),
             env: env.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
-            sandbox: Sandbox {
-                user: server.user,
-                user_name: user_name.to_owned(),
-                home: directory.clone(),
-                hide: vec![self.layout.root().to_owned()],
-                mounts: vec![Mount { source: directory.clone(), target: directory, writable: true }],
-            },
+            sandbox: Sandbox { user, user_name, home, hide, mounts },
             limits: Limits::default(),
         }
     }

@@ -43,3 +43,9 @@ fn binding<const N: usize>(variables: [(&'static str, String); N], shell: &[&str
 fn unreadable(error: std::io::Error) -> Problem {
     Problem::new(Kind::Unavailable, "addon.data-cut", "the data cannot be read").detail(error.to_string())
 }
+
+/// Nothing is no backup: reading it back would empty an addon in silence.
+fn nothing() -> Problem {
+    Problem::new(Kind::User, "addon.not-a-backup", "there is nothing to read back")
+        .hint("look at the file: it is empty")
+}

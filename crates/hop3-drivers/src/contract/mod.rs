@@ -2,5 +2,6 @@
 //! What every driver of a trait must keep, as functions that name the broken rules. Tests run them over the built-in
 //! drivers; the same functions judge drivers from outside.
 
+pub mod addon;
 pub mod builder;
 pub mod proxy;

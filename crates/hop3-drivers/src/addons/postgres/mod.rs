@@ -181,6 +181,9 @@ impl Addon for Postgres {
     fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         let mut mark = Vec::new();
         from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
+        if mark.is_empty() {
+            return Err(super::nothing());
+        }
         let mut whole = mark.as_slice().chain(from);
         let fresh = format!("{}_restored", addon.database);
         let admin = |script: &str| self.psql(&addon.server, ADMIN, script);
@@ -237,13 +240,17 @@ impl Postgres {
         self.client(&addon.server, "pg_restore", &arguments)
     }
 
-    /// Statements are those of whoever wrote the file: they run as the addon's own user and can do what he can.
+    /// Statements are those of whoever wrote the file: they run as the addon's own user and can do what he can. psql
+    /// runs commands that it reads; it is nobody.
     fn reader_of_sql(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {
+        let program = Install::of(&addon.server.version)?.program("psql");
         let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null"];
-        let mut job = self.client(&addon.server, "psql", &arguments)?;
+        let argv = [program.as_str()].into_iter().chain(arguments);
+        let mut job = self.host.stranger_job(&addon.server, argv);
         let credential = addon.credential();
         let own = [
             ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGPORT", addon.server.port.to_string()),
             ("PGUSER", credential.user.clone()),
             ("PGPASSWORD", credential.password.expose().clone()),
             ("PGDATABASE", database.to_owned()),

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The products' own clients, with what apps are told in their environment.
+
+use hop3_core::addon::Binding;
+use hop3_drivers::contract::addon::Client;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Its standard output.
+fn answer(binding: &Binding, command: &mut Command, input: &str) -> Result<String, String> {
+    let variables = binding.variables.iter().map(|(key, value)| (key.as_str(), value.expose()));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(variables);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    // One that ends early says why.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false => Err(said + &String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// The value on the only line there may be.
+fn value(answer: &str) -> Option<String> {
+    answer.lines().next().map(|line| line.trim_start_matches('=').to_owned())
+}
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS kept (name varchar(100) PRIMARY KEY, value text)";
+
+pub(crate) struct Postgres;
+
+impl Postgres {
+    fn psql(binding: &Binding, script: &str) -> Result<String, String> {
+        let arguments = ["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"];
+        answer(binding, Command::new("psql").args(arguments), script)
+    }
+}
+
+impl Client for Postgres {
+    fn write(&self, binding: &Binding, key: &str, value: &str) -> Result<(), String> {
+        let script = format!(
+            "SET client_min_messages = warning; {TABLE};
+             INSERT INTO kept VALUES ('{key}', '{value}') ON CONFLICT (name) DO UPDATE SET value = '{value}';"
+        );
+        Postgres::psql(binding, &script).map(drop)
+    }
+
+    fn read(&self, binding: &Binding, key: &str) -> Result<Option<String>, String> {
+        let script = format!(
+            "SET client_min_messages = warning; {TABLE}; SELECT '=' || value FROM kept WHERE name = '{key}';"
+        );
+        Ok(value(&Postgres::psql(binding, &script)?))
+    }
+}

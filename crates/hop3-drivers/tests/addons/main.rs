@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every kind of addon against the real server, kept by a real supervisor.
+//!
+//! Without the usual test harness: the program is also the supervisor and the launcher of its own tests, so that
+//! nothing else has to be built first.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and tells what it does")]
+
+mod clients;
+mod world;
+
+use hop3_core::driver::Runner;
+use hop3_drivers::contract::addon::Client;
+use std::process::ExitCode;
+use std::time::Instant;
+use world::World;
+
+type Test = fn(&World);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["launch"] => hop3_supervisor::launch_main(),
+        ["supervise", root] => world::supervise(root),
+        _ => run(arguments.iter().find(|argument| !argument.starts_with('-'))),
+    }
+}
+
+/// Runs those whose name contains the filter. One that fails panics, and the program with it.
+fn run(filter: Option<&String>) -> ExitCode {
+    let tests: [(&str, &str, Test); 2] = [
+        ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
+        ("postgres", "an_import_into_postgres_runs_no_command", |world| {
+            runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
+        }),
+    ];
+    let mut passed = 0;
+    let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
+    for (kind, name, test) in tests.into_iter().filter(|(_, name, _)| wanted(name)) {
+        let before = Instant::now();
+        let world = World::start(kind);
+        if world.driver.facts().versions.is_empty() {
+            assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} may not be skipped");
+            println!("SKIP {name}: {kind} is not installed");
+            continue;
+        }
+        test(&world);
+        println!("test {name} ... ok ({:?})", before.elapsed());
+        passed += 1;
+    }
+    // Read by scripts/test.
+    println!("test result: ok. {passed} passed; 0 failed");
+    ExitCode::SUCCESS
+}
+
+fn keeps_the_contract(world: &World, client: &dyn Client) {
+    let broken = hop3_drivers::contract::addon::broken_rules(&world.ground(client));
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// Clients of databases run commands and write files that their input names; whoever imports must gain nothing by it.
+fn runs_no_command(world: &World, hostile: &dyn Fn(&str) -> String) {
+    if !world.client.is_privileged() {
+        println!("SKIP runs_no_command: there are no users apart");
+        return;
+    }
+    let addon = world.make("victim");
+    let mark = world.layout.addon_server(&addon.server.name).join("mark");
+    // Whether it is refused or read to its end is the client's own.
+    let _ = world.driver.restore(&addon, &mut hostile(&mark.display().to_string()).as_bytes());
+    assert!(!mark.exists(), "an import wrote a file as the server's user");
+    world.driver.retire(&addon.server).unwrap();
+}
