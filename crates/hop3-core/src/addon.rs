@@ -70,6 +70,9 @@ pub struct Binding {
     /// A client for a person's terminal; it gets `variables` in its environment. Empty when there is none.
     #[serde(default)]
     pub shell: Vec<String>,
+    /// Its slot, where that is not its kind's: the URL of an external service says what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
 }
 
 mod exposed_values {
@@ -120,6 +123,9 @@ pub struct KindCapabilities {
     pub backs_up: bool,
     /// Two credentials can be valid at the same time.
     pub rotates: bool,
+    /// It may be given a secret when it is made, and another one later: the address of what lies elsewhere.
+    #[serde(default)]
+    pub takes_secret: bool,
 }
 
 /// How an addon is.

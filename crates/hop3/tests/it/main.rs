@@ -31,6 +31,7 @@ mod push;
 mod reference;
 mod requests;
 mod restart;
+mod services;
 mod sleep;
 mod ssh;
 mod step_failure;

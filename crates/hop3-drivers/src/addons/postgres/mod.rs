@@ -116,7 +116,13 @@ impl Addon for Postgres {
             slot: "database".to_owned(),
             versions: Install::versions(),
             install: "apt-get install postgresql".to_owned(),
-            capabilities: KindCapabilities { shares: true, serves: true, backs_up: true, rotates: true },
+            capabilities: KindCapabilities {
+                shares: true,
+                serves: true,
+                backs_up: true,
+                rotates: true,
+                ..KindCapabilities::default()
+            },
             options: super::options(&[
                 ("extensions", "names, separated by commas, made in the database: pg_trgm,hstore"),
                 ("connections", "so many at the same time; 20 on a shared server"),
