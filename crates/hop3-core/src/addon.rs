@@ -70,6 +70,9 @@ pub struct Binding {
     /// A client for a person's terminal; it gets `variables` in its environment. Empty when there is none.
     #[serde(default)]
     pub shell: Vec<String>,
+    /// Its slot, where that is not its kind's: the URL of an external service says what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
 }
 
 mod exposed_values {
@@ -125,6 +128,9 @@ pub struct KindCapabilities {
     pub rotates: bool,
     /// What it held at a past moment can be had, where the option `history` is set.
     pub remembers: bool,
+    /// It may be given a secret when it is made, and another one later: the address of what lies elsewhere.
+    #[serde(default)]
+    pub takes_secret: bool,
 }
 
 /// How an addon is.

@@ -11,7 +11,7 @@ use hop3_core::Problem;
 use hop3_core::api::{
     AddonCredentials, AddonInfo, AddonKinds, AddonSummary, BindRequest, CreateAddonRequest,
     DestroyAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade, RotateAddonRequest,
-    ScaleAddonRequest, UpgradeAddonRequest,
+    ScaleAddonRequest, SetCredentialsRequest, UpgradeAddonRequest,
 };
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
@@ -55,6 +55,7 @@ pub enum AddonCommand {
         options: Vec<String>,
     },
     /// Move an addon to a server of another version; nobody comes in while it is carried
+    #[command(disable_version_flag = true)]
     Upgrade {
         name: String,
         /// A version, as `hop3 addon kinds` lists them
@@ -174,6 +175,16 @@ pub enum Credentials {
         #[arg(long)]
         now: bool,
     },
+    /// Give another secret (the address of an external service); bound apps get a release that knows it
+    Set {
+        name: String,
+        /// Read it from standard input; it is the only way
+        #[arg(long, required = true)]
+        secret: bool,
+        /// End the former one at once, not when the last instance that knows it has ended
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem> {
@@ -214,6 +225,11 @@ pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem
         AddonCommand::Credentials(Credentials::Rotate { name, now }) => {
             let said = format!("{name} has another password, and its apps know it");
             change(&name.parse()?, "rotate", &RotateAddonRequest { now }, &said, cx)
+        }
+        AddonCommand::Credentials(Credentials::Set { name, secret: _, now }) => {
+            let secret = Secret::new(secret(cx)?);
+            let said = format!("{name} has another secret, and its apps know it");
+            set(&name.parse()?, &SetCredentialsRequest { secret, now }, &said, cx)
         }
         AddonCommand::Protect { name, off } => {
             let said = format!("{name} {} be destroyed", if off { "can" } else { "cannot" });
@@ -323,6 +339,18 @@ fn change(
     cx: &mut Context,
 ) -> Result<(), Problem> {
     let info: AddonInfo = cx.client()?.send(Method::POST, &format!("/api/addons/{name}/{verb}"), request)?;
+    cx.answer(&info, |_| format!("{}\n", clean(said)));
+    Ok(())
+}
+
+fn set(
+    name: &AddonName,
+    request: &SetCredentialsRequest,
+    said: &str,
+    cx: &mut Context,
+) -> Result<(), Problem> {
+    let info: AddonInfo =
+        cx.client()?.send(Method::PUT, &format!("/api/addons/{name}/credentials"), request)?;
     cx.answer(&info, |_| format!("{}\n", clean(said)));
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use crate::addon::{AddonStatus, KindFacts};
 use crate::name::{AddonKind, AddonName, AppName, EnvKey};
-use crate::secret::{Secret, exposed_option};
+use crate::secret::{Secret, exposed, exposed_option};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -84,6 +84,19 @@ pub struct ProtectAddonRequest {
 #[serde(deny_unknown_fields)]
 pub struct RotateAddonRequest {
     /// The former password ends at once, not when the last instance that knows it has ended.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// `PUT /api/addons/{addon}/credentials`
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetCredentialsRequest {
+    /// As at its making: the address of an external service with its password.
+    #[serde(with = "exposed")]
+    #[schemars(with = "String")]
+    pub secret: Secret<String>,
+    /// The former one ends at once, not when the last instance that knows it has ended.
     #[serde(default)]
     pub now: bool,
 }

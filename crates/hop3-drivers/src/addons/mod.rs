@@ -5,13 +5,16 @@
 //! a driver does on it, it does with the product's own client, run as that user in that sandbox; passwords go to
 //! clients on their standard input or in their environment, never as arguments.
 
+mod address;
+mod external;
 mod host;
 mod postgres;
 
+pub use external::External;
 pub use host::Host;
 pub use postgres::Postgres;
 
-use hop3_core::addon::Binding;
+use hop3_core::addon::{Binding, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::name::{AddonKind, EnvKey};
 use hop3_core::secret::Secret;
@@ -21,7 +24,7 @@ use std::sync::Arc;
 
 /// Every kind, in the order of `hop3 addon kinds`.
 pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
-    vec![Arc::new(Postgres::new(host.clone()))]
+    vec![Arc::new(Postgres::new(host.clone())), Arc::new(External)]
 }
 
 fn kind(word: &'static str) -> AddonKind {
@@ -32,11 +35,25 @@ fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, sentence)| ((*name).to_owned(), (*sentence).to_owned())).collect()
 }
 
+/// An option that is `yes` or `no`.
+fn yes_or_no(addon: &WantedAddon, option: &str, unset: bool) -> Result<bool, Problem> {
+    match addon.settings.get(option).map(String::as_str) {
+        None => Ok(unset),
+        Some("yes") => Ok(true),
+        Some("no") => Ok(false),
+        Some(other) => {
+            let title = format!("{option} is yes or no");
+            Err(Problem::new(Kind::User, "addon.bad-option", title).detail(other.escape_debug().to_string()))
+        }
+    }
+}
+
 fn binding<const N: usize>(variables: [(&'static str, String); N], shell: &[&str]) -> Binding {
     let key = |key: &'static str| -> EnvKey { key.parse().expect("the drivers' own keys are keys") };
     Binding {
         variables: variables.into_iter().map(|(k, value)| (key(k), Secret::new(value))).collect(),
         shell: shell.iter().map(|word| (*word).to_owned()).collect(),
+        slot: None,
     }
 }
 

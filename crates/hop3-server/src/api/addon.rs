@@ -10,11 +10,11 @@ use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::Method;
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use hop3_core::api::{
     AddonCredentials, AddonInfo, AddonKinds, AddonSummary, BindRequest, CreateAddonRequest,
     DestroyAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade, RestoreAddonRequest,
-    RotateAddonRequest, ScaleAddonRequest, UpgradeAddonRequest,
+    RotateAddonRequest, ScaleAddonRequest, SetCredentialsRequest, UpgradeAddonRequest,
 };
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
@@ -85,6 +85,12 @@ fn bound(endpoints: Endpoints) -> Endpoints {
             &of("rotate"),
             "Changes the password, and tells bound apps",
             post(rotate),
+        )
+        .on::<SetCredentialsRequest, AddonInfo>(
+            &Method::PUT,
+            &of("credentials"),
+            "Gives another secret, and tells bound apps",
+            put(set),
         )
         .on::<Nothing, AddonCredentials>(
             &Method::GET,
@@ -196,6 +202,14 @@ async fn rotate(
     Body(request): Body<RotateAddonRequest>,
 ) -> Reply<AddonInfo> {
     blocking(move || verb::rotate(&server, &name, &request)).await
+}
+
+async fn set(
+    State(server): S,
+    Named(name): Named<AddonName>,
+    Body(request): Body<SetCredentialsRequest>,
+) -> Reply<AddonInfo> {
+    blocking(move || verb::set(&server, &name, &request)).await
 }
 
 async fn credentials(State(server): S, Named(name): Named<AddonName>) -> Reply<AddonCredentials> {

@@ -33,6 +33,7 @@ mod push;
 mod reference;
 mod requests;
 mod restart;
+mod services;
 mod sleep;
 mod ssh;
 mod step_failure;

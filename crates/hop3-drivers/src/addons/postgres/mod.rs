@@ -126,6 +126,7 @@ impl Addon for Postgres {
                 backs_up: true,
                 rotates: true,
                 remembers: true,
+                ..KindCapabilities::default()
             },
             options: super::options(&[
                 ("extensions", "names, separated by commas, made in the database: pg_trgm,hstore"),

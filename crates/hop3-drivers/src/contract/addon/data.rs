@@ -12,7 +12,7 @@ pub(super) fn carries(judge: &Judge<'_>) -> Verdict {
     let (backup, _) = Writer::beside(judge.ground.client, &from.binding, |writer| {
         writer.more(10)?;
         let mut backup = Vec::new();
-        judge.driver().backup(&from.wanted, &mut backup)?;
+        judge.driver().backup(&from.wanted, None, &mut backup)?;
         writer.more(3)?;
         Ok(backup)
     })?;
@@ -58,7 +58,7 @@ pub(super) fn refuses(judge: &Judge<'_>) -> Verdict {
         judge.ground.client.write(&made.binding, &format!("key-{number}"), "kept")?;
     }
     let mut backup = Vec::new();
-    judge.driver().backup(&made.wanted, &mut backup)?;
+    judge.driver().backup(&made.wanted, None, &mut backup)?;
     judge.ground.client.write(&made.binding, "key-1", "since")?;
     let half = backup.get(..backup.len() / 2).unwrap_or_default();
     let all_but_the_end = backup.get(..backup.len().saturating_sub(9)).unwrap_or_default();

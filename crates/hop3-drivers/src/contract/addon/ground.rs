@@ -148,7 +148,7 @@ pub(super) fn with(binding: &Binding, own: &Credential, other: &Credential) -> B
     };
     let variables = binding.variables.iter();
     let variables = variables.map(|(key, value)| (key.clone(), Secret::new(replaced(value.expose()))));
-    Binding { variables: variables.collect(), shell: binding.shell.clone() }
+    Binding { variables: variables.collect(), ..binding.clone() }
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -89,7 +89,11 @@ pub(super) fn bind_in_turn(
     prefix: Option<&EnvKey>,
 ) -> Result<Addon, Problem> {
     let addon = find(server, name)?;
-    let slot = driver(server, &addon.wanted.server.kind)?.facts().slot;
+    let own_slot = addon.binding.as_ref().and_then(|binding| binding.slot.clone());
+    let slot = match own_slot {
+        Some(slot) => slot,
+        None => driver(server, &addon.wanted.server.kind)?.facts().slot,
+    };
     let of_name = name.as_str().to_uppercase().replace('-', "_");
     let prefix = prefix.map_or(of_name, ToString::to_string);
     if !server.store.bind(app, addon.id, &prefix, &slot).map_err(internal)? {

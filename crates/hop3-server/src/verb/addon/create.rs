@@ -20,6 +20,10 @@ pub(crate) fn create(server: &Arc<Server>, request: &CreateAddonRequest) -> Resu
     let driver = driver(server, &request.kind)?;
     let facts = driver.facts();
     check_options(&facts, &request.options)?;
+    if request.secret.is_some() && !facts.capabilities.takes_secret {
+        let title = format!("{} takes no secret: Hop3 makes its passwords", facts.title);
+        return Err(Problem::new(Kind::User, "addon.no-secret", title));
+    }
     let version = version(&facts, request.version.as_deref())?;
     if server.store.addon(&request.name).map_err(internal)?.is_some() {
         return Err(exists(&request.name));

@@ -15,7 +15,7 @@ pub(crate) use create::{create, scale};
 pub(crate) use destroy::{destroy, forget_destroyed, protect, recover};
 pub(crate) use look::{credentials, info, kinds, list, logs, rename};
 pub(crate) use provide::provide;
-pub(crate) use rotate::{drop_former, rotate};
+pub(crate) use rotate::{drop_former, rotate, set};
 pub(crate) use shell::shell;
 pub(crate) use transfer::{clone, export, import, restore, upgrade};
 
