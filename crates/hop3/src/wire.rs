@@ -9,7 +9,7 @@ use hop3_core::driver::Registry;
 use hop3_core::layout::Layout;
 use hop3_core::plan::BuildPlan;
 use hop3_core::source::SourceTree;
-use hop3_drivers::{addons, builders, proxies, runtimes, toolchains};
+use hop3_drivers::{addons, builders, plugin, proxies, runtimes, toolchains};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,11 +24,13 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
     let builtin = Arc::new(proxies::Builtin::new(layout));
     let place = layout.clone();
     let take_over = Box::new(move || upgrade::upgrade(&place).map(drop));
+    let plugins = Arc::new(plugin::Host::new(supervisor.clone(), layout));
+    let planners = Arc::clone(&plugins);
     let proxy = proxies::Chosen::start(builtin.clone(), layout, take_over);
     let daemons = Arc::new(runtimes::Kept::new(supervisor.clone()));
     let host = Arc::new(addons::Host::new(layout, runner.clone(), daemons.clone()));
     Registry {
-        plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
+        plan: Arc::new(move |tree, settings| planners.plan(tree, settings)),
         runner: runner.clone(),
         runtime: Arc::new(runtimes::Native::new(supervisor)),
         proxy: proxy.clone(),
@@ -38,6 +40,7 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         addons: addons::addons(&host),
         daemons,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
+        plugins,
     }
 }
 

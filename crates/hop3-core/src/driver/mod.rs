@@ -10,6 +10,7 @@ mod authorities;
 mod builder;
 mod certificates;
 mod daemons;
+mod plugins;
 mod proxy;
 mod proxy_choice;
 mod runner;
@@ -21,6 +22,7 @@ pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
 pub use daemons::{Daemon, Daemons, KeptDaemon};
+pub use plugins::Plugins;
 pub use proxy::{Drained, Proxy, ProxyStatus, Traffic};
 pub use proxy_choice::{PassedOn, ProxyChoice, ProxyChosen};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
@@ -51,4 +53,5 @@ pub struct Registry {
     pub daemons: Arc<dyn Daemons>,
     /// One for each kind of addon.
     pub addons: Vec<Arc<dyn Addon>>,
+    pub plugins: Arc<dyn Plugins>,
 }

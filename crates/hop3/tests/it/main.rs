@@ -26,6 +26,7 @@ mod http3;
 mod isolation;
 mod kill;
 mod load;
+mod plugin;
 mod policy;
 mod probe;
 mod push;
