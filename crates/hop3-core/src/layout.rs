@@ -90,6 +90,11 @@ impl Layout {
         self.plugins().join("@incoming")
     }
 
+    /// Sources that a plugin is judged by.
+    pub fn plugin_check(&self) -> PathBuf {
+        self.plugins().join("@check")
+    }
+
     /// All of one plugin.
     pub fn plugin(&self, plugin: &PluginName) -> PathBuf {
         self.plugins().join(plugin.as_str())

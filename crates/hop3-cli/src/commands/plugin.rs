@@ -14,6 +14,7 @@ use hop3_core::name::PluginName;
 use hop3_core::plugin::{CommandAnswer, CommandCall, PluginInfo, PluginReport};
 use hyper::Method;
 use serde_json::json;
+use std::path::Path;
 
 /// Install, make and look after plugins
 #[derive(Subcommand, Debug)]
@@ -30,9 +31,10 @@ pub enum PluginCommand {
     Disable {
         name: PluginName,
     },
-    /// Judge what an installed plugin provides by the contracts of drivers
+    /// Judge what a plugin provides by the contracts of drivers
     Check {
-        name: PluginName,
+        /// An installed plugin, or the folder of one that is not
+        plugin: String,
     },
     /// Show what a plugin wrote to its standard error
     Logs {
@@ -79,7 +81,7 @@ pub(crate) fn run(command: PluginCommand, cx: &mut Context) -> Result<u8, Proble
             let plugin: PluginInfo = cx.client()?.send(Method::POST, &path(&name, "/disable"), &json!({}))?;
             cx.answer(&plugin, |_| format!("the plugin {name} is disabled\n"));
         }
-        PluginCommand::Check { name } => return check(&name, cx),
+        PluginCommand::Check { plugin } => return check(&plugin, cx),
         PluginCommand::Logs { name, n } => {
             let lines: Vec<LogLine> = cx.client()?.get(&path(&name, &format!("/logs?last={n}")))?;
             cx.answer(&lines, |cx| show::log(&lines, cx));
@@ -93,8 +95,14 @@ fn path(name: &PluginName, rest: &str) -> String {
     format!("/api/plugins/{}{rest}", encode(name.as_str()))
 }
 
-fn check(name: &PluginName, cx: &mut Context) -> Result<u8, Problem> {
-    let report: PluginReport = cx.client()?.send(Method::POST, &path(name, "/check"), &json!({}))?;
+fn check(plugin: &str, cx: &mut Context) -> Result<u8, Problem> {
+    let client = cx.client()?;
+    let report: PluginReport = match plugin.parse() {
+        Ok(name) if !Path::new(plugin).is_dir() => {
+            client.send(Method::POST, &path(&name, "/check"), &json!({}))?
+        }
+        _ => client.upload(Method::POST, "/api/plugin-check", install::upload(plugin.into())?)?,
+    };
     let is_good = report.broken.is_empty();
     cx.answer(&report, |cx| show::report(&report, cx));
     Ok(if is_good { 0 } else { hop3_core::Kind::Plugin.exit_code() })

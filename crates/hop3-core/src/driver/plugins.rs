@@ -29,8 +29,8 @@ pub trait Plugins: Send + Sync {
 
     fn command(&self, name: &PluginName, call: &CommandCall) -> Result<CommandAnswer, Problem>;
 
-    /// Judges everything it provides by the contracts of drivers.
-    fn check(&self, name: &PluginName) -> Result<PluginReport, Problem>;
+    /// Starts the program in a folder and judges all that it provides by the contracts of drivers.
+    fn check(&self, name: &PluginName, user: u32, folder: &Path) -> Result<PluginReport, Problem>;
 
     /// What it wrote to stderr, the newest lines.
     fn logs(&self, name: &PluginName, last: usize) -> Result<Vec<LogLine>, Problem>;

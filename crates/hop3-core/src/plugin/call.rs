@@ -66,8 +66,8 @@ pub struct HookCall {
     /// Absent for changes that are no deployment: config, rollback, scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<i64>,
-    /// The app's config, where that is permitted.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// The app's config, where that is permitted; else empty.
+    #[serde(default)]
     pub config: BTreeMap<String, String>,
 }
 

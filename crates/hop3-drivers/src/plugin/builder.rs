@@ -55,7 +55,11 @@ impl Builder for PluginBuilder {
     }
 
     fn plan(&self, source: &SourceTree, settings: &Settings) -> Result<BuildPlan, Problem> {
-        let plan: BuildPlan = self.program.call(method::PLAN, &self.call(source, settings))?;
+        let mut plan: BuildPlan = self.program.call(method::PLAN, &self.call(source, settings))?;
+        if !settings.run.processes.is_empty() {
+            // The author's processes are all there are.
+            plan.processes.clear();
+        }
         // It came from outside: what the built-in builders are tested for is asked of it every time.
         let broken = contract::builder::broken_in_plan(&plan, &self.offer.name, source, settings);
         if broken.is_empty() {

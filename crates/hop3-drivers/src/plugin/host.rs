@@ -2,6 +2,7 @@
 //! `Host`: the plugins that are enabled.
 
 use super::builder::{Missed, PluginBuilder};
+use super::check;
 use super::program::{Program, Starter, log_group};
 use crate::builders;
 use hop3_core::driver::{Builder, LogLine, Plugins};
@@ -80,7 +81,8 @@ impl Plugins for Host {
     }
 
     fn enable(&self, plugin: Accepted) {
-        let program = Arc::new(Program::new(Arc::clone(&self.starter), plugin));
+        let folder = self.starter.layout.plugin_files(&plugin.introduction.name);
+        let program = Arc::new(Program::new(Arc::clone(&self.starter), plugin, folder));
         locked(&self.enabled).insert(program.name().clone(), Arc::clone(&program));
         let watched = Arc::downgrade(&program);
         std::thread::spawn(move || {
@@ -108,9 +110,11 @@ impl Plugins for Host {
         self.program(name)?.call(method::COMMAND, call)
     }
 
-    fn check(&self, name: &PluginName) -> Result<PluginReport, Problem> {
-        let _program = self.program(name)?;
-        Ok(PluginReport { checked: Vec::new(), broken: Vec::new() })
+    fn check(&self, name: &PluginName, user: u32, folder: &Path) -> Result<PluginReport, Problem> {
+        let introduction = self.starter.introduce(name, user, folder)?;
+        let accepted = Accepted { introduction, user };
+        let program = Arc::new(Program::new(Arc::clone(&self.starter), accepted, folder.to_owned()));
+        check::check(&program, &self.starter.layout.plugin_check())
     }
 
     fn logs(&self, name: &PluginName, last: usize) -> Result<Vec<LogLine>, Problem> {

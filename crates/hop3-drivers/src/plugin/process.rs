@@ -110,7 +110,7 @@ impl Process {
     /// The stream is closed: says how it ended.
     fn end(&self) -> Failure {
         let how = self.ended.recv_timeout(LAST_WORD);
-        Failure::Ended(how.unwrap_or_else(|_| "it closed its standard output".to_owned()))
+        Failure::Ended(how.unwrap_or_else(|_| "it closed its standard streams".to_owned()))
     }
 }
 

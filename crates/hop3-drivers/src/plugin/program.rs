@@ -15,12 +15,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// To start and say who it is.
-const HELLO_DEADLINE: Duration = Duration::from_secs(20);
+const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// How programs are started.
@@ -101,6 +101,7 @@ fn check(introduction: &Introduction, name: &PluginName) -> Result<(), Failure> 
 
 pub(super) struct Program {
     starter: Arc<Starter>,
+    folder: PathBuf,
     pub(super) accepted: Accepted,
     turn: Mutex<Turn>,
     free: Condvar,
@@ -116,12 +117,16 @@ struct Turn {
 }
 
 impl Program {
-    pub(super) fn new(starter: Arc<Starter>, accepted: Accepted) -> Program {
-        Program { starter, accepted, turn: Mutex::default(), free: Condvar::new() }
+    pub(super) fn new(starter: Arc<Starter>, accepted: Accepted, folder: PathBuf) -> Program {
+        Program { starter, folder, accepted, turn: Mutex::default(), free: Condvar::new() }
     }
 
     pub(super) fn name(&self) -> &PluginName {
         &self.accepted.introduction.name
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Asks one thing. Whatever goes wrong is a problem of this call alone.
@@ -151,8 +156,8 @@ impl Program {
         let process = match process {
             Some(process) => process,
             None => {
-                let folder = self.starter.layout.plugin_files(self.name());
-                let (started, introduction) = self.starter.start(self.name(), self.accepted.user, &folder)?;
+                let (started, introduction) =
+                    self.starter.start(self.name(), self.accepted.user, &self.folder)?;
                 self.check_granted(&introduction)?;
                 process.insert(started)
             }

@@ -47,6 +47,12 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             "Judges what it provides by the contracts of drivers",
             post(check),
         )
+        .on::<Nothing, PluginReport>(
+            &Method::POST,
+            "/api/plugin-check",
+            "Judges a plugin from a tar archive of its folder, without installing it",
+            post(check_folder),
+        )
         .on::<Nothing, Vec<LogLine>>(&Method::GET, &verb("logs"), "Gives what it wrote to stderr", get(logs))
         .on::<CommandCall, CommandAnswer>(&Method::POST, &verb("run"), "Runs one of its commands", post(run))
 }
@@ -87,6 +93,12 @@ async fn disable(State(server): S, Named(name): Named<PluginName>) -> Reply<Plug
 
 async fn check(State(server): S, Named(name): Named<PluginName>) -> Reply<PluginReport> {
     blocking(move || verb::plugin::check(&server, &name)).await
+}
+
+async fn check_folder(State(server): S, request: Request) -> Result<axum::Json<PluginReport>, Failure> {
+    disk::require_room(&server.layout)?;
+    let tar = spool(&server.layout, request.into_body()).await?;
+    blocking(move || verb::plugin::check_folder(&server, tar)).await
 }
 
 #[derive(Deserialize)]

@@ -53,14 +53,23 @@ fn find(server: &Server, name: &PluginName) -> Result<Plugin, Problem> {
 /// it does not ask for more.
 pub(crate) fn install(server: &Arc<Server>, tar: File, query: &InstallQuery) -> Result<PluginInfo, Problem> {
     let _alone = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
+    unpacked(server, tar, |incoming, name| keep(server, incoming, name, query))
+}
+
+/// Does something with a plugin that came in; of what is still where it was unpacked, nothing is left.
+fn unpacked<T>(
+    server: &Server,
+    tar: File,
+    work: impl FnOnce(&Path, &PluginName) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     let incoming = server.layout.plugin_incoming();
     server.drivers.runner.remove(&incoming)?;
     std::fs::create_dir_all(&incoming).map_err(internal)?;
-    let kept = unpack(tar, &incoming, &LIMITS)
+    let done = unpack(tar, &incoming, &LIMITS)
         .and_then(|_| name_of(&incoming))
-        .and_then(|name| keep(server, &incoming, &name, query));
+        .and_then(|name| work(&incoming, &name));
     server.drivers.runner.remove(&incoming)?;
-    kept
+    done
 }
 
 /// The program's name says the plugin's.
@@ -165,9 +174,27 @@ pub(crate) fn remove(server: &Server, name: &PluginName) -> Result<(), Problem> 
     server.drivers.runner.remove(&server.layout.plugin(name))
 }
 
+/// Judges an installed plugin.
 pub(crate) fn check(server: &Server, name: &PluginName) -> Result<PluginReport, Problem> {
-    find(server, name)?;
-    server.drivers.plugins.check(name)
+    let plugin = find(server, name)?;
+    server.drivers.plugins.check(name, plugin.user, &server.layout.plugin_files(name))
+}
+
+/// Judges a plugin that is not installed, and leaves nothing of it.
+pub(crate) fn check_folder(server: &Server, tar: File) -> Result<PluginReport, Problem> {
+    let _alone = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
+    unpacked(server, tar, |incoming, name| {
+        let installed = server.store.plugin(name).map_err(internal)?;
+        let user = match &installed {
+            Some(plugin) => plugin.user,
+            None => server.store.next_uid().map_err(internal)?,
+        };
+        let report = server.drivers.plugins.check(name, user, incoming);
+        if installed.is_none() {
+            server.drivers.runner.remove(&server.layout.plugin(name))?;
+        }
+        report
+    })
 }
 
 pub(crate) fn logs(server: &Server, name: &PluginName, last: usize) -> Result<Vec<LogLine>, Problem> {

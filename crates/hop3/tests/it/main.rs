@@ -27,6 +27,8 @@ mod isolation;
 mod kill;
 mod load;
 mod plugin;
+mod plugin_event;
+mod plugin_trouble;
 mod policy;
 mod probe;
 mod push;

@@ -19,7 +19,7 @@ fn made_by_make(hop: &Hop) -> crate::harness::Repository {
 }
 
 /// What the sample in Python and its app need.
-fn lacks_tools(test: &str) -> bool {
+pub(crate) fn lacks_tools(test: &str) -> bool {
     let lacks = !is_there("python3") || !is_there("make");
     if lacks {
         skip(test, "python3 and make are needed");

@@ -37,16 +37,18 @@ pub struct EnableArgs {
 }
 
 pub(super) fn run(args: InstallArgs, cx: &mut Context) -> Result<(), Problem> {
-    let upload = if args.path.is_dir() {
-        let folder = args.path;
-        Upload::written_by(move |writer| pack(&folder, writer))
-    } else {
-        let bundle = File::open(&args.path).map_err(|error| problem::unreadable(&args.path, &error))?;
-        Upload::copied_from(bundle)
-    };
+    let upload = upload(args.path)?;
     let path = format!("/api/plugins?unsigned={}", args.unsigned);
     let plugin: PluginInfo = cx.client()?.upload(Method::POST, &path, upload)?;
     agree(plugin, args.yes, cx)
+}
+
+/// The folder, or a bundle as it is.
+pub(super) fn upload(path: PathBuf) -> Result<Upload, Problem> {
+    if path.is_dir() {
+        return Ok(Upload::written_by(move |writer| pack(&path, writer)));
+    }
+    File::open(&path).map(Upload::copied_from).map_err(|error| problem::unreadable(&path, &error))
 }
 
 pub(super) fn enable(args: EnableArgs, cx: &mut Context) -> Result<(), Problem> {
