@@ -24,11 +24,11 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
     let builtin = Arc::new(proxies::Builtin::new(layout));
     let place = layout.clone();
     let take_over = Box::new(move || upgrade::upgrade(&place).map(drop));
-    let plugins = Arc::new(plugin::Host::new(supervisor.clone(), layout));
-    let planners = Arc::clone(&plugins);
     let proxy = proxies::Chosen::start(builtin.clone(), layout, take_over);
     let daemons = Arc::new(runtimes::Kept::new(supervisor.clone()));
     let host = Arc::new(addons::Host::new(layout, runner.clone(), daemons.clone()));
+    let plugins = Arc::new(plugin::Host::new(supervisor.clone(), layout, host.clone()));
+    let (planners, more) = (plugins.clone(), plugins.clone());
     Registry {
         plan: Arc::new(move |tree, settings| planners.plan(tree, settings)),
         runner: runner.clone(),
@@ -37,7 +37,7 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         proxy_choice: proxy,
         certificates: builtin.clone(),
         authorities: builtin,
-        addons: addons::addons(&host),
+        addons: Arc::new(move || [addons::addons(&host), more.addons()].concat()),
         daemons,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
         plugins,

@@ -38,6 +38,9 @@ use std::sync::Arc;
 /// Makes the whole plan of a source.
 pub type Plan = dyn Fn(&SourceTree, &Settings) -> Result<BuildPlan, Problem> + Send + Sync;
 
+/// One driver for each kind of addon there is now.
+pub type Addons = dyn Fn() -> Vec<Arc<dyn Addon>> + Send + Sync;
+
 /// Every driver of an installation, chosen in `hop3/src/wire.rs`.
 #[derive(Clone)]
 pub struct Registry {
@@ -51,7 +54,6 @@ pub struct Registry {
     pub authorities: Arc<dyn Authorities>,
     pub toolchains: Arc<dyn Toolchains>,
     pub daemons: Arc<dyn Daemons>,
-    /// One for each kind of addon.
-    pub addons: Vec<Arc<dyn Addon>>,
+    pub addons: Arc<Addons>,
     pub plugins: Arc<dyn Plugins>,
 }

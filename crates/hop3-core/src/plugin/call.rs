@@ -20,6 +20,18 @@ pub mod method {
     pub const EVENT: &str = "event";
     /// `HookCall` to `HookAnswer`.
     pub const HOOK: &str = "hook";
+    /// `AddonServer` to `AddonProcess`: the server that Hop3 keeps running.
+    pub const SERVE: &str = "addon.serve";
+    /// `WantedAddon` to `Binding`.
+    pub const PROVISION: &str = "addon.provision";
+    /// `WantedAddon` to `AddonStatus`.
+    pub const STATUS: &str = "addon.status";
+    /// `WantedAddon` to `AddonProcess`, which prints all that the addon holds.
+    pub const BACKUP: &str = "addon.backup";
+    /// `WantedAddon` to `AddonProcess`, which reads what the other printed.
+    pub const RESTORE: &str = "addon.restore";
+    /// `WantedAddon` to anything.
+    pub const DESTROY: &str = "addon.destroy";
     /// `CommandCall` to `CommandAnswer`.
     pub const COMMAND: &str = "command";
 }
@@ -94,6 +106,17 @@ pub struct Refusal {
     /// What to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+}
+
+/// A process that Hop3 runs for an addon, as the user of the addon's server and in its directory. In its words
+/// `{files}` stands for the plugin's folder and `{data}` for the server's directory, where all that it keeps belongs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddonProcess {
+    /// Program and arguments; anybody on the machine may read them, so passwords belong into `env`.
+    pub command: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 /// `command`: somebody typed it.

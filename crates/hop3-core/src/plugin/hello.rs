@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `hello`: who the plugin is, what it has, and what it wants to be allowed.
 
+use crate::addon::KindFacts;
 use crate::event::DeployStep;
 use crate::name::PluginName;
 use schemars::JsonSchema;
@@ -54,6 +55,9 @@ impl Introduction {
 pub struct Provides {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builders: Vec<BuilderOffer>,
+    /// Kinds of addons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addons: Vec<KindFacts>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandOffer>,
 }

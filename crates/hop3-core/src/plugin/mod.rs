@@ -13,8 +13,8 @@ mod message;
 mod schema;
 
 pub use call::{
-    BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer, HookCall, Refusal, SourceData,
-    method,
+    AddonProcess, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer, HookCall,
+    Refusal, SourceData, method,
 };
 pub use hello::{BuilderOffer, CommandOffer, Hello, HookPoint, Introduction, Permissions, Provides, When};
 pub use info::{Accepted, EnablePluginRequest, InstallQuery, PluginInfo, PluginReport};

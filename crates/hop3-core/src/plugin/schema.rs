@@ -2,9 +2,10 @@
 //! The JSON Schemas of the protocol in one document: each type under its name, each method with its two types.
 
 use super::{
-    Answer, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, Hello, HookAnswer, HookCall,
-    Introduction, PROTOCOL, Request, method,
+    AddonProcess, Answer, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, Hello, HookAnswer,
+    HookCall, Introduction, PROTOCOL, Request, method,
 };
+use crate::addon::{AddonServer, AddonStatus, Binding, WantedAddon};
 use crate::plan::BuildPlan;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -21,6 +22,13 @@ pub fn json_schema() -> String {
     on(method::HELLO, of::<Hello>(&mut generator), of::<Introduction>(&mut generator));
     on(method::DETECT, of::<BuilderCall>(&mut generator), of::<Option<Detection>>(&mut generator));
     on(method::PLAN, of::<BuilderCall>(&mut generator), of::<BuildPlan>(&mut generator));
+    let addon = of::<WantedAddon>(&mut generator);
+    on(method::SERVE, of::<AddonServer>(&mut generator), of::<AddonProcess>(&mut generator));
+    on(method::PROVISION, addon.clone(), of::<Binding>(&mut generator));
+    on(method::STATUS, addon.clone(), of::<AddonStatus>(&mut generator));
+    on(method::BACKUP, addon.clone(), of::<AddonProcess>(&mut generator));
+    on(method::RESTORE, addon.clone(), of::<AddonProcess>(&mut generator));
+    on(method::DESTROY, addon, json!(true));
     on(method::EVENT, of::<EventCall>(&mut generator), json!(true));
     on(method::HOOK, of::<HookCall>(&mut generator), of::<HookAnswer>(&mut generator));
     on(method::COMMAND, of::<CommandCall>(&mut generator), of::<CommandAnswer>(&mut generator));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Host`: the plugins that are enabled.
 
+use super::addon::PluginAddon;
 use super::builder::{Missed, PluginBuilder};
 use super::check;
 use super::program::{Program, Starter, log_group};
-use crate::builders;
-use hop3_core::driver::{Builder, LogLine, Plugins};
+use crate::{addons, builders};
+use hop3_core::driver::{Addon, Builder, LogLine, Plugins};
 use hop3_core::layout::Layout;
 use hop3_core::name::PluginName;
 use hop3_core::plan::BuildPlan;
@@ -30,12 +31,14 @@ type Enabled = BTreeMap<PluginName, Arc<Program>>;
 pub struct Host {
     starter: Arc<Starter>,
     enabled: Arc<Mutex<Enabled>>,
+    /// Where servers of addons run.
+    machine: Arc<addons::Host>,
 }
 
 impl Host {
-    pub fn new(client: Client, layout: &Layout) -> Host {
+    pub fn new(client: Client, layout: &Layout, machine: Arc<addons::Host>) -> Host {
         let starter = Arc::new(Starter { client, layout: layout.clone() });
-        Host { starter, enabled: Arc::default() }
+        Host { starter, enabled: Arc::default(), machine }
     }
 
     /// Makes the plan of a source: builders of plugins are asked first, since somebody installed them for that.
@@ -53,6 +56,19 @@ impl Host {
             // Nobody knows the source, and one who might was not able to say so.
             Err(problem) => Err(missed.into_iter().next().unwrap_or(problem)),
         }
+    }
+
+    /// The kinds of addons that plugins bring.
+    pub fn addons(&self) -> Vec<Arc<dyn Addon>> {
+        let programs: Vec<Arc<Program>> = locked(&self.enabled).values().cloned().collect();
+        let mut all: Vec<Arc<dyn Addon>> = Vec::new();
+        for program in programs {
+            for facts in &program.accepted.introduction.provides.addons {
+                let (program, machine) = (Arc::clone(&program), Arc::clone(&self.machine));
+                all.push(Arc::new(PluginAddon { program, machine, facts: facts.clone() }));
+            }
+        }
+        all
     }
 
     fn builders(&self, missed: &Missed) -> Vec<Arc<dyn Builder>> {

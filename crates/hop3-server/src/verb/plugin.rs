@@ -5,7 +5,7 @@
 
 use crate::checkout::{Limits, unpack};
 use crate::server::{Server, internal};
-use crate::store::Plugin;
+use crate::store::{Addon, Plugin};
 use hop3_core::driver::LogLine;
 use hop3_core::name::PluginName;
 use hop3_core::plugin::{
@@ -165,10 +165,22 @@ pub(crate) fn disable(server: &Server, name: &PluginName) -> Result<PluginInfo, 
     info(server, name)
 }
 
-/// Removes the program and what it kept.
+/// Removes the program and what it kept; not while there is an addon of a kind that it brought.
 pub(crate) fn remove(server: &Server, name: &PluginName) -> Result<(), Problem> {
     let _alone = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
-    find(server, name)?;
+    let plugin = find(server, name)?;
+    let addons = server.store.addons().map_err(internal)?;
+    let is_of_it = |addon: &&Addon| {
+        plugin.info.introduction.provides.addons.iter().any(|facts| facts.kind == addon.wanted.server.kind)
+    };
+    let used: Vec<String> =
+        addons.iter().filter(is_of_it).map(|addon| addon.wanted.name.to_string()).collect();
+    if !used.is_empty() {
+        let title = format!("there are addons of the plugin \"{name}\"");
+        return Err(Problem::new(Kind::Conflict, "plugin.in-use", title)
+            .detail(used.join(", "))
+            .hint("destroy them first: hop3 addon destroy NAME --now"));
+    }
     server.drivers.plugins.disable(name);
     server.store.remove_plugin(name).map_err(internal)?;
     server.drivers.runner.remove(&server.layout.plugin(name))

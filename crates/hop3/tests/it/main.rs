@@ -27,6 +27,7 @@ mod isolation;
 mod kill;
 mod load;
 mod plugin;
+mod plugin_addon;
 mod plugin_event;
 mod plugin_trouble;
 mod policy;

@@ -26,7 +26,11 @@ fn state(plugin: &PluginInfo) -> String {
 fn provided(plugin: &PluginInfo) -> Vec<String> {
     let provides = &plugin.introduction.provides;
     let builders = provides.builders.iter().map(|offer| format!("builder {}", offer.name));
-    builders.chain(provides.commands.iter().map(|offer| format!("command {}", offer.name))).collect()
+    let addons = provides.addons.iter().map(|facts| format!("addon {}", facts.kind));
+    builders
+        .chain(addons)
+        .chain(provides.commands.iter().map(|offer| format!("command {}", offer.name)))
+        .collect()
 }
 
 pub(super) fn info(plugin: &PluginInfo, cx: &Context) -> String {
