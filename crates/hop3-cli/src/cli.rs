@@ -3,7 +3,8 @@
 
 use crate::commands::{
     addon, app, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs, open,
-    proxy, ps, release, restart, rollback, run as run_command, scale, server, status, token, user, version,
+    plugin, proxy, ps, release, restart, rollback, run as run_command, scale, server, status, token, user,
+    version,
 };
 use crate::context::Context;
 use crate::render::clean_lines;
@@ -78,6 +79,8 @@ pub enum ClientCommand {
     Token(token::TokenCommand),
     #[command(subcommand, alias = "users")]
     User(user::UserCommand),
+    #[command(subcommand, alias = "plugins")]
+    Plugin(plugin::PluginCommand),
     /// The program nests these beneath its own `server` role.
     #[command(skip)]
     Server(ServerCommand),
@@ -117,6 +120,7 @@ fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {
         ClientCommand::Exec(args) => return exec::run(args, cx),
         ClientCommand::Doctor(args) => return doctor::run(args, cx),
         ClientCommand::Addon(command) => return addon::run(command, cx),
+        ClientCommand::Plugin(command) => return plugin::run(command, cx),
         ClientCommand::Deploy(args) => deploy::run(args, cx),
         ClientCommand::Logs(args) => logs::run(args, cx),
         ClientCommand::Ps(args) => ps::run(args, cx),

@@ -62,6 +62,16 @@ impl Client {
         self.answer::<serde_json::Value>(Method::DELETE, path, Upload::Empty).map(drop)
     }
 
+    /// Sends a body and reads the answer.
+    pub(crate) fn upload<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Upload,
+    ) -> Result<T, Problem> {
+        self.answer(method, path, body)
+    }
+
     /// Sends a body and reads the answer as server-sent events.
     pub(crate) fn stream(
         &self,

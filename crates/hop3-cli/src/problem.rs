@@ -3,7 +3,7 @@
 //!
 //! Problems that come from the server are passed on untouched.
 
-use hop3_core::name::AppName;
+use hop3_core::name::{AppName, PluginName};
 use hop3_core::{Kind, Problem};
 use std::io;
 use std::path::Path;
@@ -187,4 +187,11 @@ pub(crate) fn no_password() -> Problem {
 
 pub(crate) fn system(what: &str, cause: impl ToString) -> Problem {
     Problem::new(Kind::Unavailable, "cli.system", format!("{what} failed")).detail(cause.to_string())
+}
+
+pub(crate) fn plugin_not_confirmed(name: &PluginName, verb: &str) -> Problem {
+    let title = format!("what is to happen to the plugin \"{name}\" is not confirmed");
+    let word = if verb == "enable" { "--yes".to_owned() } else { format!("--confirm {name}") };
+    Problem::new(Kind::User, "plugin.not-confirmed", title)
+        .hint(format!("in scripts: hop3 plugin {verb} {name} {word}"))
 }

@@ -187,6 +187,14 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The word on the wire: `deployment-failed`.
+    pub fn kind(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["kind"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
 /// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRow {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Layout`: where things lie beneath the one root. Nobody joins path strings; everybody asks here.
 
-use crate::name::{AppName, ServerName};
+use crate::name::{AppName, PluginName, ServerName};
 use std::path::{Path, PathBuf};
 
 /// Hands out every path of an installation.
@@ -79,6 +79,35 @@ impl Layout {
     /// Language toolchains obtained by Hop3.
     pub fn toolchains(&self) -> PathBuf {
         self.root.join("toolchains")
+    }
+
+    pub fn plugins(&self) -> PathBuf {
+        self.root.join("plugins")
+    }
+
+    /// A plugin that is being installed. No plugin has a name that begins so.
+    pub fn plugin_incoming(&self) -> PathBuf {
+        self.plugins().join("@incoming")
+    }
+
+    /// Sources that a plugin is judged by.
+    pub fn plugin_check(&self) -> PathBuf {
+        self.plugins().join("@check")
+    }
+
+    /// All of one plugin.
+    pub fn plugin(&self, plugin: &PluginName) -> PathBuf {
+        self.plugins().join(plugin.as_str())
+    }
+
+    /// What was installed; the plugin reads it.
+    pub fn plugin_files(&self, plugin: &PluginName) -> PathBuf {
+        self.plugin(plugin).join("files")
+    }
+
+    /// What the plugin may write: its home.
+    pub fn plugin_data(&self, plugin: &PluginName) -> PathBuf {
+        self.plugin(plugin).join("data")
     }
 
     /// Certificates with their keys; the proxy's alone.

@@ -26,6 +26,7 @@ pub mod lock;
 pub mod name;
 pub mod observe;
 pub mod plan;
+pub mod plugin;
 pub mod policy;
 pub mod problem;
 pub mod release;

@@ -86,6 +86,10 @@ identifier!(
     ServerName, parse_server_name
 );
 identifier!(
+    /// The name of a plugin: as that of an app.
+    PluginName, parse_plugin_name
+);
+identifier!(
     /// The name of a process type: `[a-z][a-z0-9_-]{0,31}`.
     ProcessName, parse_process_name
 );
@@ -103,6 +107,10 @@ impl ProcessName {
     pub fn web() -> ProcessName {
         ProcessName("web".to_owned())
     }
+}
+
+fn parse_plugin_name(text: &str) -> Result<(), Problem> {
+    parse_plain_name(text, "plugin.bad-name", "a plugin")
 }
 
 fn parse_app_name(text: &str) -> Result<(), Problem> {

@@ -47,6 +47,11 @@ impl SourceTree {
         self.open_beneath(path, OFlags::PATH | OFlags::DIRECTORY).is_some()
     }
 
+    /// The same for a directory that is no link.
+    pub fn is_own_dir(&self, path: &str) -> bool {
+        self.open_beneath(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW).is_some()
+    }
+
     /// Reads a text file; `None` when it is absent. Invalid UTF-8 and oversize are problems.
     pub fn read(&self, path: &str) -> Result<Option<String>, Problem> {
         let Some(bytes) = self.read_bytes(path)? else { return Ok(None) };

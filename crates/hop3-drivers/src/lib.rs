@@ -6,6 +6,7 @@ pub mod builders;
 pub mod contract;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod plugin;
 pub mod proxies;
 pub mod runtimes;
 pub mod toolchains;

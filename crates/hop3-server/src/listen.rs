@@ -35,6 +35,7 @@ pub async fn serve(
         crate::verb::access::write_authorized_keys(&converged)?;
         reconcile::reconcile(&converged)?;
         crate::sleep::listen(&converged)?;
+        crate::verb::plugin::enable_all(&converged);
         Ok(jobs::start(&converged)?)
     });
     // Before anybody can ask for a change: a deployment that begins now would be taken for one that was interrupted,

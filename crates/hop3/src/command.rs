@@ -139,6 +139,7 @@ pub(crate) enum ReferencePage {
     Cli,
     Hop3Toml,
     Schema,
+    PluginProtocol,
     Api,
     Openapi,
 }

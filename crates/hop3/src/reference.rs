@@ -13,6 +13,7 @@ pub(crate) fn run(page: ReferencePage) -> ExitCode {
         ReferencePage::Cli => hop3_cli::command_reference(Arguments::command()),
         ReferencePage::Hop3Toml => hop3_toml(),
         ReferencePage::Schema => hop3_core::config::json_schema(),
+        ReferencePage::PluginProtocol => hop3_core::plugin::json_schema(),
         ReferencePage::Api => api(&hop3_server::api::openapi()),
         ReferencePage::Openapi => format!("{:#}\n", hop3_server::api::openapi()),
     };

@@ -9,7 +9,7 @@ use hop3_core::driver::Registry;
 use hop3_core::layout::Layout;
 use hop3_core::plan::BuildPlan;
 use hop3_core::source::SourceTree;
-use hop3_drivers::{addons, builders, proxies, runtimes, toolchains};
+use hop3_drivers::{addons, builders, plugin, proxies, runtimes, toolchains};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,17 +27,20 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
     let proxy = proxies::Chosen::start(builtin.clone(), layout, take_over);
     let daemons = Arc::new(runtimes::Kept::new(supervisor.clone()));
     let host = Arc::new(addons::Host::new(layout, runner.clone(), daemons.clone()));
+    let plugins = Arc::new(plugin::Host::new(supervisor.clone(), layout, host.clone()));
+    let (planners, more) = (plugins.clone(), plugins.clone());
     Registry {
-        plan: Arc::new(|tree, settings| builders::plan(&builders::builders(), tree, settings)),
+        plan: Arc::new(move |tree, settings| planners.plan(tree, settings)),
         runner: runner.clone(),
         runtime: Arc::new(runtimes::Native::new(supervisor)),
         proxy: proxy.clone(),
         proxy_choice: proxy,
         certificates: builtin.clone(),
         authorities: builtin,
-        addons: addons::addons(&host),
+        addons: Arc::new(move || [addons::addons(&host), more.addons()].concat()),
         daemons,
         toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
+        plugins,
     }
 }
 

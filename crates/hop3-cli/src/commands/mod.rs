@@ -15,6 +15,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logs;
 pub(crate) mod open;
+pub(crate) mod plugin;
 pub(crate) mod proxy;
 pub(crate) mod ps;
 pub(crate) mod release;

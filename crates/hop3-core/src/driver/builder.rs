@@ -15,10 +15,10 @@ pub struct Detected {
 
 pub trait Builder: Send + Sync {
     /// Lower-case name: `python`. Unique, also the word for `[build] builder`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// What is looked for, for the problem told when nobody recognised the source: `requirements.txt, pyproject.toml`.
-    fn looks_for(&self) -> &'static str;
+    fn looks_for(&self) -> &str;
 
     /// Tells whether this source is for this builder. Cheap: a few file look-ups.
     fn detect(&self, source: &SourceTree, settings: &Settings) -> Option<Detected>;

@@ -10,6 +10,7 @@ mod authorities;
 mod builder;
 mod certificates;
 mod daemons;
+mod plugins;
 mod proxy;
 mod proxy_choice;
 mod runner;
@@ -21,6 +22,7 @@ pub use authorities::Authorities;
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
 pub use daemons::{Daemon, Daemons, KeptDaemon};
+pub use plugins::Plugins;
 pub use proxy::{Drained, Proxy, ProxyStatus, Traffic};
 pub use proxy_choice::{PassedOn, ProxyChoice, ProxyChosen};
 pub use runner::{Attached, Exit, Output, Runner, Stdio};
@@ -36,6 +38,9 @@ use std::sync::Arc;
 /// Makes the whole plan of a source.
 pub type Plan = dyn Fn(&SourceTree, &Settings) -> Result<BuildPlan, Problem> + Send + Sync;
 
+/// One driver for each kind of addon there is now.
+pub type Addons = dyn Fn() -> Vec<Arc<dyn Addon>> + Send + Sync;
+
 /// Every driver of an installation, chosen in `hop3/src/wire.rs`.
 #[derive(Clone)]
 pub struct Registry {
@@ -49,6 +54,6 @@ pub struct Registry {
     pub authorities: Arc<dyn Authorities>,
     pub toolchains: Arc<dyn Toolchains>,
     pub daemons: Arc<dyn Daemons>,
-    /// One for each kind of addon.
-    pub addons: Vec<Arc<dyn Addon>>,
+    pub addons: Arc<Addons>,
+    pub plugins: Arc<dyn Plugins>,
 }

@@ -46,19 +46,19 @@ impl Host {
         Host { layout: layout.clone(), runner, daemons }
     }
 
-    pub(super) fn directory(&self, server: &AddonServer) -> PathBuf {
+    pub(crate) fn directory(&self, server: &AddonServer) -> PathBuf {
         self.layout.addon_server(&server.name)
     }
 
     /// Makes the server's directory and gives it to the server's user.
-    pub(super) fn make_directory(&self, server: &AddonServer) -> Result<PathBuf, Problem> {
+    pub(crate) fn make_directory(&self, server: &AddonServer) -> Result<PathBuf, Problem> {
         let directory = self.directory(server);
         self.runner.give(&directory, server.user)?;
         Ok(directory)
     }
 
     /// A command as the server's user, who sees of Hop3 only the server's directory.
-    pub(super) fn job<S: Into<String>>(
+    pub(crate) fn job<S: Into<String>>(
         &self,
         server: &AddonServer,
         user_name: &str,
@@ -106,13 +106,13 @@ impl Host {
     ///
     /// # Errors
     /// `addon.client-failed` with what it said.
-    pub(super) fn ask(&self, job: &Job, input: &str) -> Result<String, Problem> {
+    pub(crate) fn ask(&self, job: &Job, input: &str) -> Result<String, Problem> {
         let answer = self.feed(job, &mut input.as_bytes())?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
     /// The same with data.
-    pub(super) fn feed(&self, job: &Job, from: &mut dyn Read) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn feed(&self, job: &Job, from: &mut dyn Read) -> Result<Vec<u8>, Problem> {
         let attached = self.runner.attach(job, Stdio::Data)?;
         let stream = UnixStream::from(attached.stream);
         let reader = stream.try_clone().map_err(|e| broken(job, &e))?;
@@ -131,7 +131,7 @@ impl Host {
     }
 
     /// Runs a client without input and writes what it prints.
-    pub(super) fn drain(&self, job: &Job, to: &mut dyn Write) -> Result<(), Problem> {
+    pub(crate) fn drain(&self, job: &Job, to: &mut dyn Write) -> Result<(), Problem> {
         let attached = self.runner.attach(job, Stdio::Data)?;
         let stream = UnixStream::from(attached.stream);
         let _ = stream.shutdown(Shutdown::Write);
@@ -144,7 +144,7 @@ impl Host {
     ///
     /// # Errors
     /// `addon.not-started` with its last lines, when it ended instead, or took too long.
-    pub(super) fn keep(
+    pub(crate) fn keep(
         &self,
         server: &AddonServer,
         job: Job,
@@ -210,13 +210,13 @@ impl Host {
     }
 
     /// Somebody listens on the server's port.
-    pub(super) fn listens(server: &AddonServer) -> bool {
+    pub(crate) fn listens(server: &AddonServer) -> bool {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
         TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
     }
 
     /// Stops the server and removes all it has.
-    pub(super) fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
+    pub(crate) fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
         self.daemons.stop(&server.name, None)?;
         self.daemons.forget_logs(&server.name)?;
         self.runner.remove(&self.directory(server))

@@ -35,6 +35,13 @@ pub fn broken_rules(builder: &dyn Builder, source: &SourceTree, settings: &Setti
     broken.0
 }
 
+/// Judges a plan alone.
+pub fn broken_in_plan(plan: &BuildPlan, name: &str, source: &SourceTree, settings: &Settings) -> Vec<String> {
+    let mut broken = Broken::default();
+    judge_plan(plan, name, source, settings, &mut broken);
+    broken.0
+}
+
 #[derive(Default)]
 struct Broken(Vec<String>);
 

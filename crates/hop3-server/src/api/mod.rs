@@ -15,6 +15,7 @@ mod deployment;
 mod domain;
 mod endpoint;
 mod log;
+mod plugin;
 mod process;
 mod proxy;
 mod release;
@@ -54,6 +55,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = certificate::endpoints(endpoints);
     let endpoints = log::endpoints(endpoints);
     let endpoints = traffic::endpoints(endpoints);
+    let endpoints = plugin::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);
     server::endpoints(endpoints)
 }

@@ -2,6 +2,7 @@
 //! `Context`: what is constant for one deployment, and its undo stack. It has no field that one step fills in for
 //! another: values travel as arguments.
 
+use super::hook;
 use crate::server::Server;
 use crate::store::{App, DeploymentId};
 use hop3_core::driver::Output;
@@ -38,7 +39,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The only wrapper of a step: tells its start and end, times it.
+    /// The only wrapper of a step: tells its start and end, times it, asks plugins that have a hook there.
     pub(crate) fn step<T>(
         &self,
         step: DeployStep,
@@ -47,9 +48,12 @@ impl<'a> Context<'a> {
         let started = Instant::now();
         self.current.set(step);
         self.tell(Event::StepStarted { step });
-        let result = body();
+        let result = hook::before(self, step).and_then(|()| body());
         match &result {
-            Ok(_) => self.tell(Event::StepFinished { step, millis: started.elapsed().as_millis() as u64 }),
+            Ok(_) => {
+                hook::after(self, step);
+                self.tell(Event::StepFinished { step, millis: started.elapsed().as_millis() as u64 });
+            }
             Err(problem) => self.tell(Event::StepFailed { step, problem: self.redacted(problem) }),
         }
         result

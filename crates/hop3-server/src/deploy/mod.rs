@@ -12,6 +12,7 @@ mod checkout;
 mod configure;
 mod context;
 mod health;
+mod hook;
 mod job;
 mod late;
 mod layer;

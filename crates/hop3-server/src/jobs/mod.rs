@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the server does by itself: the servers of each `addon`, `cron` lines on their schedule, a `watch` over instances, sleep for those `idle`,
-//! company for those with a `crowd`, and warnings before a certificate's `expiry`.
+//! What the server does by itself: the servers of each `addon`, `cron` lines on their schedule, a `watch` over
+//! instances, sleep for those `idle`, company for those with a `crowd`, warnings before a certificate's `expiry`, and
+//! what happened told to plugins (`tell`).
 
 mod addon;
 mod cron;
 mod crowd;
 mod expiry;
 mod idle;
+mod tell;
 mod watch;
 
 pub(crate) use expiry::warn_of_expiry;
@@ -23,6 +25,7 @@ pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<()> {
         ("idle", idle::run),
         ("crowd", crowd::run),
         ("expiry", expiry::run),
+        ("tell", tell::run),
     ];
     for (name, job) in jobs {
         let server = Arc::clone(server);

@@ -78,6 +78,17 @@ impl Store {
         )
     }
 
+    /// Events of all apps after `after`, oldest first.
+    pub fn all_events(&self, after: i64, limit: usize) -> Result<Vec<EventRow>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached(
+            "SELECT event.id, event.time_ms, event.deployment, event.body, app.name
+             FROM event LEFT JOIN app ON app.id = event.app WHERE event.id > ?1 ORDER BY event.id LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![after, limit as i64], |row| read(row, row.get(4)?))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     pub fn forget_old_events(&self, app: &App) -> Result<()> {
         self.db().execute(
             "DELETE FROM event WHERE app = ?1 AND id <
@@ -96,11 +107,15 @@ impl Store {
 }
 
 fn from_row(row: &Row<'_>, app: &App) -> rusqlite::Result<EventRow> {
+    read(row, Some(app.name.to_string()))
+}
+
+fn read(row: &Row<'_>, app: Option<String>) -> rusqlite::Result<EventRow> {
     let body: String = row.get(3)?;
     Ok(EventRow {
         id: row.get(0)?,
         time_ms: row.get(1)?,
-        app: Some(app.name.to_string()),
+        app,
         deployment: row.get(2)?,
         event: serde_json::from_str(&body).map_err(|e| foreign(3, e))?,
     })

@@ -13,6 +13,7 @@ mod deployment;
 mod domain;
 mod event;
 mod mount;
+mod plugin;
 mod proxy;
 mod release;
 mod uid;
@@ -22,6 +23,7 @@ pub(crate) use addon::{Addon, NewServer};
 pub(crate) use app::App;
 pub(crate) use binding::Bound;
 pub(crate) use deployment::DeploymentId;
+pub(crate) use plugin::Plugin;
 pub(crate) use release::{Outline, Release, ReleaseState, Serving};
 
 use crate::seal::Sealer;
@@ -37,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_proxy.sql"),
     include_str!("migrations/0003_sleep.sql"),
     include_str!("migrations/0004_addon.sql"),
+    include_str!("migrations/0005_plugin.sql"),
 ];
 
 pub struct Store {

@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod domain;
 pub(crate) mod fetch;
 pub(crate) mod log;
+pub(crate) mod plugin;
 pub(crate) mod proxy;
 pub(crate) mod push;
 pub(crate) mod release;

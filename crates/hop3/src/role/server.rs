@@ -112,7 +112,7 @@ fn prepare(layout: &Layout) -> Result<Layout> {
     make(layout.root(), 0o755).with_context(|| format!("making {}", layout.root().display()))?;
     // As the kernel names it: sandboxes hide and show it by this path.
     let layout = Layout::new(layout.root().canonicalize()?);
-    for path in [layout.apps(), layout.artifacts(), layout.layers(), layout.toolchains()] {
+    for path in [layout.apps(), layout.artifacts(), layout.layers(), layout.toolchains(), layout.plugins()] {
         make(&path, 0o755)?;
     }
     for role in keep::ROLES.into_iter().chain([waf::ROLE]) {

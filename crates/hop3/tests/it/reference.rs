@@ -37,3 +37,8 @@ fn the_reference_of_hop3_toml_is_current() {
 fn the_api_reference_is_current() {
     expect_file![committed("api.md")].assert_eq(&page("api"));
 }
+
+#[test]
+fn the_plugin_protocol_is_current() {
+    expect_file![committed("plugin-protocol.schema.json")].assert_eq(&page("plugin-protocol"));
+}

@@ -11,7 +11,7 @@ use hop3_core::problem::{Kind, Problem};
 use std::sync::Arc;
 
 pub(crate) fn kinds(server: &Server) -> AddonKinds {
-    server.drivers.addons.iter().map(|driver| driver.facts()).collect()
+    (server.drivers.addons)().iter().map(|driver| driver.facts()).collect()
 }
 
 pub(crate) fn list(server: &Server) -> Result<Vec<AddonSummary>, Problem> {

@@ -31,9 +31,10 @@ use std::sync::Arc;
 /// The driver of a kind.
 pub(crate) fn driver(server: &Server, kind: &AddonKind) -> Result<Arc<dyn driver::Addon>, Problem> {
     let usual = usual_kind(kind);
-    let found = server.drivers.addons.iter().find(|driver| driver.facts().kind == usual);
+    let drivers = (server.drivers.addons)();
+    let found = drivers.iter().find(|driver| driver.facts().kind == usual);
     found.cloned().ok_or_else(|| {
-        let names: Vec<String> = server.drivers.addons.iter().map(|d| d.facts().kind.to_string()).collect();
+        let names: Vec<String> = drivers.iter().map(|d| d.facts().kind.to_string()).collect();
         Problem::new(Kind::NotFound, "addon.unknown-kind", format!("there is no kind of addon \"{kind}\""))
             .detail(format!("there are: {}", names.join(", ")))
             .hint("see them with: hop3 addon kinds")
