@@ -9,7 +9,7 @@ use hop3_core::driver::Registry;
 use hop3_core::layout::Layout;
 use hop3_core::plan::BuildPlan;
 use hop3_core::source::SourceTree;
-use hop3_drivers::{addons, builders, proxies, runtimes, toolchains};
+use hop3_drivers::{addons, backups, builders, proxies, runtimes, toolchains};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         authorities: builtin,
         addons: addons::addons(&host),
         daemons,
-        toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
+        toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner.clone())),
+        backups: Arc::new(backups::Restic::new(layout, runner)),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod addon;
 mod authorities;
+mod backup_store;
 mod builder;
 mod certificates;
 mod daemons;
@@ -18,6 +19,7 @@ mod toolchains;
 
 pub use addon::Addon;
 pub use authorities::Authorities;
+pub use backup_store::{BackupPlace, BackupStore, Content, Progress, Save, Saved, Snapshot, Taken};
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
 pub use daemons::{Daemon, Daemons, KeptDaemon};
@@ -51,4 +53,5 @@ pub struct Registry {
     pub daemons: Arc<dyn Daemons>,
     /// One for each kind of addon.
     pub addons: Vec<Arc<dyn Addon>>,
+    pub backups: Arc<dyn BackupStore>,
 }

@@ -74,6 +74,7 @@ impl Host {
                 home: directory.clone(),
                 hide: vec![self.layout.root().to_owned()],
                 mounts: vec![Mount { source: directory.clone(), target: directory, writable: true }],
+                ..Sandbox::default()
             },
             limits: Limits::default(),
         }

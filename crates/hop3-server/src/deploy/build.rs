@@ -170,6 +170,7 @@ fn sandbox(cx: &Context<'_>, bench: &Bench<'_>) -> Sandbox {
         home: bench.places.home.clone(),
         hide: vec![cx.server.layout.root().to_owned()],
         mounts: bench.places.build_mounts(),
+        ..Sandbox::default()
     }
 }
 

@@ -7,6 +7,7 @@
 mod access;
 mod addon;
 mod app;
+mod backup;
 mod binding;
 mod config;
 mod deployment;
@@ -19,7 +20,8 @@ mod uid;
 
 pub(crate) use access::Grant;
 pub(crate) use addon::{Addon, NewServer};
-pub(crate) use app::App;
+pub(crate) use app::{App, SleepWish};
+pub(crate) use backup::{Backup, Target, TargetBody};
 pub(crate) use binding::Bound;
 pub(crate) use deployment::DeploymentId;
 pub(crate) use release::{Outline, Release, ReleaseState, Serving};
@@ -37,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_proxy.sql"),
     include_str!("migrations/0003_sleep.sql"),
     include_str!("migrations/0004_addon.sql"),
+    include_str!("migrations/0005_backup.sql"),
 ];
 
 pub struct Store {

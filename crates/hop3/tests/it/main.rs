@@ -11,6 +11,7 @@ mod access;
 mod acme;
 mod addon;
 mod apps;
+mod backup;
 mod broken;
 mod cli;
 mod disk_full;
