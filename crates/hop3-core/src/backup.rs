@@ -74,6 +74,9 @@ pub struct BackupInfo {
     /// When it was last restored into a scratch place and found whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_ms: Option<u64>,
+    /// SHA-256 over what was restored then: names, kinds, sizes and contents of all files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// What was found when that was tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -173,6 +176,61 @@ pub struct BackupTargetInfo {
 pub struct BackupKey {
     /// Opens every repository, with Hop3 or with restic alone.
     pub key: String,
+}
+
+/// `POST /api/backups/verify`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyBackupRequest {
+    /// The newest of each app and of the server unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupId>,
+}
+
+/// `POST /api/backups/prune`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PruneBackupsRequest {
+    /// Only those of this app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppName>,
+    /// Instead of what the schedules say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+}
+
+/// Which backups are kept: the newest so many, and the newest of each of so many days, weeks and months.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    pub last: u32,
+    pub daily: u32,
+    pub weekly: u32,
+    pub monthly: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Keep {
+        Keep { last: 3, daily: 7, weekly: 4, monthly: 12 }
+    }
+}
+
+/// When backups are made and proven by themselves. `PUT /api/backup-schedules`; `GET` gives a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupSchedule {
+    /// Absent: the whole server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppName>,
+    /// Five fields as in a crontab, in the server's time zone.
+    pub at: String,
+    /// When the newest one is restored into a scratch place and checked.
+    pub prove: String,
+    #[serde(default)]
+    pub keep: Keep,
+    /// The target; `local` unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// Tells whether a location is a directory of this machine.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `backup`: copies of apps and of the server, kept elsewhere, and the way back.
 
+mod schedule;
 mod target;
 
 use crate::client::{EventStream, encode, json};
@@ -10,7 +11,8 @@ use crate::render::{Table, backup_detail, backup_news, clock, size};
 use clap::{Args, Subcommand};
 use hop3_core::Problem;
 use hop3_core::backup::{
-    BackupDetail, BackupInfo, BackupKey, BackupNews, CreateBackupRequest, RestoreBackupRequest,
+    BackupDetail, BackupInfo, BackupKey, BackupNews, CreateBackupRequest, Keep, RestoreBackupRequest,
+    VerifyBackupRequest,
 };
 use hyper::Method;
 use serde::Serialize;
@@ -30,7 +32,12 @@ pub enum BackupCommand {
     Info { backup: String },
     /// Restore an app in place, as a new app, or one file of its data
     Restore(RestoreArgs),
-    /// Choose where backups go
+    /// Restore backups into a scratch place and compare: the newest of each app and of the server, or one
+    Verify { backup: Option<String> },
+    /// Make and prove backups by themselves; without --at, list the schedules
+    Schedule(ScheduleArgs),
+    /// Forget backups that need not be kept, by their schedule or by what is given here
+    Prune(PruneArgs),
     #[command(subcommand)]
     Targets(TargetsCommand),
     /// Print the recovery key, which opens every backup; keep it away from this machine
@@ -63,6 +70,74 @@ pub struct RestoreArgs {
     path: Option<String>,
 }
 
+#[derive(Args, Debug)]
+pub struct ScheduleArgs {
+    #[command(flatten)]
+    app: AppArg,
+    /// The whole server; `--server` without an address says the same
+    #[arg(long, conflicts_with = "app")]
+    whole_server: bool,
+    /// When it is made, five fields as in a crontab, in the server's time zone
+    #[arg(long, value_name = "CRON")]
+    at: Option<String>,
+    /// When the newest is restored into a scratch place and checked; Sunday at 4:30 unless given
+    #[arg(long, value_name = "CRON", requires = "at")]
+    prove: Option<String>,
+    #[command(flatten)]
+    keep: KeepArgs,
+    /// Where to; `local` on the server's own disk unless given
+    #[arg(long, value_name = "TARGET", requires = "at")]
+    to: Option<String>,
+    /// End the schedule; what was made stays
+    #[arg(long, conflicts_with = "at")]
+    off: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Only those of this app
+    #[command(flatten)]
+    app: AppArg,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+/// What is kept.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct KeepArgs {
+    /// Keep the newest so many
+    #[arg(long, value_name = "N")]
+    keep_last: Option<u32>,
+    /// Keep the newest of each of so many days
+    #[arg(long, value_name = "N")]
+    keep_daily: Option<u32>,
+    /// Keep the newest of each of so many weeks
+    #[arg(long, value_name = "N")]
+    keep_weekly: Option<u32>,
+    /// Keep the newest of each of so many months
+    #[arg(long, value_name = "N")]
+    keep_monthly: Option<u32>,
+}
+
+impl KeepArgs {
+    fn is_given(self) -> bool {
+        [self.keep_last, self.keep_daily, self.keep_weekly, self.keep_monthly].iter().any(Option::is_some)
+    }
+
+    fn or(self, rest: Keep) -> Keep {
+        Keep {
+            last: self.keep_last.unwrap_or(rest.last),
+            daily: self.keep_daily.unwrap_or(rest.daily),
+            weekly: self.keep_weekly.unwrap_or(rest.weekly),
+            monthly: self.keep_monthly.unwrap_or(rest.monthly),
+        }
+    }
+
+    fn or_default(self) -> Keep {
+        self.or(Keep::default())
+    }
+}
+
 pub(crate) fn run(command: BackupCommand, cx: &mut Context) -> Result<(), Problem> {
     match command {
         BackupCommand::Create(args) => create(&args, cx),
@@ -73,6 +148,9 @@ pub(crate) fn run(command: BackupCommand, cx: &mut Context) -> Result<(), Proble
             Ok(())
         }
         BackupCommand::Restore(args) => restore(args, cx),
+        BackupCommand::Verify { backup } => verify(backup, cx),
+        BackupCommand::Schedule(args) => schedule::schedule(args, cx),
+        BackupCommand::Prune(args) => schedule::prune(args, cx),
         BackupCommand::Targets(command) => target::run(command, cx),
         BackupCommand::Key => {
             let key: BackupKey = cx.client()?.get("/api/backup-key")?;
@@ -136,6 +214,14 @@ fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
     let request = RestoreBackupRequest { app, new_name, path: args.path };
     for info in ask(cx, &format!("{}/restore", path(&args.backup)), &request)? {
         cx.say(&format!("restored from {}", info.id));
+    }
+    Ok(())
+}
+
+fn verify(backup: Option<String>, cx: &mut Context) -> Result<(), Problem> {
+    let backup = backup.map(|id| id.parse()).transpose()?;
+    for info in ask(cx, "/api/backups/verify", &VerifyBackupRequest { backup })? {
+        cx.say(&format!("{} was restored and is whole: {} files, {}", info.id, info.files, size(info.bytes)));
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ pub struct BackupPlace {
     pub env: Secret<BTreeMap<String, String>>,
     /// What encrypts everything in it.
     pub key: Secret<String>,
-    /// Who reads and writes there, when jobs have users.
-    pub user: u32,
+    /// Who reads and writes there, when jobs have users; without one, the supervisor's own.
+    pub user: Option<u32>,
     /// KiB a second, when the way there must not be filled.
     pub upload_kib: Option<u32>,
 }
@@ -37,6 +37,8 @@ pub enum Content<'a> {
 pub struct Save<'a> {
     pub tags: &'a [String],
     pub content: Content<'a>,
+    /// Patterns beneath the root of what is left out.
+    pub exclude: &'a [PathBuf],
     /// A snapshot that much is in already: what looks unchanged since is not read again.
     pub parent: Option<&'a str>,
 }

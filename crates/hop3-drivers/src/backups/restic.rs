@@ -59,7 +59,7 @@ impl Restic {
 
     /// Makes the directory of a place on this machine, and gives it away.
     fn make(&self, place: &BackupPlace) -> Result<(), Problem> {
-        let user = self.runner.is_privileged().then_some(place.user);
+        let user = place.user.filter(|_| self.runner.is_privileged());
         self.runner.give(&self.layout.backup_home(), user)?;
         let directory = Path::new(place.location.expose());
         if !is_path(place.location.expose()) {
@@ -111,6 +111,9 @@ impl BackupStore for Restic {
         save.tags.iter().for_each(|tag| call.args(["--tag", tag]));
         match save.content {
             Content::Paths(paths) => {
+                for pattern in save.exclude {
+                    call.args(["--exclude", &*self.layout.root().join(pattern).to_string_lossy()]);
+                }
                 call.args(["--"]);
                 for path in paths {
                     call.args([&*path.to_string_lossy()]);
@@ -149,7 +152,7 @@ impl BackupStore for Restic {
     }
 
     fn restore(&self, place: &BackupPlace, from: Taken<'_>, to: &Path) -> Result<(), Problem> {
-        self.runner.give(to, self.runner.is_privileged().then_some(place.user))?;
+        self.runner.give(to, place.user.filter(|_| self.runner.is_privileged()))?;
         let mut call = Call::new(["restore", from.snapshot, "--target", &*to.to_string_lossy()]);
         if from.twice {
             call.args(["--verify"]);

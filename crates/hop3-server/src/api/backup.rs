@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `backup create|list|info|restore|targets|key`. What takes long is told as it goes (server-sent events), and goes
+//! `backup create|list|info|restore|verify|schedule|prune|targets|key`. What takes long is told as it goes (server-sent events), and goes
 //! on when the caller goes away.
 
 use super::endpoint::{Endpoints, Nothing};
@@ -10,12 +10,12 @@ use axum::extract::State;
 use axum::http::Method;
 use axum::response::sse::{Event as Sse, KeepAlive, Sse as Stream};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use futures_util::stream;
 use hop3_core::Problem;
 use hop3_core::backup::{
-    AddBackupTargetRequest, BackupDetail, BackupId, BackupInfo, BackupKey, BackupNews, BackupTargetInfo,
-    CreateBackupRequest, RestoreBackupRequest,
+    AddBackupTargetRequest, BackupDetail, BackupId, BackupInfo, BackupKey, BackupNews, BackupSchedule,
+    BackupTargetInfo, CreateBackupRequest, PruneBackupsRequest, RestoreBackupRequest, VerifyBackupRequest,
 };
 use hop3_core::name::AppName;
 use serde::Deserialize;
@@ -50,6 +50,41 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             "/api/backups/{id}/restore",
             "Restores an app, in place or as a new one, or one of its files; answers with a stream of news",
             post(restore),
+        )
+        .on::<VerifyBackupRequest, BackupNews>(
+            &Method::POST,
+            "/api/backups/verify",
+            "Restores backups into a scratch place and compares; answers with a stream of news",
+            post(verify),
+        )
+        .on::<PruneBackupsRequest, BackupNews>(
+            &Method::POST,
+            "/api/backups/prune",
+            "Forgets backups that need not be kept; answers with a stream of news",
+            post(prune),
+        )
+}
+
+/// When backups are made, where they go, and what opens them.
+pub(super) fn settings(endpoints: Endpoints) -> Endpoints {
+    endpoints
+        .on::<Nothing, Vec<BackupSchedule>>(
+            &Method::GET,
+            "/api/backup-schedules",
+            "Lists when backups are made and proven by themselves",
+            get(schedules),
+        )
+        .on::<BackupSchedule, BackupSchedule>(
+            &Method::PUT,
+            "/api/backup-schedules",
+            "Sets the schedule of an app or of the server",
+            put(schedule),
+        )
+        .on::<Nothing, Nothing>(
+            &Method::DELETE,
+            "/api/backup-schedules",
+            "Ends the schedule of the app of ?app=, or of the server",
+            delete(unschedule),
         )
         .on::<Nothing, Vec<BackupTargetInfo>>(
             &Method::GET,
@@ -97,6 +132,26 @@ async fn restore(
     Body(request): Body<RestoreBackupRequest>,
 ) -> Result<Response, Failure> {
     told(move |tell| verb::backup::restore(&server, &id, &request, tell).map(|info| vec![info]))
+}
+
+async fn verify(State(server): S, Body(request): Body<VerifyBackupRequest>) -> Result<Response, Failure> {
+    told(move |tell| verb::backup::verify(&server, &request, tell))
+}
+
+async fn prune(State(server): S, Body(request): Body<PruneBackupsRequest>) -> Result<Response, Failure> {
+    told(move |tell| verb::backup::prune(&server, &request, tell))
+}
+
+async fn schedules(State(server): S) -> Reply<Vec<BackupSchedule>> {
+    blocking(move || verb::backup::schedules(&server)).await
+}
+
+async fn schedule(State(server): S, Body(request): Body<BackupSchedule>) -> Reply<BackupSchedule> {
+    blocking(move || verb::backup::schedule(&server, &request)).await
+}
+
+async fn unschedule(State(server): S, Query(of): Query<Of>) -> Reply<Nothing> {
+    blocking(move || verb::backup::unschedule(&server, of.app.as_ref()).map(|()| Nothing {})).await
 }
 
 async fn targets(State(server): S) -> Reply<Vec<BackupTargetInfo>> {

@@ -53,7 +53,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = acme::endpoints(endpoints);
     let endpoints = proxy::endpoints(endpoints);
     let endpoints = certificate::endpoints(endpoints);
-    let endpoints = backup::endpoints(endpoints);
+    let endpoints = backup::settings(backup::endpoints(endpoints));
     let endpoints = log::endpoints(endpoints);
     let endpoints = traffic::endpoints(endpoints);
     let endpoints = access::endpoints(endpoints);

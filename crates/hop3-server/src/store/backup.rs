@@ -5,10 +5,15 @@ use super::app::foreign;
 use super::{Store, now_ms};
 use anyhow::{Context, Result};
 use hop3_core::Problem;
-use hop3_core::backup::{BackupId, BackupInfo};
-use rusqlite::{OptionalExtension, Row, params};
+use hop3_core::backup::{BackupId, BackupInfo, BackupSchedule};
+use hop3_core::name::AppName;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Stands for the whole server among the names of apps, of which none can be it.
+const WHOLE: &str = "*";
 
 /// Whom backups run as, and what opens them.
 pub(crate) struct Engine {
@@ -38,7 +43,7 @@ pub(crate) struct Backup {
 }
 
 const COLUMNS: &str = "target, id, app, made_ms, files, bytes, added_bytes, scheduled, proven_ms, problem, manifest, \
-     files_snapshot";
+     files_snapshot, digest";
 
 impl Store {
     pub(crate) fn backup_engine(&self) -> Result<Option<Engine>> {
@@ -92,7 +97,7 @@ impl Store {
         let info = &backup.info;
         self.db().execute(
             &format!(
-                "INSERT OR REPLACE INTO backup ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"
+                "INSERT OR REPLACE INTO backup ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
             ),
             params![
                 info.target,
@@ -107,6 +112,7 @@ impl Store {
                 info.problem.as_ref().map(serde_json::to_string).transpose()?,
                 backup.manifest,
                 backup.files_snapshot,
+                info.digest,
             ],
         )?;
         Ok(())
@@ -121,12 +127,13 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Says when a backup was proven, or what was found instead.
-    pub fn set_proven(&self, backup: &BackupInfo, found: Result<u64, &Problem>) -> Result<()> {
+    /// Says when a backup was proven and what its digest is, or what was found instead.
+    pub fn set_proven(&self, backup: &BackupInfo, found: Result<&str, &Problem>) -> Result<()> {
         let problem = found.err().map(serde_json::to_string).transpose()?;
         self.db().execute(
-            "UPDATE backup SET proven_ms = COALESCE(?3, proven_ms), problem = ?4 WHERE target = ?1 AND id = ?2",
-            params![backup.target, backup.id.as_str(), found.ok(), problem],
+            "UPDATE backup SET proven_ms = COALESCE(?3, proven_ms), digest = COALESCE(?4, digest), problem = ?5
+             WHERE target = ?1 AND id = ?2",
+            params![backup.target, backup.id.as_str(), found.ok().map(|_| now_ms()), found.ok(), problem],
         )?;
         Ok(())
     }
@@ -137,8 +144,41 @@ impl Store {
         Ok(())
     }
 
+    pub fn backup_schedules(&self) -> Result<Vec<BackupSchedule>> {
+        let db = self.db();
+        let mut statement = db.prepare_cached("SELECT body FROM backup_schedule ORDER BY what")?;
+        let rows = statement.query_map([], |row| {
+            let text: String = row.get(0)?;
+            serde_json::from_str(&text).map_err(|e| foreign(0, e))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub fn set_backup_schedule(&self, schedule: &BackupSchedule) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO backup_schedule (what, body) VALUES (?1, ?2)";
+        let what = schedule.app.as_ref().map_or(WHOLE, |app| app.as_str());
+        self.db().execute(sql, params![what, serde_json::to_string(schedule)?])?;
+        Ok(())
+    }
+
+    /// Tells whether there was one.
+    pub fn remove_backup_schedule(&self, app: Option<&AppName>) -> Result<bool> {
+        let what = app.map_or(WHOLE, |app| app.as_str());
+        Ok(self.db().execute("DELETE FROM backup_schedule WHERE what = ?1", [what])? == 1)
+    }
+
+    /// Tells whether a copy of the store is whole.
+    pub fn check_copy(path: &Path) -> Result<()> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let verdict: String =
+            Connection::open_with_flags(path, flags)?
+                .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        anyhow::ensure!(verdict == "ok", "{verdict}");
+        Ok(())
+    }
+
     /// Writes a copy of the whole store, as it is at one moment.
-    pub fn copy_to(&self, path: &std::path::Path) -> Result<()> {
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
         Ok(self.db().backup("main", path, None)?)
     }
 }
@@ -158,6 +198,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Backup> {
             added_bytes: row.get(6)?,
             scheduled: row.get(7)?,
             proven_ms: row.get(8)?,
+            digest: row.get(12)?,
             problem: problem
                 .map(|text| serde_json::from_str(&text))
                 .transpose()

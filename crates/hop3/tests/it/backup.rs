@@ -60,9 +60,16 @@ fn what_an_app_had_comes_back() {
     inside("cd $HOP3_DATA_DIR && echo spoilt > note && rm -r deep && echo new > later");
     hop.hop3(["config", "set", "-a", "shop", "GREETING=goodbye"]).expect_ok();
     hop.hop3(["backup", "restore", &id]).expect_ok();
+    let spoilt = hop.json(["backup", "list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    assert_ne!(spoilt, id, "what was there is kept first");
     let restored = "cd $HOP3_DATA_DIR && cat note deep/file && ls && echo $GREETING && stat -c '%U %a' note";
     let text = inside(restored);
     assert_eq!(text, "first\ntwo\ndeep\nnote\nhello\nshop 600\n");
+    hop.hop3(["backup", "restore", &spoilt]).expect_ok();
+    assert_eq!(
+        inside("cat $HOP3_DATA_DIR/note $HOP3_DATA_DIR/later; echo $GREETING"),
+        "spoilt\nnew\ngoodbye\n"
+    );
     inside("echo writable > $HOP3_DATA_DIR/note");
     assert_eq!(std::fs::read_to_string(data(&hop, "shop").join("note")).unwrap(), "writable\n");
 }
@@ -124,4 +131,72 @@ fn restic_alone_gives_everything_back() {
     let manifest = restic(&hop, &repository, &["dump", "latest", "manifest.json", "--tag", &tag]).expect_ok();
     let manifest: Value = serde_json::from_str(&manifest.stdout).unwrap();
     assert_eq!(manifest["apps"][0]["name"], "shop");
+}
+
+#[test]
+fn a_backup_is_proven_by_restoring_it_elsewhere() {
+    if !has_restic("a_backup_is_proven_by_restoring_it_elsewhere") {
+        return;
+    }
+    let hop = Hop::start();
+    let tree = probe::tree(
+        &hop,
+        "shop",
+        &[(
+            "hop3.toml",
+            "[backup]\nbefore = \"date > $HOP3_DATA_DIR/dump\"\nafter = \"rm $HOP3_DATA_DIR/dump\"\nexclude = [\"cache\", \"*.tmp\"]\n",
+        )],
+    );
+    let tree = probe::with_procfile_in(&tree, "web: perl server.pl\n");
+    hop.push("shop", &tree);
+    let inside = |script: &str| probe::inside(&hop, "shop", script);
+    inside("cd $HOP3_DATA_DIR && mkdir cache && touch cache/x a.tmp kept && ln -s kept link && mkfifo pipe");
+    let id = create(&hop, &["-a", "shop"]);
+    assert_eq!(hop.json(["backup", "list", "--json"])[0].get("proven_ms"), None);
+    hop.hop3(["backup", "verify"]).expect_ok();
+    let proven = hop.json(["backup", "list", "--json"])[0].clone();
+    assert!(
+        proven["proven_ms"].as_u64().is_some() && proven["digest"].as_str().unwrap().len() == 64,
+        "{proven}"
+    );
+    hop.hop3(["backup", "verify", &id]).expect_ok();
+    assert_eq!(hop.json(["backup", "list", "--json"])[0]["digest"], proven["digest"]);
+    assert!(!hop.root().join("backups/staging").read_dir().unwrap().any(|_| true), "nothing is left of it");
+
+    assert_eq!(inside("ls $HOP3_DATA_DIR"), "a.tmp\ncache\nkept\nlink\npipe\n");
+    hop.hop3(["backup", "restore", &id, "--as", "copy"]).expect_ok();
+    assert_eq!(probe::inside(&hop, "copy", "ls $HOP3_DATA_DIR"), "dump\nkept\nlink\npipe\n");
+    let refused = hop.hop3(["backup", "verify", "20200101-000000-0000"]);
+    assert!(!refused.ok && refused.text.contains("backup.unknown"), "{}", refused.text);
+}
+
+#[test]
+fn old_backups_go_and_schedules_are_kept() {
+    if !has_restic("old_backups_go_and_schedules_are_kept") {
+        return;
+    }
+    let hop = Hop::start();
+    hop.hop3(["app", "create", "shop"]).expect_ok();
+    hop.hop3(["app", "create", "blog"]).expect_ok();
+    let ids: Vec<String> = (0..3).map(|_| create(&hop, &["-a", "shop"])).collect();
+    let other = create(&hop, &["-a", "blog"]);
+    hop.hop3(["backup", "prune", "-a", "shop", "--keep-last", "2"]).expect_ok();
+    let left = || {
+        let list = hop.json(["backup", "list", "--json"]);
+        list.as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(), [&other, &ids[2], &ids[1]].map(Clone::clone));
+    let repository = hop.root().join("backups/repository");
+    let snapshots = restic(&hop, &repository, &["snapshots", "--json"]).expect_ok();
+    let snapshots: Value = serde_json::from_str(&snapshots.stdout).unwrap();
+    assert_eq!(snapshots.as_array().unwrap().len(), 6);
+
+    let schedule = ["backup", "schedule", "--server", "--at", "0 3 * * *", "--keep-daily", "3", "--json"];
+    let set = hop.json(schedule);
+    assert_eq!(set["keep"]["daily"], 3);
+    assert_eq!(hop.json(["backup", "schedule", "--json"]).as_array().unwrap().len(), 1);
+    let refused = hop.hop3(["backup", "schedule", "-a", "shop", "--at", "61 * * * *"]);
+    assert!(!refused.ok, "{}", refused.text);
+    hop.hop3(["backup", "schedule", "--server", "--off"]).expect_ok();
+    assert_eq!(hop.json(["backup", "schedule", "--json"]).as_array().unwrap().len(), 0);
 }

@@ -142,7 +142,7 @@ impl Program<'_> {
         }
         let hide = HIDDEN.iter().map(PathBuf::from).chain([self.layout.root().to_owned()]);
         let sandbox = Sandbox {
-            user: self.runner.is_privileged().then_some(self.place.user),
+            user: self.place.user.filter(|_| self.runner.is_privileged()),
             user_name: "hop3-backup".to_owned(),
             home: home.clone(),
             hide: hide.collect(),

@@ -28,6 +28,7 @@ CREATE TABLE backup (
     manifest TEXT NOT NULL,
     files_snapshot TEXT NOT NULL,
     proven_ms INTEGER,
+    digest TEXT,
     -- What was found when it was last to be proven, JSON.
     problem TEXT,
     PRIMARY KEY (target, id)

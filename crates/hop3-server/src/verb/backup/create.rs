@@ -5,13 +5,16 @@
 //! makes it a backup.
 
 use super::manifest::{self, Files, Manifest, SavedApp, Stream};
-use super::{Tell, progress, say, target};
+use super::service::{self, Way};
+use super::{Tell, hook, progress, say, target, whole};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup, Release, now_ms};
 use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest};
 use hop3_core::driver::{BackupPlace, Content, Save, Saved};
 use hop3_core::event::Event;
+use hop3_core::name::AppName;
 use hop3_core::problem::Problem;
+use hop3_core::settings::BackupSettings;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -51,45 +54,84 @@ pub(crate) fn create(
 
 impl Work<'_> {
     fn run(&self, apps: &[App], whole: bool, scheduled: bool) -> Result<BackupInfo, Problem> {
+        let server = self.server;
         let name = (!whole).then(|| apps.first().map(|app| app.name.clone())).flatten();
-        let mut saved = Vec::new();
-        let (mut paths, mut streams) = (Vec::new(), Vec::new());
+        let of = name.as_ref().map(|name| name.as_str());
+        let mut parts = Vec::new();
         for app in apps {
-            let release = self.release(app)?;
-            paths.extend(self.paths(app, release.as_ref()));
-            streams.extend(self.services(app)?);
-            saved.push(SavedApp::of(self.server, app, release.as_ref()).map_err(internal)?);
+            parts.push((app, self.release(app)?));
+        }
+        let saved = self.hooked(&parts, |hooks| &hooks.before).and_then(|()| self.save(apps, &parts, of));
+        // Whatever happened, what was done before is undone.
+        let after = self.hooked(&parts, |hooks| &hooks.after);
+        let (files, paths, streams) = saved?;
+        after?;
+        let counted = counted(&files, paths);
+        let mut manifest = Manifest::new(self.id.clone(), server.layout.root(), counted, whole);
+        manifest.apps = parts
+            .iter()
+            .map(|(app, release)| SavedApp::of(server, app, release.as_ref()))
+            .collect::<anyhow::Result<_>>()
+            .map_err(internal)?;
+        (manifest.streams, manifest.scheduled, manifest.unread) = (streams, scheduled, files.unread.clone());
+        self.finish(&manifest, of, &files).map(|()| self.info(&manifest, name))
+    }
+
+    fn hooked(
+        &self,
+        parts: &[(&App, Option<Release>)],
+        lines: fn(&BackupSettings) -> &Vec<String>,
+    ) -> Result<(), Problem> {
+        parts.iter().try_for_each(|(app, release)| match release {
+            Some(release) => {
+                let lines = lines(&release.artifact.processes.backup);
+                hook::run(self.server, (app, release), lines, self.tell)
+            }
+            None => Ok(()),
+        })
+    }
+
+    /// Addons first: files may be written that tell of rows, never the other way round.
+    fn save(
+        &self,
+        apps: &[App],
+        parts: &[(&App, Option<Release>)],
+        of: Option<&str>,
+    ) -> Result<(Saved, Vec<PathBuf>, Vec<Stream>), Problem> {
+        let way = Way { server: self.server, place: &self.place, tell: self.tell };
+        let mut streams = Vec::new();
+        for addon in service::addons(self.server, apps, of.is_none())? {
+            let part = format!("addon:{}", addon.wanted.name);
+            streams.extend(way.save(&addon, &self.tags(of, &[&part]))?);
+        }
+        let mut paths: Vec<PathBuf> =
+            parts.iter().flat_map(|(app, release)| self.paths(app, release.as_ref())).collect();
+        if of.is_none() {
+            paths.extend(whole::paths(self.server)?);
         }
         paths.sort();
         paths.dedup();
-        let files = self.files(name.as_ref().map(|name| name.as_str()), &paths)?;
-        let mut manifest =
-            Manifest::new(self.id.clone(), self.server.layout.root(), counted(&files, paths), whole);
-        (manifest.streams, manifest.apps, manifest.scheduled) = (streams, saved, scheduled);
-        manifest.unread = files.unread.clone();
-        let text = serde_json::to_vec(&manifest).map_err(internal)?;
+        let exclude =
+            parts.iter().flat_map(|(app, release)| self.excluded(app, release.as_ref())).collect::<Vec<_>>();
+        let files = self.files(of, &paths, &exclude)?;
+        Ok((files, paths, streams))
+    }
+
+    /// Writes the manifest: from now on it is a backup.
+    fn finish(&self, manifest: &Manifest, of: Option<&str>, files: &Saved) -> Result<(), Problem> {
+        let text = serde_json::to_vec(manifest).map_err(internal)?;
         let content = Content::Stream { name: manifest::FILE, from: &mut text.as_slice() };
-        let tags = self.tags(name.as_ref().map(|name| name.as_str()), &["manifest"]);
-        let kept = self.server.drivers.backups.save(
-            &self.place,
-            Save { tags: &tags, content, parent: None },
-            &mut |_| {},
-        )?;
-        let info = BackupInfo {
-            id: self.id.clone(),
-            target: self.target.clone(),
-            app: name,
-            made_ms: manifest.made_ms,
-            files: files.files,
-            bytes: files.bytes,
-            added_bytes: files.added_bytes,
-            scheduled,
-            proven_ms: None,
-            problem: None,
-        };
-        let row = Backup { info: info.clone(), manifest: kept.snapshot, files_snapshot: files.snapshot };
-        self.server.store.add_backup(&row).map_err(internal)?;
-        Ok(info)
+        let tags = self.tags(of, &["manifest"]);
+        let save = Save { tags: &tags, content, exclude: &[], parent: None };
+        let kept = self.server.drivers.backups.save(&self.place, save, &mut |_| {})?;
+        let info =
+            self.info(manifest, manifest.apps.first().filter(|_| of.is_some()).map(|app| app.name.clone()));
+        let row = Backup { info, manifest: kept.snapshot, files_snapshot: files.snapshot.clone() };
+        self.server.store.add_backup(&row).map_err(internal)
+    }
+
+    fn info(&self, manifest: &Manifest, app: Option<AppName>) -> BackupInfo {
+        manifest.info(self.target.clone(), app)
     }
 
     fn release(&self, app: &App) -> Result<Option<Release>, Problem> {
@@ -106,18 +148,18 @@ impl Work<'_> {
         paths.into_iter().filter(|path| path.exists()).filter_map(beneath).collect()
     }
 
-    /// What the app's backing services give of themselves, one snapshot each. This is the place where bound addons are
-    /// saved.
-    fn services(&self, _app: &App) -> Result<Vec<Stream>, Problem> {
-        Ok(Vec::new())
+    fn excluded(&self, app: &App, release: Option<&Release>) -> Vec<PathBuf> {
+        let data = PathBuf::from("apps").join(app.name.as_str()).join("data");
+        let patterns = release.into_iter().flat_map(|release| &release.artifact.processes.backup.exclude);
+        patterns.map(|pattern| data.join(pattern)).collect()
     }
 
-    fn files(&self, app: Option<&str>, paths: &[PathBuf]) -> Result<Saved, Problem> {
+    fn files(&self, app: Option<&str>, paths: &[PathBuf], exclude: &[PathBuf]) -> Result<Saved, Problem> {
         say(self.tell, format!("saving to {}", self.target));
         let parent = self.parent(app)?;
         let tags = self.tags(app, &["data", "repo", "release"]);
         let save = |parent: Option<&str>| {
-            let save = Save { tags: &tags, content: Content::Paths(paths), parent };
+            let save = Save { tags: &tags, content: Content::Paths(paths), exclude, parent };
             self.server.drivers.backups.save(&self.place, save, &mut progress(self.tell))
         };
         match save(parent.as_deref()) {

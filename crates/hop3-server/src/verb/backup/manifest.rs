@@ -2,12 +2,12 @@
 //! The manifest of a backup: everything that is not a file. It is a file of the repository itself, encrypted like the
 //! rest, so that a server that is gone can be made again from it.
 
-use super::target;
+use super::{service, target};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup, Release, SleepWish};
-use hop3_core::backup::BackupId;
+use hop3_core::backup::{BackupId, BackupInfo};
 use hop3_core::layout::Layout;
-use hop3_core::name::{AppName, Domain, DomainPath, EnvKey, ProcessName};
+use hop3_core::name::{AddonKind, AddonName, AppName, Domain, DomainPath, EnvKey, ProcessName};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::release::{Artifact, ReleaseNumber};
 use serde::{Deserialize, Serialize};
@@ -51,15 +51,24 @@ pub(super) struct Files {
     pub paths: Vec<PathBuf>,
 }
 
-/// What a backing service gave of itself.
+/// What an addon gave of itself, and how to make one like it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Stream {
-    pub app: AppName,
-    /// The name of the addon; also the file in the snapshot.
-    pub name: String,
-    pub kind: String,
+    pub name: AddonName,
+    pub kind: AddonKind,
+    pub version: String,
+    pub shared: bool,
+    pub settings: BTreeMap<String, String>,
     pub snapshot: String,
     pub bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedBinding {
+    pub addon: AddonName,
+    pub prefix: String,
+    pub slot: String,
+    pub is_primary: bool,
 }
 
 /// An app as the store has it.
@@ -75,6 +84,7 @@ pub(super) struct SavedApp {
     pub mounts: Vec<DomainPath>,
     pub proxy: BTreeMap<String, Value>,
     pub config: BTreeMap<EnvKey, String>,
+    pub bindings: Vec<SavedBinding>,
     pub release: Option<SavedRelease>,
 }
 
@@ -105,6 +115,26 @@ impl Manifest {
     }
 }
 
+impl Manifest {
+    /// What lists tell of it, kept in that target.
+    pub(super) fn info(&self, target: String, app: Option<AppName>) -> BackupInfo {
+        let of_addons: u64 = self.streams.iter().map(|stream| stream.bytes).sum();
+        BackupInfo {
+            id: self.id.clone(),
+            target,
+            app,
+            made_ms: self.made_ms,
+            files: self.files.files + self.streams.len() as u64,
+            bytes: self.files.bytes + of_addons,
+            added_bytes: self.files.added_bytes,
+            scheduled: self.scheduled,
+            proven_ms: None,
+            digest: None,
+            problem: None,
+        }
+    }
+}
+
 impl SavedApp {
     pub(super) fn of(server: &Server, app: &App, release: Option<&Release>) -> anyhow::Result<SavedApp> {
         let store = &server.store;
@@ -119,6 +149,7 @@ impl SavedApp {
             mounts: store.mounts(app)?,
             proxy: store.proxy_settings(app)?.into_iter().collect(),
             config: store.config(app)?,
+            bindings: service::bindings(server, app)?,
             release: release.map(|release| SavedRelease {
                 number: release.number,
                 reason: release.reason.clone(),
@@ -137,9 +168,9 @@ impl SavedApp {
         parts.extend(has("data").then(|| "data".to_owned()));
         parts.extend(has("repo.git").then(|| "repo".to_owned()));
         parts.extend(self.release.is_some().then(|| "release".to_owned()));
-        parts.extend(
-            manifest.streams.iter().filter(|s| s.app == self.name).map(|s| format!("addon:{}", s.name)),
-        );
+        let is_saved = |name: &AddonName| manifest.streams.iter().any(|stream| stream.name == *name);
+        let addons = self.bindings.iter().map(|binding| &binding.addon).filter(|name| is_saved(name));
+        parts.extend(addons.map(|name| format!("addon:{name}")));
         parts
     }
 }

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `backup create|list|info|restore|verify|prune|targets|key`.
+//! `backup create|list|info|restore|verify|schedule|prune|targets|key`.
 //!
 //! A backup is a few snapshots with its id as a tag; its manifest is made last, so that one that was cut off is none.
-//! Reading order: `manifest`, `target` (where they go), `create`, `restore`.
+//! Reading order: `manifest`, `target` (where they go), `create`, `service` (addons), `restore`, `verify`.
 
 mod create;
+mod hook;
 mod manifest;
+mod prune;
 mod restore;
+mod service;
 mod target;
+mod verify;
+mod whole;
 
 pub(crate) use create::create;
+pub(crate) use prune::{prune, schedule, schedules, unschedule};
 pub(crate) use restore::restore;
 pub(crate) use target::{add, key, remove, targets};
+pub(crate) use verify::{prove, verify};
 
 use crate::server::{Server, internal};
 use crate::store::Backup;
-use hop3_core::backup::{BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews};
+use hop3_core::backup::{BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews, BackupSchedule};
 use hop3_core::driver::Progress;
 use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
@@ -61,4 +68,11 @@ fn find(server: &Server, id: &BackupId) -> Result<Backup, Problem> {
         Problem::new(Kind::NotFound, "backup.unknown", format!("there is no backup {id}"))
             .hint("see them with: hop3 backup list")
     })
+}
+
+/// The newest backup that a schedule made, or somebody by hand of the same.
+pub(crate) fn newest_of(server: &Server, schedule: &BackupSchedule) -> Result<Option<Backup>, Problem> {
+    let target = schedule.target.as_deref().unwrap_or(target::LOCAL);
+    let all = server.store.backups().map_err(internal)?;
+    Ok(all.into_iter().find(|backup| backup.info.app == schedule.app && backup.info.target == target))
 }

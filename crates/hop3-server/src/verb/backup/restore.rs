@@ -7,13 +7,14 @@
 mod file;
 
 use super::manifest::{self, Manifest, SavedApp};
-use super::{Tell, find, say, target};
+use super::service::Way;
+use super::{Tell, create, find, say, target};
 use crate::deploy::{self, Context};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup};
 use crate::verb;
 use crate::verb::change::{changing, start, stop, with_lock};
-use hop3_core::backup::{BackupId, BackupInfo, RestoreBackupRequest};
+use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest, RestoreBackupRequest};
 use hop3_core::driver::{BackupPlace, Taken};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
@@ -88,6 +89,7 @@ impl Work<'_> {
                 Problem::new(Kind::Conflict, "app.exists", title).hint("choose another name after --as")
             );
         }
+        self.keep_present(name)?;
         say(self.tell, "bringing the files beside");
         self.fetch(&self.wanted(saved))?;
         self.put_built(saved)?;
@@ -106,6 +108,18 @@ impl Work<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// What is there now is backed up before it is replaced: a restore can be taken back.
+    fn keep_present(&self, name: &AppName) -> Result<(), Problem> {
+        if self.server.store.app(name).map_err(internal)?.is_none() {
+            return Ok(());
+        }
+        let target = Some(self.backup.info.target.clone());
+        let request = CreateBackupRequest { app: Some(name.clone()), target };
+        let kept = create(self.server, &request, false, self.tell)?;
+        say(self.tell, format!("{name} as it is now is kept as backup {}", kept.id));
+        Ok(())
     }
 
     /// Its directories, and of what was built what is not there any more.
@@ -140,8 +154,14 @@ impl Work<'_> {
             say(self.tell, format!("{} stands still", app.name));
             stop(server, app)?;
         }
-        let swapped = self.swap(saved, app);
-        let outcome = swapped.and_then(|()| self.bring_up(saved, app));
+        let way = Way { server, place: &self.place, tell: self.tell };
+        let outcome = self.swap(saved, app).and_then(|()| {
+            let made = way.restore_all(saved, app, &self.manifest.streams)?;
+            self.bring_up(saved, app).inspect_err(|_| {
+                // The first problem is the one to tell.
+                let _ = way.take_back(app, &made);
+            })
+        });
         match outcome {
             Ok(()) => self.forget_old(app),
             Err(problem) => {

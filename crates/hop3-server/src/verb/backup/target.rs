@@ -11,7 +11,7 @@ use hop3_core::secret::Secret;
 use std::collections::BTreeMap;
 
 /// Made at the first backup, on this machine.
-const LOCAL: &str = "local";
+pub(super) const LOCAL: &str = "local";
 
 /// Schemes that restic knows.
 const SCHEMES: [&str; 9] = ["sftp", "s3", "b2", "rest", "rclone", "azure", "gs", "swift", "local"];
@@ -96,7 +96,7 @@ fn place_of(server: &Server, target: &Target) -> Result<BackupPlace, Problem> {
         location: Secret::new(target.body.location.clone()),
         env: Secret::new(target.body.env.clone()),
         key: Secret::new(key),
-        user: uid,
+        user: Some(uid),
         upload_kib: target.upload_kib,
     })
 }
