@@ -2,7 +2,8 @@
 //! What happens to the arguments before clap sees them: `noun:verb` becomes `noun verb`, and an unknown command
 //! `foo` becomes the program `hop3-foo` of PATH, as with git.
 //!
-//! Only the first word that is not an option is looked at; nothing after it is changed.
+//! Only the first word that is not an option is looked at; nothing after it is changed, but for `backup … --server`,
+//! which means the whole server there, and the address of one everywhere else.
 
 use crate::problem;
 use clap::{Command, Parser};
@@ -54,12 +55,26 @@ pub(crate) fn route(command: &Command, mut argv: Vec<OsString>, path: Option<&Os
     let word = argv[at].to_string_lossy().into_owned();
     let parts: Vec<&str> = word.split(':').collect();
     if command.find_subcommand(parts[0]).is_some() || word == "help" {
+        let is_backup = parts[0] == "backup";
         argv.splice(at..=at, parts.into_iter().map(OsString::from));
+        if is_backup {
+            mean_whole_server(&mut argv[at..]);
+        }
         return Route::Own(argv);
     }
     match external(&word, path) {
         Some(program) => Route::External(program, argv.split_off(at + 1)),
         None => Route::Unknown(problem::unknown_command(&word, nearest(command, parts[0]))),
+    }
+}
+
+/// `--server` without an address after it.
+fn mean_whole_server(argv: &mut [OsString]) {
+    for at in 0..argv.len() {
+        let address = argv.get(at + 1).is_some_and(|next| next.to_string_lossy().contains("://"));
+        if argv[at] == "--server" && !address {
+            argv[at] = "--whole-server".into();
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 //! Every command of the client on one page, and the one way to run them.
 
 use crate::commands::{
-    addon, app, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs, open,
-    plugin, proxy, ps, release, restart, rollback, run as run_command, scale, server, status, token, user,
-    version,
+    addon, app, backup, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs,
+    open, plugin, proxy, ps, release, restart, rollback, run as run_command, scale, server, status, token,
+    user, version,
 };
 use crate::context::Context;
 use crate::render::clean_lines;
@@ -73,6 +73,8 @@ pub enum ClientCommand {
     Domain(domain::DomainCommand),
     #[command(subcommand, alias = "certs")]
     Cert(cert::CertCommand),
+    #[command(subcommand, alias = "backups")]
+    Backup(backup::BackupCommand),
     #[command(subcommand)]
     Build(build::BuildCommand),
     #[command(subcommand, alias = "tokens")]
@@ -134,6 +136,7 @@ fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {
         ClientCommand::Release(command) => release::run(command, cx),
         ClientCommand::Domain(command) => domain::run(command, cx),
         ClientCommand::Cert(command) => cert::run(command, cx),
+        ClientCommand::Backup(command) => backup::run(command, cx),
         ClientCommand::Build(command) => build::run(command, cx),
         ClientCommand::Token(command) => token::run(command, cx),
         ClientCommand::User(command) => user::run(command, cx),

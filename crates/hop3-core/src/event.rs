@@ -3,6 +3,7 @@
 //! from the same row; build output is events too.
 
 use crate::acme::Waiting;
+use crate::backup::BackupId;
 use crate::name::{AddonKind, AddonName};
 use crate::problem::Problem;
 use crate::release::ReleaseNumber;
@@ -184,6 +185,24 @@ pub enum Event {
     CronFinished {
         command: String,
         how: String,
+    },
+    BackupMade {
+        backup: BackupId,
+        bytes: u64,
+    },
+    BackupFailed {
+        problem: Problem,
+    },
+    BackupRestored {
+        backup: BackupId,
+    },
+    /// It was restored into a scratch place and found whole.
+    BackupProven {
+        backup: BackupId,
+    },
+    BackupNotProven {
+        backup: BackupId,
+        problem: Problem,
     },
 }
 

@@ -152,6 +152,30 @@ impl Layout {
         self.addons().join(server.as_str())
     }
 
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+
+    /// Where backups go unless another target is named.
+    pub fn backup_repository(&self) -> PathBuf {
+        self.backups().join("repository")
+    }
+
+    /// What the user of backups has: keys for `sftp`, and a cache beneath it.
+    pub fn backup_home(&self) -> PathBuf {
+        self.backups().join("home")
+    }
+
+    /// Where something restored lies until it is put in its place.
+    pub fn backup_staging(&self, name: &str) -> PathBuf {
+        self.backups().join("staging").join(name)
+    }
+
+    /// A consistent copy of the store, made for a backup of the server.
+    pub fn backup_database(&self) -> PathBuf {
+        self.backups().join("server").join("hop3.db")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }

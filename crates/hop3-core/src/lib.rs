@@ -14,6 +14,7 @@
 pub mod acme;
 pub mod addon;
 pub mod api;
+pub mod backup;
 pub mod certificate;
 pub mod config;
 pub mod cron;

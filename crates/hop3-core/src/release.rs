@@ -5,7 +5,7 @@ use crate::name::{EnvKey, ProcessName};
 use crate::plan::StaticSite;
 use crate::policy::Policy;
 use crate::sandbox::Command;
-use crate::settings::{Cron, EnvDefault, HealthCheck};
+use crate::settings::{BackupSettings, Cron, EnvDefault, HealthCheck};
 use crate::sleep::SleepTimes;
 use crate::tcp::TcpSettings;
 use schemars::JsonSchema;
@@ -76,6 +76,8 @@ pub struct ProcessTable {
     pub proxy: Policy,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tcp: Vec<TcpSettings>,
+    #[serde(default, skip_serializing_if = "BackupSettings::is_none")]
+    pub backup: BackupSettings,
     pub stop_grace_secs: u32,
     pub release_timeout_secs: u32,
 }

@@ -57,7 +57,7 @@ pub struct Mount {
 ///
 /// Without `user` (an unprivileged supervisor) there is no separation: the process runs as the supervisor's own user
 /// and sees what that user sees. With it, the process has its own uid, gid and mount namespace, in which `hide` is
-/// empty but for `mounts`, `/tmp` is private, and no capability is left.
+/// empty but for `mounts`, `/tmp` is private, and no capability is left but what `reads_all` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sandbox {
     /// Numeric uid, also used as gid.
@@ -68,6 +68,9 @@ pub struct Sandbox {
     /// Directories replaced by empty ones (Hop3's root).
     pub hide: Vec<PathBuf>,
     pub mounts: Vec<Mount>,
+    /// It reads what it sees whoever owns it (CAP_DAC_READ_SEARCH), and writes no more than its user may: backups.
+    #[serde(default)]
+    pub reads_all: bool,
 }
 
 /// Resource limits (setrlimit(2)); values above the machine's hard limit are lowered to it and told.

@@ -34,6 +34,9 @@ pub struct Settings {
     /// `[proxy]`: what the proxy does for the app.
     #[serde(default, skip_serializing_if = "Policy::is_none")]
     pub proxy: Policy,
+    /// `[backup]`: what is done around a backup, and what is left out of it.
+    #[serde(default, skip_serializing_if = "BackupSettings::is_none")]
+    pub backup: BackupSettings,
     /// `[[tcp]]`: processes that are reached without HTTP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tcp: Vec<TcpSettings>,
@@ -186,5 +189,26 @@ pub struct HealthCheck {
 impl Default for HealthCheck {
     fn default() -> HealthCheck {
         HealthCheck { path: None, contains: None, command: None, timeout_secs: 60 }
+    }
+}
+
+/// `[backup]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct BackupSettings {
+    /// Command lines run before files are saved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// Command lines run after, also when saving failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Paths and patterns within the data that are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+impl BackupSettings {
+    pub fn is_none(&self) -> bool {
+        *self == BackupSettings::default()
     }
 }

@@ -2,6 +2,7 @@
 //! Every built-in driver: one folder for each trait of `hop3_core::driver`, one file for each implementation.
 
 pub mod addons;
+pub mod backups;
 pub mod builders;
 pub mod contract;
 #[cfg(any(test, fuzzing))]

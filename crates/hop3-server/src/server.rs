@@ -75,6 +75,8 @@ pub struct Server {
     pub(crate) choosing_addon_server: Mutex<()>,
     /// Held from the look at the store to the proxy's answer, so that no route is replaced by an older one.
     routing: Mutex<()>,
+    /// One backup is made, or swept away, at a time.
+    pub(crate) backing_up: Mutex<()>,
     /// Builds at the same time: more would starve what is running.
     pub build_slots: crate::deploy::Slots,
 }
@@ -115,6 +117,7 @@ impl Server {
             addon_turns: Mutex::default(),
             choosing_addon_server: Mutex::default(),
             routing: Mutex::default(),
+            backing_up: Mutex::default(),
             build_slots: crate::deploy::Slots::new(2),
         }
     }

@@ -50,7 +50,7 @@ fn start(control: &mut File) -> Result<std::convert::Infallible, Problem> {
     }
     // The limits are the job's: making the sandbox writes files too. Only root may raise them.
     limit(&job.limits).map_err(|error| not_started(&job.command.display(), error))?;
-    user.map_or(Ok(()), sandbox::become_user)?;
+    user.map_or(Ok(()), |user| sandbox::become_user(user, &job.sandbox))?;
     rustix::thread::set_no_new_privs(true).map_err(launcher_failed)?;
     rustix::process::chdir(&job.cwd).map_err(|error| {
         let why = format!("its directory {} cannot be entered: {error}", job.cwd.display());

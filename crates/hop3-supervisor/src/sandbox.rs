@@ -16,7 +16,7 @@ use rustix::mount::{
     move_mount, open_tree,
 };
 use rustix::process::{Gid, Uid};
-use rustix::thread::CapabilitySet;
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -56,23 +56,41 @@ pub(crate) fn enter(sandbox: &Sandbox, cwd: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Becomes the user for good: no group, no capability, no way back.
-pub(crate) fn become_user(user: u32) -> Result<(), Problem> {
-    let failed = |error: Errno| sandbox_failed("change of user", error);
+/// Becomes the sandbox's user for good: no group, no way back, and no capability but to read, where that is asked for.
+pub(crate) fn become_user(user: u32, sandbox: &Sandbox) -> Result<(), Problem> {
+    let kept = match sandbox.reads_all {
+        true => CapabilitySet::DAC_READ_SEARCH,
+        false => CapabilitySet::empty(),
+    };
+    change_user(user, kept).map_err(|error| sandbox_failed("change of user", error))
+}
+
+fn change_user(user: u32, kept: CapabilitySet) -> rustix::io::Result<()> {
     // Without the bounding set not even a file capability gives anything back. The kernel ends the list.
     for bit in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << bit);
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
+        if kept.contains(capability) {
+            continue;
+        }
+        match thread::remove_capability_from_bounding_set(capability) {
             Ok(()) => {}
             Err(Errno::INVAL) => break,
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error),
         }
     }
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
-    rustix::thread::set_thread_groups(&[]).map_err(failed)?;
-    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(failed)?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(failed)?;
-    rustix::thread::clear_ambient_capability_set().map_err(failed)
+    thread::set_thread_groups(&[])?;
+    thread::set_thread_res_gid(gid, gid, gid)?;
+    thread::set_keep_capabilities(!kept.is_empty())?;
+    thread::set_thread_res_uid(uid, uid, uid)?;
+    thread::clear_ambient_capability_set()?;
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: kept };
+    thread::set_capabilities(None, sets)?;
+    if !kept.is_empty() {
+        // What is ambient is still there after execve(2).
+        thread::configure_capability_in_ambient_set(kept, true)?;
+    }
+    thread::set_keep_capabilities(false)
 }
 
 /// The places to replace by empty ones, each outside the others.

@@ -9,7 +9,7 @@ use hop3_core::driver::Registry;
 use hop3_core::layout::Layout;
 use hop3_core::plan::BuildPlan;
 use hop3_core::source::SourceTree;
-use hop3_drivers::{addons, builders, plugin, proxies, runtimes, toolchains};
+use hop3_drivers::{addons, backups, builders, plugin, proxies, runtimes, toolchains};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         authorities: builtin,
         addons: Arc::new(move || [addons::addons(&host), more.addons()].concat()),
         daemons,
-        toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner)),
+        toolchains: Arc::new(toolchains::Installed::new(layout, &environment, runner.clone())),
+        backups: Arc::new(backups::Restic::new(layout, runner)),
         plugins,
     }
 }

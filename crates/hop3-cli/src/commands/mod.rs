@@ -3,6 +3,7 @@
 
 pub(crate) mod addon;
 pub(crate) mod app;
+pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod cert;
 pub(crate) mod completion;

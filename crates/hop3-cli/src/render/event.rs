@@ -90,6 +90,13 @@ fn sentence(event: &Event) -> Option<String> {
         Event::InstanceWoke { instance, millis } => format!("{instance} woke up in {}", duration(*millis)),
         Event::WakeFailed { problem } => format!("it could not be woken: {}", problem.title),
         Event::CronStarted { command } => format!("cron started: {command}"),
+        Event::BackupMade { backup, .. } => format!("backup {backup} was made"),
+        Event::BackupFailed { problem } => format!("a backup failed: {}", problem.title),
+        Event::BackupRestored { backup } => format!("restored from backup {backup}"),
+        Event::BackupProven { backup } => format!("backup {backup} was restored and found whole"),
+        Event::BackupNotProven { backup, problem } => {
+            format!("warning: backup {backup} could not be proven: {}", problem.title)
+        }
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
         _ => return None,
     })

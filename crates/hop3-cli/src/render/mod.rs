@@ -5,6 +5,7 @@
 
 mod addon;
 mod app;
+mod backup;
 mod event;
 mod log;
 mod plan;
@@ -15,6 +16,7 @@ mod time;
 
 pub(crate) use addon::{addon_info, addon_table, kind_table};
 pub(crate) use app::{app_info, app_table, instance_table, scale, server_info};
+pub(crate) use backup::{backup_detail, backup_news, size};
 pub use event::render_event;
 pub(crate) use log::log_line;
 pub(crate) use plan::plan;

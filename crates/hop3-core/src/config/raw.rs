@@ -4,6 +4,7 @@
 //! No `flatten`, no `untagged`: both lose the place of an error. Unknown keys are refused, so that a typo fails loudly.
 
 mod addon;
+mod backup;
 mod build;
 mod env;
 mod lines;
@@ -14,6 +15,7 @@ mod size;
 mod tcp;
 
 pub(super) use addon::Addon;
+pub(super) use backup::Backup;
 pub(super) use build::Build;
 pub(super) use env::{Env, EnvTable, EnvValue};
 pub(super) use lines::Lines;
@@ -67,8 +69,8 @@ pub(super) struct Document {
     pub docker: Option<Later>,
     /// Nix builds.
     pub nix: Option<Later>,
-    /// What a backup holds.
-    pub backup: Option<Later>,
+    /// What happens around a backup, and what it leaves out.
+    pub backup: Backup,
     /// What the proxy does with requests before they reach the app, and with answers before they leave.
     pub proxy: Proxy,
     /// A way to a process that does not speak HTTP, or ends TLS itself. Each connection is carried byte for byte to an

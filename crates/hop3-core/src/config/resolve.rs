@@ -3,12 +3,12 @@
 
 use super::process::Entry;
 use super::raw::{
-    Build, Document, Env, EnvTable, EnvValue, HealthCheck, Later, Lines, Policy, Run, Sleep, Text,
+    Backup, Build, Document, Env, EnvTable, EnvValue, HealthCheck, Later, Lines, Policy, Run, Sleep, Text,
 };
 use super::{complaint, path};
 use crate::name::{AppName, EnvKey, ProcessName};
 use crate::problem::{Kind, Problem};
-use crate::settings::{EnvDefault, GeneratedForm, Settings};
+use crate::settings::{BackupSettings, EnvDefault, GeneratedForm, Settings};
 use crate::sleep::{SleepTimes, parse_time};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,6 +36,7 @@ pub(super) fn apply(
     }
     settings.sleep = document.sleep.map(|raw| sleep(&raw, &place)).transpose()?;
     settings.proxy = super::policy::resolve(document.proxy, &place)?;
+    settings.backup = backup(document.backup, &place)?;
     settings.tcp = super::tcp::resolve(document.tcp, &place)?;
     let addons = document.addons.into_iter().chain(document.provider).collect();
     settings.addons = super::addon::resolve(addons, &place)?;
@@ -95,6 +96,18 @@ impl Place<'_> {
         let span = complaint::at(self.file, self.text, range.start);
         Ok(Entry { name: name.to_owned(), command, span })
     }
+}
+
+fn backup(raw: Backup, place: &Place<'_>) -> Result<BackupSettings, Problem> {
+    let lines = |lines| -> Result<Vec<String>, Problem> {
+        Ok(place.entries("backup", lines)?.into_iter().map(|entry| entry.command).collect())
+    };
+    let exclude = raw.exclude.iter().map(|text| place.checked(text, path::directory));
+    Ok(BackupSettings {
+        before: lines(raw.before)?,
+        after: lines(raw.after)?,
+        exclude: exclude.collect::<Result<_, _>>()?,
+    })
 }
 
 fn build(raw: Build, place: &Place<'_>, settings: &mut Settings) -> Result<Vec<Entry>, Problem> {
@@ -320,7 +333,7 @@ fn unused(document: &Document) -> Vec<String> {
         ("[[ports]]", &document.ports),
         ("[docker]", &document.docker),
         ("[nix]", &document.nix),
-        ("[backup]", &document.backup),
+        ("paths in [backup]", &document.backup.paths),
         ("request-buffering in [proxy]", &document.proxy.request_buffering),
         ("[[volumes]]", &document.volumes),
         ("[limits]", &document.limits),

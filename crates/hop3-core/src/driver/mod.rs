@@ -7,6 +7,7 @@
 
 mod addon;
 mod authorities;
+mod backup_store;
 mod builder;
 mod certificates;
 mod daemons;
@@ -19,6 +20,7 @@ mod toolchains;
 
 pub use addon::Addon;
 pub use authorities::Authorities;
+pub use backup_store::{BackupPlace, BackupStore, Content, Progress, Save, Saved, Snapshot, Taken};
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
 pub use daemons::{Daemon, Daemons, KeptDaemon};
@@ -56,4 +58,5 @@ pub struct Registry {
     pub daemons: Arc<dyn Daemons>,
     pub addons: Arc<Addons>,
     pub plugins: Arc<dyn Plugins>,
+    pub backups: Arc<dyn BackupStore>,
 }

@@ -97,7 +97,7 @@ impl Host {
             command: Command::exec(argv),
             cwd: home.clone(),
             env: env.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
-            sandbox: Sandbox { user, user_name, home, hide, mounts },
+            sandbox: Sandbox { user, user_name, home, hide, mounts, reads_all: false },
             limits: Limits::default(),
         }
     }

@@ -68,6 +68,7 @@ impl Starter {
                 home: data.clone(),
                 hide: vec![self.layout.root().to_owned()],
                 mounts: vec![mount(folder, false), mount(&data, true)],
+                ..Sandbox::default()
             },
             limits: Limits { nofile: Some(4_096), nproc: Some(256), ..Limits::default() },
         };

@@ -176,6 +176,7 @@ pub(super) fn job(command: Command, prefix: &Path, runner: &dyn Runner) -> Job {
             home: PathBuf::from("/tmp"),
             hide: Vec::new(),
             mounts: if is_far { vec![mount] } else { Vec::new() },
+            ..Sandbox::default()
         },
         limits: Limits::default(),
     }

@@ -9,6 +9,7 @@ mod acme;
 mod addon;
 mod app;
 mod auth;
+mod backup;
 mod certificate;
 mod config;
 mod deployment;
@@ -53,6 +54,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = acme::endpoints(endpoints);
     let endpoints = proxy::endpoints(endpoints);
     let endpoints = certificate::endpoints(endpoints);
+    let endpoints = backup::settings(backup::endpoints(endpoints));
     let endpoints = log::endpoints(endpoints);
     let endpoints = traffic::endpoints(endpoints);
     let endpoints = plugin::endpoints(endpoints);

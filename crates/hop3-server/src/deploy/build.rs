@@ -170,6 +170,7 @@ fn sandbox(cx: &Context<'_>, bench: &Bench<'_>) -> Sandbox {
         home: bench.places.home.clone(),
         hide: vec![cx.server.layout.root().to_owned()],
         mounts: bench.places.build_mounts(),
+        ..Sandbox::default()
     }
 }
 
@@ -255,6 +256,7 @@ fn process_table(plan: &BuildPlan, settings: &Settings) -> ProcessTable {
         sleep: settings.sleep,
         proxy: settings.proxy.clone(),
         tcp: settings.tcp.clone(),
+        backup: settings.backup.clone(),
         stop_grace_secs: settings.run.stop_grace_secs.unwrap_or(STOP_GRACE_SECS),
         release_timeout_secs: settings.run.release_timeout_secs.unwrap_or(RELEASE_TIMEOUT_SECS),
     }

@@ -51,6 +51,7 @@ pub(crate) fn one_off(
         home: places.home.clone(),
         hide: vec![server.layout.root().to_owned()],
         mounts: places.run_mounts(),
+        ..Sandbox::default()
     };
     let limits = Limits { nofile: Some(16_384), nproc: Some(4_096), ..Limits::default() };
     Ok(Job { command, cwd: places.tree.clone(), env, sandbox, limits })

@@ -32,13 +32,14 @@ fn tick(server: &Arc<Server>, running: &Running, now: &Zoned) {
     let Ok(serving) = server.store.serving() else { return };
     for (app, current) in serving {
         let Some((_, artifact)) = current.filter(|_| !app.stopped) else { continue };
-        for line in artifact.processes.cron.into_iter().filter(|line| is_due(line, now)) {
+        for line in artifact.processes.cron.into_iter().filter(|line| is_due(&line.schedule, now)) {
             start(server, running, app.clone(), line);
         }
     }
 }
 
-fn is_due(line: &Cron, now: &Zoned) -> bool {
+/// Tells whether a schedule names this minute.
+pub(super) fn is_due(schedule: &str, now: &Zoned) -> bool {
     let weekday = now.weekday().to_sunday_zero_offset() as u8;
     let at = hop3_core::cron::Minute {
         minute: now.minute() as u8,
@@ -48,7 +49,7 @@ fn is_due(line: &Cron, now: &Zoned) -> bool {
         weekday,
     };
     // Checked when the file was read.
-    hop3_core::cron::Schedule::parse(&line.schedule).is_ok_and(|schedule| schedule.matches(at))
+    hop3_core::cron::Schedule::parse(schedule).is_ok_and(|schedule| schedule.matches(at))
 }
 
 fn start(server: &Arc<Server>, running: &Running, app: App, line: Cron) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the server does by itself: the servers of each `addon`, `cron` lines on their schedule, a `watch` over
-//! instances, sleep for those `idle`, company for those with a `crowd`, warnings before a certificate's `expiry`, and
-//! what happened told to plugins (`tell`).
+//! What the server does by itself: the servers of each `addon`, `cron` lines and each `backup` on their schedule, a
+//! `watch` over instances, sleep for those `idle`, company for those with a `crowd`, warnings before a certificate's
+//! `expiry`, and what happened told to plugins (`tell`).
 
 mod addon;
+mod backup;
 mod cron;
 mod crowd;
 mod expiry;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<()> {
     let jobs = [
         ("addon", addon::run as fn(&Arc<Server>)),
+        ("backups", backup::run),
         ("cron", cron::run),
         ("watch", watch::run),
         ("idle", idle::run),

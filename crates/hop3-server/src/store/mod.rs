@@ -7,6 +7,7 @@
 mod access;
 mod addon;
 mod app;
+mod backup;
 mod binding;
 mod config;
 mod deployment;
@@ -20,7 +21,8 @@ mod uid;
 
 pub(crate) use access::Grant;
 pub(crate) use addon::{Addon, NewServer};
-pub(crate) use app::App;
+pub(crate) use app::{App, SleepWish};
+pub(crate) use backup::{Backup, Target, TargetBody};
 pub(crate) use binding::Bound;
 pub(crate) use deployment::DeploymentId;
 pub(crate) use plugin::Plugin;
@@ -40,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_sleep.sql"),
     include_str!("migrations/0004_addon.sql"),
     include_str!("migrations/0005_plugin.sql"),
+    include_str!("migrations/0006_backup.sql"),
 ];
 
 pub struct Store {

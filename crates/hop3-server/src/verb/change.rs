@@ -240,7 +240,7 @@ fn lie_down(server: &Arc<Server>, app: &App, level: Sleep) -> Result<ReleaseMade
     Err(Problem::new(Kind::Conflict, "sleep.busy", title).hint("try again when they have ended"))
 }
 
-fn stop(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
+pub(super) fn stop(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
     let turn = server.turn_of(app);
     let held = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let alone = server.routing();
@@ -256,7 +256,7 @@ fn stop(server: &Arc<Server>, app: &App) -> Result<(), Problem> {
 }
 
 /// Starts a stopped app with the config as it is now: changes made meanwhile become a release. Wakes one that sleeps.
-fn start(server: &Arc<Server>, app: App) -> Result<(), Problem> {
+pub(super) fn start(server: &Arc<Server>, app: App) -> Result<(), Problem> {
     if app.asleep.is_some() {
         return sleep::wake(server, &app.name);
     }

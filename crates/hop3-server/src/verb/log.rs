@@ -116,6 +116,13 @@ fn text(event: &Event) -> Option<String> {
         }
         Event::CronStarted { command } => format!("cron started: {command}"),
         Event::CronFinished { command, how } => format!("cron finished ({how}): {command}"),
+        Event::BackupMade { backup, bytes } => format!("backup {backup} made of {bytes} bytes"),
+        Event::BackupFailed { problem } => format!("backup failed: {}", problem.title),
+        Event::BackupRestored { backup } => format!("restored from backup {backup}"),
+        Event::BackupProven { backup } => format!("backup {backup} restored elsewhere and found whole"),
+        Event::BackupNotProven { backup, problem } => {
+            format!("warning: backup {backup} could not be proven: {}", problem.title)
+        }
     })
 }
 

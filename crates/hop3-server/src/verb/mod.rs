@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod acme;
 pub(crate) mod addon;
 pub(crate) mod app;
+pub(crate) mod backup;
 pub(crate) mod certificate;
 pub(crate) mod change;
 pub(crate) mod deploy;

@@ -86,3 +86,14 @@ impl Output for Notes<'_> {
         self.server.drivers.runtime.note(self.name, self.label, text).is_ok()
     }
 }
+
+/// Keeps what a short command says.
+#[derive(Default)]
+pub(crate) struct Lines(pub Vec<String>);
+
+impl Output for Lines {
+    fn line(&mut self, text: &str) -> bool {
+        self.0.push(text.to_owned());
+        true
+    }
+}

@@ -30,6 +30,7 @@ pub(crate) fn confine(harness: &Harness, job: &mut Job, user: u32) {
         home: home.clone(),
         hide: vec![harness.layout.root().to_owned()],
         mounts: vec![Mount { source: home.clone(), target: home, writable: true }],
+        ..Sandbox::default()
     };
 }
 
@@ -139,6 +140,39 @@ fn no_privilege_is_left_or_gained() {
     ));
     let text = try_inside(&harness, &escape);
     assert!(text.ends_with("done\n") && !text.contains("uid=0") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn one_that_reads_all_writes_no_more_than_its_user() {
+    if skipped() {
+        return;
+    }
+    let harness = Harness::start();
+    let theirs = harness.layout.apps().join("other/data");
+    fs::create_dir_all(&theirs).unwrap();
+    fs::write(theirs.join("closed"), "seen").unwrap();
+    fs::set_permissions(theirs.join("closed"), fs::Permissions::from_mode(0o600)).unwrap();
+    harness.client.give(&theirs, Some(64_098)).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o700)).unwrap();
+    let shown = theirs.display();
+    let mut inside = job(&format!(
+        "id -u; cat {shown}/closed; echo; grep '^Cap' /proc/self/status; echo x > {shown}/closed; \
+         echo x > {shown}/new; chmod 777 {shown}/closed; chown 0 {shown}/closed; echo mine > own && cat own"
+    ));
+    confine(&harness, &mut inside, 64_019);
+    // Writable, so that it is the user who may not, and not the mount.
+    inside.sandbox.mounts.push(Mount { source: theirs.clone(), target: theirs.clone(), writable: true });
+    let refused = try_inside(&harness, &inside);
+    assert!(!refused.contains("seen"), "{refused}");
+    inside.sandbox.reads_all = true;
+    let text = try_inside(&harness, &inside);
+    assert!(text.starts_with("64019\nseen\n"), "{text}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(text.contains(&format!("{set}:\t0000000000000004\n")), "{text}");
+    }
+    assert!(text.matches("Permission denied").count() >= 2 && text.ends_with("mine\n"), "{text}");
+    assert_eq!(text.matches("Operation not permitted").count(), 2, "{text}");
+    assert_eq!(fs::read_to_string(theirs.join("closed")).unwrap(), "seen");
 }
 
 #[test]

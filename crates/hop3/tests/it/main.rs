@@ -12,6 +12,7 @@ mod acme;
 mod addon;
 mod addon_history;
 mod apps;
+mod backup;
 mod broken;
 mod cli;
 mod disk_full;

@@ -74,6 +74,13 @@ pub(crate) fn inside(hop: &Hop, app: &str, script: &str) -> String {
     answer.text()
 }
 
+/// The probe, written into a tree that is there.
+pub(crate) fn with_procfile_in(tree: &Path, procfile: &str) -> PathBuf {
+    std::fs::write(tree.join("Procfile"), procfile).unwrap();
+    std::fs::write(tree.join("server.pl"), SERVER).unwrap();
+    tree.to_owned()
+}
+
 /// Every file beneath a directory whose bytes hold that text.
 pub(crate) fn holders(directory: &Path, text: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -39,6 +39,7 @@ pub(crate) fn shell(server: &Server, name: &AddonName, request: &RunRequest) -> 
             home: PathBuf::from("/tmp"),
             hide: vec![server.layout.root().to_owned()],
             mounts: Vec::new(),
+            ..Sandbox::default()
         },
         limits: Limits::default(),
     })

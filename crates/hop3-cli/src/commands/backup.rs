@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `backup`: copies of apps and of the server, kept elsewhere, and the way back.
+
+mod schedule;
+mod target;
+
+use crate::client::{EventStream, encode, json};
+use crate::context::{AppArg, Context};
+use crate::problem;
+use crate::render::{Table, backup_detail, backup_news, clock, size};
+use clap::{Args, Subcommand};
+use hop3_core::Problem;
+use hop3_core::backup::{
+    BackupDetail, BackupInfo, BackupKey, BackupNews, CreateBackupRequest, Keep, RestoreBackupRequest,
+    VerifyBackupRequest,
+};
+use hyper::Method;
+use serde::Serialize;
+use target::TargetsCommand;
+
+/// Make backups of apps and of the server, prove them, restore them
+#[derive(Subcommand, Debug)]
+pub enum BackupCommand {
+    /// Make a backup of an app, or of the whole server
+    Create(CreateArgs),
+    /// List the backups, newest first, and when each was last proven
+    List {
+        #[command(flatten)]
+        app: AppArg,
+    },
+    /// Show what a backup holds
+    Info { backup: String },
+    /// Restore an app in place, as a new app, or one file of its data
+    Restore(RestoreArgs),
+    /// Restore backups into a scratch place and compare: the newest of each app and of the server, or one
+    Verify { backup: Option<String> },
+    /// Make and prove backups by themselves; without --at, list the schedules
+    Schedule(ScheduleArgs),
+    /// Forget backups that need not be kept, by their schedule or by what is given here
+    Prune(PruneArgs),
+    #[command(subcommand)]
+    Targets(TargetsCommand),
+    /// Print the recovery key, which opens every backup; keep it away from this machine
+    Key,
+}
+
+#[derive(Args, Debug)]
+pub struct CreateArgs {
+    #[command(flatten)]
+    app: AppArg,
+    /// The whole server: all apps, certificates, keys, users; `--server` without an address says the same
+    #[arg(long, conflicts_with = "app")]
+    whole_server: bool,
+    /// Where to; `local` on the server's own disk unless given
+    #[arg(long, value_name = "TARGET")]
+    to: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct RestoreArgs {
+    /// As `hop3 backup list` names it
+    backup: String,
+    #[command(flatten)]
+    app: AppArg,
+    /// Make a new app of it and leave the one that is there alone
+    #[arg(long = "as", value_name = "NEW")]
+    new_name: Option<String>,
+    /// Only this file or directory of the app's data; the app goes on running
+    #[arg(long, value_name = "FILE")]
+    path: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct ScheduleArgs {
+    #[command(flatten)]
+    app: AppArg,
+    /// The whole server; `--server` without an address says the same
+    #[arg(long, conflicts_with = "app")]
+    whole_server: bool,
+    /// When it is made, five fields as in a crontab, in the server's time zone
+    #[arg(long, value_name = "CRON")]
+    at: Option<String>,
+    /// When the newest is restored into a scratch place and checked; Sunday at 4:30 unless given
+    #[arg(long, value_name = "CRON", requires = "at")]
+    prove: Option<String>,
+    #[command(flatten)]
+    keep: KeepArgs,
+    /// Where to; `local` on the server's own disk unless given
+    #[arg(long, value_name = "TARGET", requires = "at")]
+    to: Option<String>,
+    /// End the schedule; what was made stays
+    #[arg(long, conflicts_with = "at")]
+    off: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Only those of this app
+    #[command(flatten)]
+    app: AppArg,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+/// What is kept.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct KeepArgs {
+    /// Keep the newest so many
+    #[arg(long, value_name = "N")]
+    keep_last: Option<u32>,
+    /// Keep the newest of each of so many days
+    #[arg(long, value_name = "N")]
+    keep_daily: Option<u32>,
+    /// Keep the newest of each of so many weeks
+    #[arg(long, value_name = "N")]
+    keep_weekly: Option<u32>,
+    /// Keep the newest of each of so many months
+    #[arg(long, value_name = "N")]
+    keep_monthly: Option<u32>,
+}
+
+impl KeepArgs {
+    fn is_given(self) -> bool {
+        [self.keep_last, self.keep_daily, self.keep_weekly, self.keep_monthly].iter().any(Option::is_some)
+    }
+
+    fn or(self, rest: Keep) -> Keep {
+        Keep {
+            last: self.keep_last.unwrap_or(rest.last),
+            daily: self.keep_daily.unwrap_or(rest.daily),
+            weekly: self.keep_weekly.unwrap_or(rest.weekly),
+            monthly: self.keep_monthly.unwrap_or(rest.monthly),
+        }
+    }
+
+    fn or_default(self) -> Keep {
+        self.or(Keep::default())
+    }
+}
+
+pub(crate) fn run(command: BackupCommand, cx: &mut Context) -> Result<(), Problem> {
+    match command {
+        BackupCommand::Create(args) => create(&args, cx),
+        BackupCommand::List { app } => list(&app, cx),
+        BackupCommand::Info { backup } => {
+            let detail: BackupDetail = cx.client()?.get(&path(&backup))?;
+            cx.answer(&detail, |cx| backup_detail(&detail, cx.style(), &cx.zone()));
+            Ok(())
+        }
+        BackupCommand::Restore(args) => restore(args, cx),
+        BackupCommand::Verify { backup } => verify(backup, cx),
+        BackupCommand::Schedule(args) => schedule::schedule(args, cx),
+        BackupCommand::Prune(args) => schedule::prune(args, cx),
+        BackupCommand::Targets(command) => target::run(command, cx),
+        BackupCommand::Key => {
+            let key: BackupKey = cx.client()?.get("/api/backup-key")?;
+            cx.answer(&key, |_| format!("{}\n", key.key));
+            Ok(())
+        }
+    }
+}
+
+fn path(backup: &str) -> String {
+    format!("/api/backups/{}", encode(backup))
+}
+
+fn create(args: &CreateArgs, cx: &mut Context) -> Result<(), Problem> {
+    let app = if args.whole_server { None } else { Some(cx.app(&args.app)?) };
+    let made = ask(cx, "/api/backups", &CreateBackupRequest { app, target: args.to.clone() })?;
+    for info in made {
+        let what = info.app.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string);
+        cx.say(&format!(
+            "backup {} of {what}: {} files, {}, {} of it new",
+            info.id,
+            info.files,
+            size(info.bytes),
+            size(info.added_bytes)
+        ));
+    }
+    Ok(())
+}
+
+fn list(app: &AppArg, cx: &mut Context) -> Result<(), Problem> {
+    let of = app.app.as_ref().map_or_else(String::new, |app| format!("?app={}", encode(app)));
+    let all: Vec<BackupInfo> = cx.client()?.get(&format!("/api/backups{of}"))?;
+    cx.answer(&all, |cx| {
+        if all.is_empty() {
+            return "there is no backup yet; make one with: hop3 backup create\n".to_owned();
+        }
+        let mut table = Table::new(["BACKUP", "OF", "TARGET", "MADE", "SIZE", "PROVEN"]);
+        for one in &all {
+            let proven = match (&one.problem, one.proven_ms) {
+                (Some(problem), _) => format!("FAILED: {}", problem.title),
+                (None, Some(proven)) => clock(proven, &cx.zone()),
+                (None, None) => "never".to_owned(),
+            };
+            table.row([
+                one.id.to_string(),
+                one.app.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string),
+                one.target.clone(),
+                clock(one.made_ms, &cx.zone()),
+                size(one.bytes),
+                proven,
+            ]);
+        }
+        table.render(cx.style())
+    });
+    Ok(())
+}
+
+fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
+    let app = args.app.app.map(|name| name.parse()).transpose()?;
+    let new_name = args.new_name.map(|name| name.parse()).transpose()?;
+    let request = RestoreBackupRequest { app, new_name, path: args.path };
+    for info in ask(cx, &format!("{}/restore", path(&args.backup)), &request)? {
+        cx.say(&format!("restored from {}", info.id));
+    }
+    Ok(())
+}
+
+fn verify(backup: Option<String>, cx: &mut Context) -> Result<(), Problem> {
+    let backup = backup.map(|id| id.parse()).transpose()?;
+    for info in ask(cx, "/api/backups/verify", &VerifyBackupRequest { backup })? {
+        cx.say(&format!("{} was restored and is whole: {} files, {}", info.id, info.files, size(info.bytes)));
+    }
+    Ok(())
+}
+
+/// Sends a request and shows the news until the last.
+fn ask(cx: &mut Context, path: &str, request: &impl Serialize) -> Result<Vec<BackupInfo>, Problem> {
+    let client = cx.client()?;
+    let mut news: EventStream<'_> = client.stream(Method::POST, path, json(request))?;
+    while let Some(one) = news.next::<BackupNews>()? {
+        match one {
+            BackupNews::Failed { problem } => return Err(problem),
+            BackupNews::Done { backups } => {
+                let all = BackupNews::Done { backups: backups.clone() };
+                cx.element(&all, |cx| backup_news(&all, cx.style()));
+                return Ok(backups);
+            }
+            other => cx.element(&other, |cx| backup_news(&other, cx.style())),
+        }
+    }
+    Err(problem::stream_cut())
+}

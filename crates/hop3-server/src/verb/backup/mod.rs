@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `backup create|list|info|restore|verify|schedule|prune|targets|key`.
+//!
+//! A backup is a few snapshots with its id as a tag; its manifest is made last, so that one that was cut off is none.
+//! Reading order: `manifest`, `target` (where they go), `create`, `service` (addons), `restore`, `verify`.
+
+mod create;
+mod hook;
+mod manifest;
+mod prune;
+mod restore;
+mod service;
+mod target;
+mod verify;
+mod whole;
+
+pub(crate) use create::create;
+pub(crate) use prune::{prune, schedule, schedules, unschedule};
+pub(crate) use restore::restore;
+pub(crate) use target::{add, key, remove, targets};
+pub(crate) use verify::{prove, verify};
+
+use crate::server::{Server, internal};
+use crate::store::Backup;
+use hop3_core::backup::{BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews, BackupSchedule};
+use hop3_core::driver::Progress;
+use hop3_core::name::AppName;
+use hop3_core::problem::{Kind, Problem};
+
+/// Is told how it goes.
+pub(crate) type Tell<'a> = &'a (dyn Fn(BackupNews) + Sync);
+
+fn say(tell: Tell<'_>, text: impl Into<String>) {
+    tell(BackupNews::Said { text: text.into() });
+}
+
+fn progress(tell: Tell<'_>) -> impl FnMut(Progress) {
+    move |p| tell(BackupNews::Progress { done_bytes: p.done_bytes, total_bytes: p.total_bytes })
+}
+
+/// Newest first; of an app, those of the whole server are among them.
+pub(crate) fn list(server: &Server, app: Option<&AppName>) -> Result<Vec<BackupInfo>, Problem> {
+    let all = server.store.backups().map_err(internal)?.into_iter().map(|backup| backup.info);
+    Ok(all.filter(|info| app.is_none() || info.app.is_none() || info.app.as_ref() == app).collect())
+}
+
+pub(crate) fn info(server: &Server, id: &BackupId) -> Result<BackupDetail, Problem> {
+    let backup = find(server, id)?;
+    let manifest = manifest::read(server, &backup)?;
+    let apps = manifest.apps.iter().map(|app| BackupApp {
+        name: app.name.clone(),
+        release: app.release.as_ref().map(|release| release.number.to_string()),
+        domains: app.domains.iter().map(ToString::to_string).collect(),
+        config_keys: app.config.keys().map(ToString::to_string).collect(),
+        parts: app.parts(&manifest),
+    });
+    Ok(BackupDetail {
+        apps: apps.collect(),
+        hop3: manifest.hop3,
+        unread: manifest.unread,
+        backup: backup.info,
+    })
+}
+
+fn find(server: &Server, id: &BackupId) -> Result<Backup, Problem> {
+    let all = server.store.backups().map_err(internal)?;
+    all.into_iter().find(|backup| backup.info.id == *id).ok_or_else(|| {
+        Problem::new(Kind::NotFound, "backup.unknown", format!("there is no backup {id}"))
+            .hint("see them with: hop3 backup list")
+    })
+}
+
+/// The newest backup that a schedule made, or somebody by hand of the same.
+pub(crate) fn newest_of(server: &Server, schedule: &BackupSchedule) -> Result<Option<Backup>, Problem> {
+    let target = schedule.target.as_deref().unwrap_or(target::LOCAL);
+    let all = server.store.backups().map_err(internal)?;
+    Ok(all.into_iter().find(|backup| backup.info.app == schedule.app && backup.info.target == target))
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Addons in backups: each gives a stream of itself when it is saved, and takes it back.
+//!
+//! A stream whose source failed must not look like one that came to its end: `Checked` ends with the source's error.
+
+use super::manifest::{SavedApp, SavedBinding, Stream};
+use super::{Tell, progress, say};
+use crate::server::{Server, internal};
+use crate::store::{Addon, App};
+use crate::verb;
+use hop3_core::api::{CreateAddonRequest, DestroyAddonRequest};
+use hop3_core::driver::{BackupPlace, Content, Save};
+use hop3_core::name::AddonName;
+use hop3_core::problem::Problem;
+use std::io::{self, PipeReader, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+/// The way between the server and its repository.
+pub(super) struct Way<'a> {
+    pub server: &'a Arc<Server>,
+    pub place: &'a BackupPlace,
+    pub tell: Tell<'a>,
+}
+
+/// The addons an app is bound to; all of them, bound or not, when there is no app.
+pub(super) fn addons(server: &Server, apps: &[App], whole: bool) -> Result<Vec<Addon>, Problem> {
+    let mut bound = Vec::new();
+    for app in apps {
+        bound.extend(server.store.bindings(app).map_err(internal)?.into_iter().map(|bound| bound.addon));
+    }
+    let all = verb::addon::all(server)?.into_iter();
+    Ok(all.filter(|addon| addon.destroyed_ms.is_none() && (whole || bound.contains(&addon.id))).collect())
+}
+
+pub(super) fn bindings(server: &Server, app: &App) -> anyhow::Result<Vec<SavedBinding>> {
+    let mut saved = Vec::new();
+    for bound in server.store.bindings(app)? {
+        let Some(addon) = server.store.addon_of(bound.addon)? else { continue };
+        let (prefix, slot, is_primary) = (bound.prefix, bound.slot, bound.is_primary);
+        saved.push(SavedBinding { addon: addon.wanted.name, prefix, slot, is_primary });
+    }
+    Ok(saved)
+}
+
+fn file(name: &AddonName) -> String {
+    format!("addon-{name}")
+}
+
+impl Way<'_> {
+    /// Saves what an addon holds; nothing when its kind holds nothing.
+    pub(super) fn save(&self, addon: &Addon, tags: &[String]) -> Result<Option<Stream>, Problem> {
+        let wanted = &addon.wanted;
+        let driver = verb::addon::driver(self.server, &wanted.server.kind)?;
+        if !driver.facts().capabilities.backs_up {
+            return Ok(None);
+        }
+        say(self.tell, format!("saving the addon {}", wanted.name));
+        let file = file(&wanted.name);
+        let saved = through(
+            |to| driver.backup(wanted, None, to),
+            |from| {
+                let content = Content::Stream { name: &file, from };
+                let save = Save { tags, content, exclude: &[], parent: None };
+                self.server.drivers.backups.save(self.place, save, &mut progress(self.tell))
+            },
+        )?;
+        Ok(Some(Stream {
+            name: wanted.name.clone(),
+            kind: wanted.server.kind.clone(),
+            version: wanted.server.version.clone(),
+            shared: addon.is_shared,
+            settings: wanted.settings.clone(),
+            snapshot: saved.snapshot,
+            bytes: saved.bytes,
+        }))
+    }
+
+    /// Puts back what an addon held.
+    pub(super) fn restore(&self, stream: &Stream, into: &AddonName) -> Result<(), Problem> {
+        say(self.tell, format!("restoring the addon {into}"));
+        let file = file(&stream.name);
+        through(
+            |to| self.server.drivers.backups.dump(self.place, &stream.snapshot, Path::new(&file), to),
+            |from| verb::addon::import(self.server, into, from),
+        )
+    }
+
+    /// Makes an addon like the saved one.
+    pub(super) fn create(&self, stream: &Stream, name: &AddonName) -> Result<(), Problem> {
+        let driver = verb::addon::driver(self.server, &stream.kind)?;
+        // The newest that is here reads what an older one wrote.
+        let version = driver.facts().versions.contains(&stream.version).then(|| stream.version.clone());
+        let request = CreateAddonRequest {
+            name: name.clone(),
+            kind: stream.kind.clone(),
+            version,
+            dedicated: !stream.shared,
+            options: stream.settings.clone(),
+            secret: None,
+        };
+        verb::addon::create(self.server, &request).map(drop)
+    }
+
+    pub(super) fn destroy(&self, name: &AddonName) -> Result<(), Problem> {
+        let request = DestroyAddonRequest { confirm: name.to_string(), now: true };
+        verb::addon::destroy(self.server, name, &request)
+    }
+
+    /// Brings back what the app was bound to: into the addons of those names, or into new ones. Gives those that are
+    /// new.
+    pub(super) fn restore_all(
+        &self,
+        saved: &SavedApp,
+        app: &App,
+        streams: &[Stream],
+    ) -> Result<Vec<AddonName>, Problem> {
+        let mut made = Vec::new();
+        for binding in &saved.bindings {
+            let Some(stream) = streams.iter().find(|stream| stream.name == binding.addon) else { continue };
+            let name = match app.name == saved.name {
+                true => binding.addon.clone(),
+                false => format!("{}-{}", app.name, binding.addon).parse()?,
+            };
+            let is_new = self.server.store.addon(&name).map_err(internal)?.is_none();
+            if is_new {
+                self.create(stream, &name)?;
+                made.push(name.clone());
+            }
+            let done = self.restore(stream, &name).and_then(|()| self.bind(app, &name, binding));
+            if let Err(problem) = done {
+                self.take_back(app, &made)?;
+                return Err(problem);
+            }
+        }
+        Ok(made)
+    }
+
+    /// Destroys addons that were made for a restore that failed.
+    pub(super) fn take_back(&self, app: &App, made: &[AddonName]) -> Result<(), Problem> {
+        for name in made {
+            let addon = verb::addon::find(self.server, name)?;
+            self.server.store.unbind(app, addon.id).map_err(internal)?;
+            self.destroy(name)?;
+        }
+        Ok(())
+    }
+
+    fn bind(&self, app: &App, name: &AddonName, binding: &SavedBinding) -> Result<(), Problem> {
+        let (store, addon) = (&self.server.store, verb::addon::find(self.server, name)?);
+        store.bind(app, addon.id, &binding.prefix, &binding.slot).map_err(internal)?;
+        if binding.is_primary {
+            store.promote(app, addon.id).map_err(internal)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a source and a sink at once, with a pipe between; the source's problem is the one to tell.
+fn through<T>(
+    source: impl FnOnce(&mut dyn Write) -> Result<(), Problem> + Send,
+    sink: impl FnOnce(&mut (dyn Read + Send)) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let (reader, mut writer) = io::pipe().map_err(internal)?;
+    let (sender, outcome) = channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let ended = source(&mut writer);
+            drop(writer);
+            // Nobody waits for it when the sink has failed.
+            let _ = sender.send(ended);
+        });
+        let mut from = Checked { reader, outcome, problem: None };
+        let sunk = sink(&mut from);
+        match from.problem.take() {
+            Some(problem) => Err(problem),
+            None => sunk,
+        }
+    })
+}
+
+struct Checked {
+    reader: PipeReader,
+    outcome: Receiver<Result<(), Problem>>,
+    problem: Option<Problem>,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        match self.outcome.recv() {
+            Ok(Err(problem)) => {
+                let title = problem.title.clone();
+                self.problem = Some(problem);
+                Err(io::Error::other(title))
+            }
+            // After the first end there is nothing to receive.
+            Ok(Ok(())) | Err(_) if self.problem.is_none() => Ok(0),
+            _ => Err(io::Error::other("the source failed")),
+        }
+    }
+}
