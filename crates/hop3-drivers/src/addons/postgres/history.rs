@@ -35,7 +35,7 @@ impl Postgres {
     /// Keeps the log coming, a base that is not older than a day, and nothing older than what was asked for.
     pub(super) fn keep_history(&self, server: &AddonServer, install: &Install) -> Result<(), Problem> {
         let Some(days) = days(server)? else { return Ok(()) };
-        let run = |argv: &[&str]| self.host.ask(&self.host.job(server, ADMIN, argv.iter().copied()), "");
+        let run = |argv: &[&str]| self.run(server, argv);
         run(&["mkdir", "-p", "-m", "0700", "wal"])?;
         run(&["mkdir", "-p", "base"])?;
         self.psql(
@@ -70,7 +70,7 @@ impl Postgres {
     fn forget_before(&self, server: &AddonServer, install: &Install, moment: u64) -> Result<(), Problem> {
         let bases = self.bases(server);
         let Some(first) = bases.iter().rposition(|base| *base <= moment) else { return Ok(()) };
-        let run = |argv: &[&str]| self.host.ask(&self.host.job(server, ADMIN, argv.iter().copied()), "");
+        let run = |argv: &[&str]| self.run(server, argv);
         for base in &bases[..first] {
             run(&["rm", "-rf", &format!("base/{base}")])?;
         }
@@ -96,7 +96,7 @@ impl Postgres {
         // One at a time: they share a place.
         let _alone = self.rewinding.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.await_log(server, moment_ms)?;
-        let run = |argv: &[&str]| self.host.ask(&self.host.job(server, ADMIN, argv.iter().copied()), "");
+        let run = |argv: &[&str]| self.run(server, argv);
         let end = || self.host.stop(server, "rewind").and_then(|()| run(&["rm", "-rf", "rewind"]).map(drop));
         end()?;
         run(&["mkdir", "-p", "-m", "0700", "rewind/run"])?;
@@ -109,7 +109,7 @@ impl Postgres {
     /// Lets the copy replay the log up to the moment, and then answer.
     fn rewind(&self, server: &AddonServer, moment_ms: u64) -> Result<(), Problem> {
         let directory = self.host.directory(server).join("rewind");
-        let install = Install::of(&server.version)?;
+        let install = self.install(&server.version)?;
         let settings = [
             "listen_addresses=".to_owned(),
             format!("port={}", server.port),
@@ -124,7 +124,8 @@ impl Postgres {
         let program = install.program("postgres");
         let mut argv = vec![program, "-D".to_owned(), directory.join("data").display().to_string()];
         argv.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
-        self.host.keep_beside(server, "rewind", self.host.job(server, ADMIN, argv), 10)?;
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        self.host.keep_beside(server, "rewind", self.job(server, &argv)?, 10)?;
         let ready = || -> Result<String, Problem> {
             let mut job = self.client(server, "pg_isready", &["-q"])?;
             job.env.insert("PGHOST".into(), directory.join("run").display().to_string());

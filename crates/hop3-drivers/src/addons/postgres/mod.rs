@@ -39,11 +39,27 @@ impl Postgres {
         Postgres { host, rewinding: Mutex::default() }
     }
 
-    /// A program of the server's version, as the server's administrator.
+    fn install(&self, version: &str) -> Result<Install, Problem> {
+        Install::of(&self.host.toolchains(), version)
+    }
+
+    /// A command as the server's administrator.
+    fn job(&self, server: &AddonServer, argv: &[&str]) -> Result<Job, Problem> {
+        let mut job = self.host.job(server, ADMIN, argv.iter().copied());
+        self.install(&server.version)?.show(&mut job);
+        Ok(job)
+    }
+
+    /// Runs one in the server's directory.
+    fn run(&self, server: &AddonServer, argv: &[&str]) -> Result<String, Problem> {
+        self.host.ask(&self.job(server, argv)?, "")
+    }
+
+    /// A program of the server's version that comes in as the server's administrator.
     fn client(&self, server: &AddonServer, program: &str, arguments: &[&str]) -> Result<Job, Problem> {
-        let program = Install::of(&server.version)?.program(program);
-        let argv = [program.as_str()].into_iter().chain(arguments.iter().copied());
-        let mut job = self.host.job(server, ADMIN, argv);
+        let program = self.install(&server.version)?.program(program);
+        let argv: Vec<&str> = [program.as_str()].into_iter().chain(arguments.iter().copied()).collect();
+        let mut job = self.job(server, &argv)?;
         let socket = self.host.directory(server).join("run");
         let own = [
             ("PGHOST", socket.to_string_lossy().into_owned()),
@@ -69,7 +85,7 @@ impl Postgres {
             return Ok(());
         }
         self.host.make_directory(server)?;
-        let run = |argv: &[&str]| self.host.ask(&self.host.job(server, ADMIN, argv.iter().copied()), "");
+        let run = |argv: &[&str]| self.run(server, argv);
         run(&["rm", "-rf", "initial"])?;
         run(&["mkdir", "-p", "-m", "0700", "run"])?;
         run(&[
@@ -86,7 +102,7 @@ impl Postgres {
         run(&["mv", "-T", "initial", "data"]).map(drop)
     }
 
-    fn server_job(&self, server: &AddonServer, install: &Install) -> Job {
+    fn server_job(&self, server: &AddonServer, install: &Install) -> Result<Job, Problem> {
         let directory = self.host.directory(server);
         let shown = |path: &Path| path.to_string_lossy().into_owned();
         let connections = server.settings.get("connections").map_or(CONNECTIONS, String::as_str);
@@ -103,7 +119,7 @@ impl Postgres {
         let mut argv = vec![program, "-D".to_owned(), shown(&directory.join("data"))];
         let settings = settings.into_iter().chain(Postgres::history_settings());
         argv.extend(settings.flat_map(|setting| ["-c".to_owned(), setting]));
-        self.host.job(server, ADMIN, argv)
+        self.job(server, &argv.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn answers(&self, server: &AddonServer) -> bool {
@@ -118,7 +134,7 @@ impl Addon for Postgres {
             kind: super::kind("postgres"),
             title: "PostgreSQL".to_owned(),
             slot: "database".to_owned(),
-            versions: Install::versions(),
+            versions: Install::versions(&self.host.toolchains()),
             install: "apt-get install postgresql".to_owned(),
             capabilities: KindCapabilities {
                 shares: true,
@@ -138,9 +154,9 @@ impl Addon for Postgres {
     }
 
     fn serve(&self, server: &AddonServer) -> Result<(), Problem> {
-        let install = Install::of(&server.version)?;
+        let install = self.install(&server.version)?;
         self.set_up(server, &install)?;
-        self.host.keep(server, self.server_job(server, &install), 60, &|| self.answers(server))?;
+        self.host.keep(server, self.server_job(server, &install)?, 60, &|| self.answers(server))?;
         self.keep_history(server, &install)
     }
 
@@ -230,24 +246,34 @@ impl Postgres {
     }
 
     fn reader_of_dump(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {
-        let role = format!("--role={}", addon.database);
         let into = format!("--dbname={database}");
-        let mut arguments =
-            vec!["--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", &role, &into];
+        let mut arguments = vec!["--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", &into];
         if addon.settings.contains_key("extensions") {
             // Extensions that only the administrator can make are made already, and their comments are his.
             arguments.push("--no-comments");
         }
-        self.client(&addon.server, "pg_restore", &arguments)
+        self.reader(addon, database, "pg_restore", &arguments)
     }
 
-    /// Statements are those of whoever wrote the file: they run as the addon's own user and can do what he can. psql
-    /// runs commands that it reads; it is nobody.
     fn reader_of_sql(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {
-        let program = Install::of(&addon.server.version)?.program("psql");
         let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-o", "/dev/null"];
-        let argv = [program.as_str()].into_iter().chain(arguments);
+        self.reader(addon, database, "psql", &arguments)
+    }
+
+    /// What is read back was written by somebody: its statements run as the addon's own user and can do what he can,
+    /// and the client, which may run commands that it reads, is nobody.
+    fn reader(
+        &self,
+        addon: &WantedAddon,
+        database: &str,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<Job, Problem> {
+        let install = self.install(&addon.server.version)?;
+        let program = install.program(program);
+        let argv = [program.as_str()].into_iter().chain(arguments.iter().copied());
         let mut job = self.host.stranger_job(&addon.server, argv);
+        install.show(&mut job);
         let credential = addon.credential();
         let own = [
             ("PGHOST", "127.0.0.1".to_owned()),
