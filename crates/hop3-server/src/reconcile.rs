@@ -144,6 +144,7 @@ fn table(
 ) -> Result<RouteTable, Problem> {
     let (all, none) = (routes::Set::all(server)?, routes::Set::default());
     let mut services = vec![routes::control_plane(server)];
+    services.extend(crate::verb::addon::services(server)?);
     for (app, current) in serving {
         let set = all.get(&app.id).unwrap_or(&none);
         let number = current.as_ref().map(|(number, _)| *number);

@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use hop3_core::Problem;
 use hop3_core::api::{
     AddonCredentials, AddonInfo, AddonKinds, AddonSummary, BindRequest, CreateAddonRequest,
-    DestroyAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade, RotateAddonRequest,
-    ScaleAddonRequest, SetCredentialsRequest, UpgradeAddonRequest,
+    DestroyAddonRequest, ExposeAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade,
+    RotateAddonRequest, ScaleAddonRequest, SetCredentialsRequest, UpgradeAddonRequest,
 };
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
@@ -93,6 +93,15 @@ pub enum AddonCommand {
     },
     /// Make a second addon with the same contents
     Clone { name: String, new: String },
+    /// Let a port of the machine, which the operator allowed, lead to an addon; nothing encrypts on the way
+    Expose {
+        name: String,
+        /// One of those in `hop3 server --tcp-ports`
+        #[arg(long, value_name = "PORT")]
+        port: u16,
+    },
+    /// Close the port that leads to an addon
+    Unexpose { name: String },
     /// Open the product's own client
     Shell {
         name: String,
@@ -219,6 +228,13 @@ pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem
         AddonCommand::Upgrade { name, to } => {
             let said = format!("{name} lives on version {to}");
             change(&name.parse()?, "upgrade", &UpgradeAddonRequest { version: to }, &said, cx)
+        }
+        AddonCommand::Expose { name, port } => {
+            let said = format!("port {port} leads to {name}");
+            change(&name.parse()?, "expose", &ExposeAddonRequest { port }, &said, cx)
+        }
+        AddonCommand::Unexpose { name } => {
+            change(&name.parse()?, "unexpose", &Value::Null, &format!("no port leads to {name}"), cx)
         }
         AddonCommand::Logs { name, lines } => logs(&name.parse()?, lines, cx),
         AddonCommand::Credentials(Credentials::Show { name }) => credentials(&name.parse()?, cx),

@@ -70,6 +70,9 @@ pub(crate) fn addon_info(info: &AddonInfo, zone: &TimeZone, style: Style) -> Str
         let shared = if info.shared { ", shared" } else { "" };
         line("server", format!("{} on 127.0.0.1:{}{shared}", info.server, info.port));
     }
+    if let Some(port) = info.exposed {
+        line("exposed", format!("port {port}"));
+    }
     line("apps", or_dash(apps(&addon.apps)));
     for (option, value) in &info.options {
         line(option, value.clone());

@@ -61,6 +61,14 @@ pub struct UpgradeAddonRequest {
     pub version: String,
 }
 
+/// `POST /api/addons/{addon}/expose`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExposeAddonRequest {
+    /// A port of the machine that the operator allowed with `hop3 server --tcp-ports`.
+    pub port: u16,
+}
+
 /// `POST /api/addons/{addon}/restore`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +152,9 @@ pub struct AddonInfo {
     pub server: String,
     pub shared: bool,
     pub port: u16,
+    /// A port of the machine that leads to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposed: Option<u16>,
     pub options: BTreeMap<String, String>,
     /// Names of what apps are told.
     pub variables: Vec<EnvKey>,

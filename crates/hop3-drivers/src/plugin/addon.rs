@@ -81,7 +81,7 @@ impl Addon for PluginAddon {
     fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
         if as_of_ms.is_some() {
             let title = "addons of plugins do not remember what they held";
-            return Err(Problem::new(Kind::User, "addon.no-history", title));
+            return Err(Problem::new(Kind::NotFound, "addon.no-history", title));
         }
         self.machine.drain(&self.ask_process(method::BACKUP, addon)?, to)
     }

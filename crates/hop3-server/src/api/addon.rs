@@ -13,8 +13,8 @@ use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use hop3_core::api::{
     AddonCredentials, AddonInfo, AddonKinds, AddonSummary, BindRequest, CreateAddonRequest,
-    DestroyAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade, RestoreAddonRequest,
-    RotateAddonRequest, ScaleAddonRequest, SetCredentialsRequest, UpgradeAddonRequest,
+    DestroyAddonRequest, ExposeAddonRequest, NewAddonNameRequest, ProtectAddonRequest, ReleaseMade,
+    RestoreAddonRequest, RotateAddonRequest, ScaleAddonRequest, SetCredentialsRequest, UpgradeAddonRequest,
 };
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
@@ -66,6 +66,13 @@ fn life(endpoints: Endpoints) -> Endpoints {
             post(rename),
         )
         .on::<ScaleAddonRequest, AddonInfo>(&Method::POST, &of("scale"), "Changes options", post(scale))
+        .on::<ExposeAddonRequest, AddonInfo>(
+            &Method::POST,
+            &of("expose"),
+            "Lets a port of the machine lead to it",
+            post(expose),
+        )
+        .on::<Nothing, AddonInfo>(&Method::POST, &of("unexpose"), "Closes that port", post(unexpose))
         .on::<Nothing, Vec<LogLine>>(&Method::GET, &of("logs"), "The newest lines of its server", get(logs))
 }
 
@@ -246,6 +253,18 @@ async fn upgrade(
     Body(request): Body<UpgradeAddonRequest>,
 ) -> Reply<AddonInfo> {
     blocking(move || verb::upgrade(&server, &name, &request)).await
+}
+
+async fn expose(
+    State(server): S,
+    Named(name): Named<AddonName>,
+    Body(request): Body<ExposeAddonRequest>,
+) -> Reply<AddonInfo> {
+    blocking(move || verb::expose(&server, &name, &request)).await
+}
+
+async fn unexpose(State(server): S, Named(name): Named<AddonName>) -> Reply<AddonInfo> {
+    blocking(move || verb::unexpose(&server, &name)).await
 }
 
 async fn restore(

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use hop3_core::addon::{AddonServer, Binding, Credential, WantedAddon};
 use hop3_core::name::{AddonKind, AddonName, ServerName};
 use hop3_core::secret::Secret;
+use hop3_core::tcp::Port;
 use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub struct Addon {
     pub binding: Option<Binding>,
     pub is_shared: bool,
     pub is_protected: bool,
+    /// A port of the machine that leads to its server.
+    pub exposed: Option<Port>,
     pub destroyed_ms: Option<u64>,
     pub created_ms: u64,
 }
@@ -35,8 +38,7 @@ pub struct NewServer {
 }
 
 const SERVER: &str = "s.id, s.name, s.kind, s.version, s.shared, s.uid, s.port, s.password, s.settings";
-const ADDON: &str =
-    "a.id, a.name, a.database, a.settings, a.binding, a.protected, a.destroyed_ms, a.created_ms";
+const ADDON: &str = "a.id, a.name, a.database, a.settings, a.binding, a.protected, a.destroyed_ms, a.created_ms, a.exposed_port";
 /// The first column of `ADDON` where it follows `SERVER`.
 const FIRST: usize = 9;
 
@@ -230,6 +232,12 @@ impl Store {
         Ok(())
     }
 
+    /// Opens a port of the machine, or closes it; false when another addon has it.
+    pub fn set_exposed(&self, addon: i64, port: Option<Port>) -> Result<bool> {
+        let sql = "UPDATE OR IGNORE addon SET exposed_port = ?2 WHERE id = ?1";
+        Ok(self.db().execute(sql, params![addon, port.map(Port::get)])? == 1)
+    }
+
     /// When it was destroyed; `None` brings it back.
     pub fn set_destroyed(&self, addon: i64, at_ms: Option<u64>) -> Result<()> {
         self.db().execute("UPDATE addon SET destroyed_ms = ?2 WHERE id = ?1", params![addon, at_ms])?;
@@ -283,6 +291,7 @@ impl Store {
             is_protected: row.get(FIRST + 5)?,
             destroyed_ms: row.get(FIRST + 6)?,
             created_ms: row.get(FIRST + 7)?,
+            exposed: row.get::<_, Option<u16>>(FIRST + 8)?.and_then(Port::new),
         })
     }
 

@@ -27,6 +27,14 @@ pub(crate) fn check_free(server: &Server, app: &App, wanted: &[TcpSettings]) -> 
     if ports().next().is_none() {
         return Ok(());
     }
+    let addons = server.store.addons().map_err(internal)?;
+    let exposed = |port: Port| addons.iter().find(|addon| addon.exposed == Some(port));
+    if let Some((port, addon)) = ports().find_map(|port| Some((port, exposed(port)?))) {
+        let title = format!("port {port} leads to an addon");
+        return Err(Problem::new(Kind::Conflict, "tcp.port-taken", title)
+            .detail(format!("the addon \"{}\" has it", addon.wanted.name))
+            .hint("choose another port for [[tcp]] in hop3.toml"));
+    }
     for (other, current) in server.store.outlines().map_err(internal)? {
         let Some((_, outline)) = current.filter(|_| other.id != app.id) else { continue };
         let mut had = outline.tcp().iter().filter_map(|settings| port_of(&settings.entry));
@@ -38,6 +46,24 @@ pub(crate) fn check_free(server: &Server, app: &App, wanted: &[TcpSettings]) -> 
         }
     }
     Ok(())
+}
+
+/// Whether an addon may have it: as for apps, and no app has it.
+pub(crate) fn allow_addon(server: &Server, port: Port) -> Result<(), Problem> {
+    allowed(server, port)?;
+    let has = |settings: &TcpSettings| port_of(&settings.entry) == Some(port);
+    let apps = server.store.outlines().map_err(internal)?;
+    let owner = apps
+        .iter()
+        .find(|(_, current)| current.as_ref().is_some_and(|(_, outline)| outline.tcp().iter().any(has)));
+    match owner {
+        None => Ok(()),
+        Some((app, _)) => {
+            let title = format!("port {port} belongs to an app");
+            Err(Problem::new(Kind::Conflict, "tcp.port-taken", title)
+                .detail(format!("the app \"{}\" has it", app.name)))
+        }
+    }
 }
 
 fn port_of(entry: &Entry) -> Option<Port> {

@@ -243,3 +243,32 @@ fn what_cannot_be_made_says_why() {
         std::fs::read_dir(hop.root().join("addons")).is_ok_and(|mut directory| directory.next().is_none())
     });
 }
+
+#[test]
+fn a_port_that_the_operator_allowed_leads_to_a_database() {
+    if !can_run("a_port_that_the_operator_allowed_leads_to_a_database") {
+        return;
+    }
+    let port = crate::tcp::free_port();
+    let mut hop = Hop::start_secure_with(&["--tcp-ports", &port.to_string()]);
+    hop.hop3(["addon", "create", "postgres", "books"]).expect_ok();
+    let told = hop.json(["addon", "credentials", "show", "books", "--json"]);
+    let url = told["variables"]["DATABASE_URL"].as_str().unwrap();
+    let (front, database) = url.rsplit_once('/').unwrap();
+    let from_outside = format!("{}:{port}/{database}", front.rsplit_once(':').unwrap().0);
+    let asks = || {
+        let mut psql = std::process::Command::new("psql");
+        psql.args(["-X", "-A", "-t", "-c", "select 41 + 1", "-d", &from_outside]).output().unwrap()
+    };
+    assert!(!asks().status.success());
+    let refused = hop.hop3(["addon", "expose", "books", "--port", "1"]);
+    assert!(!refused.ok && refused.text.contains("tcp.port-not-allowed"), "{}", refused.text);
+    hop.hop3(["addon", "expose", "books", "--port", &port.to_string()]).expect_ok();
+    assert_eq!(String::from_utf8_lossy(&asks().stdout).trim(), "42");
+    // It is part of the whole table too.
+    hop.hop3(["server", "stop", "--all"]).expect_ok();
+    hop.boot();
+    until("the port leads there again", || asks().status.success());
+    hop.hop3(["addon", "unexpose", "books"]).expect_ok();
+    assert!(!asks().status.success());
+}

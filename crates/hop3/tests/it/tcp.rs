@@ -14,7 +14,7 @@ const APP: &str = "mail";
 const HOST: &str = "vault.mail.localhost";
 
 /// One that nobody has at the moment, below those that the kernel gives to whoever connects.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let place = (std::process::id() * 997 + NEXT.fetch_add(1, SeqCst)) % 20_000;

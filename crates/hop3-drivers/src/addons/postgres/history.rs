@@ -137,7 +137,7 @@ impl Postgres {
     /// Waits until the log has a commit from after the moment: PostgreSQL stops there and nowhere else.
     fn await_log(&self, server: &AddonServer, moment_ms: u64) -> Result<(), Problem> {
         if moment_ms > now_ms() {
-            let problem = Problem::new(Kind::User, "addon.no-history", "that moment has not come yet");
+            let problem = Problem::new(Kind::NotFound, "addon.no-history", "that moment has not come yet");
             return Err(problem);
         }
         // A server that does not answer writes no more; what it wrote is there.

@@ -27,6 +27,8 @@ CREATE TABLE addon (
     binding BLOB,
     -- It cannot be destroyed.
     protected INTEGER NOT NULL DEFAULT 0,
+    -- A port of the machine that leads to its server.
+    exposed_port INTEGER UNIQUE,
     -- It was destroyed then, and is kept for a while.
     destroyed_ms INTEGER,
     created_ms INTEGER NOT NULL

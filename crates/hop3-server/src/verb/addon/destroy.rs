@@ -32,6 +32,7 @@ pub(crate) fn destroy(
             .hint(format!("hop3 addon destroy {name} --confirm {name}")));
     }
     check_unused(server, &addon)?;
+    super::expose::close(server, &addon)?;
     let now = now_ms();
     if addon.destroyed_ms.is_none() {
         server.store.set_destroyed(addon.id, Some(now)).map_err(internal)?;

@@ -8,6 +8,7 @@ use hop3_core::api::{AddonApp, AddonCredentials, AddonInfo, AddonKinds, AddonSum
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::tcp::Port;
 use std::sync::Arc;
 
 pub(crate) fn kinds(server: &Server) -> AddonKinds {
@@ -28,6 +29,7 @@ pub(crate) fn info(server: &Arc<Server>, name: &AddonName) -> Result<AddonInfo, 
         server: home.name.to_string(),
         shared: addon.is_shared,
         port: home.port,
+        exposed: addon.exposed.map(Port::get),
         options: home.settings.clone().into_iter().chain(addon.wanted.settings.clone()).collect(),
         variables: variables.collect(),
     })

@@ -4,6 +4,7 @@
 mod bind;
 mod create;
 mod destroy;
+mod expose;
 mod look;
 mod provide;
 mod rotate;
@@ -13,6 +14,7 @@ mod transfer;
 pub(crate) use bind::{bind, environment, promote, unbind, variable};
 pub(crate) use create::{create, scale};
 pub(crate) use destroy::{destroy, forget_destroyed, protect, recover};
+pub(crate) use expose::{expose, services, unexpose};
 pub(crate) use look::{credentials, info, kinds, list, logs, rename};
 pub(crate) use provide::provide;
 pub(crate) use rotate::{drop_former, rotate, set};

@@ -54,9 +54,8 @@ pub(crate) fn restore(
     let facts = driver.facts();
     if !facts.capabilities.remembers {
         let title = format!("{} does not remember what it held", facts.title);
-        return Err(
-            Problem::new(Kind::User, "addon.no-history", title).hint("restore a backup: hop3 backup list")
-        );
+        return Err(Problem::new(Kind::NotFound, "addon.no-history", title)
+            .hint("restore a backup: hop3 backup list"));
     }
     let moment = Some(request.as_of_ms);
     if let Some(to) = &request.name {
