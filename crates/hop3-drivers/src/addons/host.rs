@@ -220,9 +220,14 @@ impl Host {
         TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
     }
 
+    /// Stops the server's processes; nobody starts them by himself.
+    pub(super) fn stop(&self, server: &AddonServer) -> Result<(), Problem> {
+        self.daemons.stop(&server.name, None)
+    }
+
     /// Stops the server and removes all it has.
     pub(crate) fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.daemons.stop(&server.name, None)?;
+        self.stop(server)?;
         self.daemons.forget_logs(&server.name)?;
         self.runner.remove(&self.directory(server))
     }

@@ -10,11 +10,13 @@ mod external;
 mod host;
 mod mariadb;
 mod postgres;
+mod redis;
 
 pub use external::External;
 pub use host::Host;
 pub use mariadb::Mariadb;
 pub use postgres::Postgres;
+pub use redis::Redis;
 
 use hop3_core::addon::{Binding, WantedAddon};
 use hop3_core::driver::Addon;
@@ -29,6 +31,7 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
     vec![
         Arc::new(Postgres::new(host.clone())),
         Arc::new(Mariadb::new(host.clone())),
+        Arc::new(Redis::new(host.clone())),
         Arc::new(External),
     ]
 }

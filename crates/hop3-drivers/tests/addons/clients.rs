@@ -88,3 +88,33 @@ impl Client for Mysql {
         Ok(value(&Mysql::mariadb(binding, &script)?))
     }
 }
+
+pub(crate) struct Redis;
+
+impl Redis {
+    /// It finds the password in its environment, not the rest.
+    pub(crate) fn cli(binding: &Binding, arguments: &[&str]) -> Result<String, String> {
+        let named = |key: &str| binding.variables[&key.parse().unwrap()].expose().as_str();
+        let mut client = Command::new("redis-cli");
+        client.args([
+            "-e",
+            "-h",
+            named("REDIS_HOST"),
+            "-p",
+            named("REDIS_PORT"),
+            "--user",
+            named("REDIS_USER"),
+        ]);
+        answer(binding, client.args(arguments), "")
+    }
+}
+
+impl Client for Redis {
+    fn write(&self, binding: &Binding, key: &str, value: &str) -> Result<(), String> {
+        Redis::cli(binding, &["SET", key, &format!("={value}")]).map(drop)
+    }
+
+    fn read(&self, binding: &Binding, key: &str) -> Result<Option<String>, String> {
+        Ok(value(&Redis::cli(binding, &["GET", key])?).filter(|value| !value.is_empty()))
+    }
+}

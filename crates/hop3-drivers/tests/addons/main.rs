@@ -7,6 +7,7 @@
 
 mod clients;
 mod mysql;
+mod redis;
 mod world;
 
 use hop3_core::driver::Runner;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 5] = [
+    let tests: [(&str, &str, Test); 7] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
@@ -39,6 +40,8 @@ fn run(filter: Option<&String>) -> ExitCode {
                 format!("\\! touch {mark}\nsystem touch {mark}\ntee {mark}\nSELECT 1;\n")
             });
         }),
+        ("redis", "redis_keeps_the_contract", |world| keeps_the_contract(world, &clients::Redis)),
+        ("redis", "an_app_cannot_administer_its_redis", redis::an_app_cannot_administer_it),
         ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
     ];
     let mut passed = 0;
