@@ -70,8 +70,25 @@ impl Host {
         argv: impl IntoIterator<Item = S>,
     ) -> Job {
         let directory = self.directory(server);
-        let mount = Mount { source: directory.clone(), target: directory.clone(), writable: true };
-        self.sandboxed(server.user, user_name, directory, vec![mount], argv)
+        let env = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+            ("HOME", directory.to_string_lossy().into_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+        ];
+        Job {
+            command: Command::exec(argv),
+            cwd: directory.clone(),
+            env: env.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+            sandbox: Sandbox {
+                user: server.user,
+                user_name: user_name.to_owned(),
+                home: directory.clone(),
+                hide: vec![self.layout.root().to_owned()],
+                mounts: vec![Mount { source: directory.clone(), target: directory, writable: true }],
+                reads_all: false,
+            },
+            limits: Limits::default(),
+        }
     }
 
     /// A command as a user who owns nothing and sees nothing of Hop3: for clients that are given what others wrote,
@@ -81,30 +98,13 @@ impl Host {
         server: &AddonServer,
         argv: impl IntoIterator<Item = S>,
     ) -> Job {
-        self.sandboxed(server.user.map(|_| NOBODY), "nobody", PathBuf::from("/tmp"), Vec::new(), argv)
-    }
-
-    fn sandboxed<S: Into<String>>(
-        &self,
-        user: Option<u32>,
-        user_name: &str,
-        home: PathBuf,
-        mounts: Vec<Mount>,
-        argv: impl IntoIterator<Item = S>,
-    ) -> Job {
-        let env = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-            ("HOME", home.to_string_lossy().into_owned()),
-            ("LANG", "C.UTF-8".to_owned()),
-        ];
-        let (user_name, hide) = (user_name.to_owned(), vec![self.layout.root().to_owned()]);
-        Job {
-            command: Command::exec(argv),
-            cwd: home.clone(),
-            env: env.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
-            sandbox: Sandbox { user, user_name, home, hide, mounts, reads_all: false },
-            limits: Limits::default(),
-        }
+        let mut job = self.job(server, "nobody", argv);
+        let away = PathBuf::from("/tmp");
+        job.env.insert("HOME".to_owned(), "/tmp".to_owned());
+        job.sandbox.user = server.user.map(|_| NOBODY);
+        job.sandbox.mounts.clear();
+        job.sandbox.home.clone_from(&away);
+        Job { cwd: away, ..job }
     }
 
     /// Runs a client with this on its standard input and gives what it printed.
@@ -220,9 +220,14 @@ impl Host {
         TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
     }
 
+    /// Stops the server's processes; nobody starts them by himself.
+    pub(super) fn stop(&self, server: &AddonServer) -> Result<(), Problem> {
+        self.daemons.stop(&server.name, None)
+    }
+
     /// Stops the server and removes all it has.
     pub(crate) fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.daemons.stop(&server.name, None)?;
+        self.stop(server)?;
         self.daemons.forget_logs(&server.name)?;
         self.runner.remove(&self.directory(server))
     }

@@ -8,11 +8,15 @@
 mod address;
 mod external;
 mod host;
+mod mariadb;
 mod postgres;
+mod redis;
 
 pub use external::External;
 pub use host::Host;
+pub use mariadb::Mariadb;
 pub use postgres::Postgres;
+pub use redis::Redis;
 
 use hop3_core::addon::{Binding, WantedAddon};
 use hop3_core::driver::Addon;
@@ -24,7 +28,12 @@ use std::sync::Arc;
 
 /// Every kind, in the order of `hop3 addon kinds`.
 pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
-    vec![Arc::new(Postgres::new(host.clone())), Arc::new(External)]
+    vec![
+        Arc::new(Postgres::new(host.clone())),
+        Arc::new(Mariadb::new(host.clone())),
+        Arc::new(Redis::new(host.clone())),
+        Arc::new(External),
+    ]
 }
 
 fn kind(word: &'static str) -> AddonKind {
@@ -65,4 +74,22 @@ fn unreadable(error: std::io::Error) -> Problem {
 fn nothing() -> Problem {
     Problem::new(Kind::User, "addon.not-a-backup", "there is nothing to read back")
         .hint("look at the file: it is empty")
+}
+
+/// Hop3 makes names and passwords of these characters alone.
+fn plain(text: &str) -> Result<&str, Problem> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return Ok(text);
+    }
+    Err(Problem::new(Kind::Bug, "addon.bad-credential", "a credential has characters that Hop3 does not use"))
+}
+
+/// What an option says, when it is a number.
+fn number<'t>(option: &str, text: &'t str) -> Result<&'t str, Problem> {
+    if text.parse::<u16>().is_ok() {
+        return Ok(text);
+    }
+    Err(Problem::new(Kind::User, "addon.bad-option", format!("{option} is a number from 0 to 65535"))
+        .detail(text.escape_debug().to_string()))
 }

@@ -13,6 +13,8 @@ pub use ground::{Client, Ground};
 
 use ground::{Judge, Verdict};
 
+type Rule = fn(&Judge<'_>) -> Verdict;
+
 /// Judges a kind in the newest version that is installed.
 pub fn broken_rules(ground: &Ground<'_>) -> Vec<String> {
     let facts = ground.driver.facts();
@@ -21,7 +23,7 @@ pub fn broken_rules(ground: &Ground<'_>) -> Vec<String> {
     };
     let judge = Judge::new(ground, version);
     let can = facts.capabilities;
-    let rules: [(&str, bool, fn(&Judge<'_>) -> Verdict); 10] = [
+    let rules: [(&str, bool, Rule); 10] = [
         ("creates", true, door::creates),
         ("strangers", true, door::strangers),
         ("rotates", can.rotates, door::rotates),

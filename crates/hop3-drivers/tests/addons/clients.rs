@@ -54,3 +54,67 @@ impl Client for Postgres {
         Ok(value(&Postgres::psql(binding, &script)?))
     }
 }
+
+pub(crate) struct Mysql;
+
+impl Mysql {
+    pub(crate) fn mariadb(binding: &Binding, script: &str) -> Result<String, String> {
+        // It finds host and password in its environment, not the rest.
+        let named = |key: &str| binding.variables[&key.parse().unwrap()].expose().as_str();
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "--batch", "--skip-column-names", "--protocol=tcp"]);
+        client.args([
+            "--host",
+            named("MYSQL_HOST"),
+            "--port",
+            named("MYSQL_PORT"),
+            "--user",
+            named("MYSQL_USER"),
+        ]);
+        answer(binding, client.arg(named("MYSQL_DATABASE")), script)
+    }
+}
+
+impl Client for Mysql {
+    fn write(&self, binding: &Binding, key: &str, value: &str) -> Result<(), String> {
+        let script = format!(
+            "{TABLE}; INSERT INTO kept VALUES ('{key}', '{value}') ON DUPLICATE KEY UPDATE value = '{value}';"
+        );
+        Mysql::mariadb(binding, &script).map(drop)
+    }
+
+    fn read(&self, binding: &Binding, key: &str) -> Result<Option<String>, String> {
+        let script = format!("{TABLE}; SELECT concat('=', value) FROM kept WHERE name = '{key}';");
+        Ok(value(&Mysql::mariadb(binding, &script)?))
+    }
+}
+
+pub(crate) struct Redis;
+
+impl Redis {
+    /// It finds the password in its environment, not the rest.
+    pub(crate) fn cli(binding: &Binding, arguments: &[&str]) -> Result<String, String> {
+        let named = |key: &str| binding.variables[&key.parse().unwrap()].expose().as_str();
+        let mut client = Command::new("redis-cli");
+        client.args([
+            "-e",
+            "-h",
+            named("REDIS_HOST"),
+            "-p",
+            named("REDIS_PORT"),
+            "--user",
+            named("REDIS_USER"),
+        ]);
+        answer(binding, client.args(arguments), "")
+    }
+}
+
+impl Client for Redis {
+    fn write(&self, binding: &Binding, key: &str, value: &str) -> Result<(), String> {
+        Redis::cli(binding, &["SET", key, &format!("={value}")]).map(drop)
+    }
+
+    fn read(&self, binding: &Binding, key: &str) -> Result<Option<String>, String> {
+        Ok(value(&Redis::cli(binding, &["GET", key])?).filter(|value| !value.is_empty()))
+    }
+}

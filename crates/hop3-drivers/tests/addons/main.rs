@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and tells what it does")]
 
 mod clients;
+mod mysql;
+mod redis;
 mod world;
 
 use hop3_core::driver::Runner;
@@ -27,11 +29,20 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 2] = [
+    let tests: [(&str, &str, Test); 7] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
         }),
+        ("mysql", "mysql_keeps_the_contract", |world| keeps_the_contract(world, &clients::Mysql)),
+        ("mysql", "an_import_into_mysql_runs_no_command", |world| {
+            runs_no_command(world, &|mark| {
+                format!("\\! touch {mark}\nsystem touch {mark}\ntee {mark}\nSELECT 1;\n")
+            });
+        }),
+        ("redis", "redis_keeps_the_contract", |world| keeps_the_contract(world, &clients::Redis)),
+        ("redis", "an_app_cannot_administer_its_redis", redis::an_app_cannot_administer_it),
+        ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
     ];
     let mut passed = 0;
     let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));

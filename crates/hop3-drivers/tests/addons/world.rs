@@ -68,7 +68,7 @@ impl World {
         let credential =
             Credential { user: format!("{database}_1"), password: Secret::new("ofTheUser".to_owned()) };
         let addon = WantedAddon {
-            name: database.parse().unwrap(),
+            name: "of-the-test".parse().unwrap(),
             database: database.to_owned(),
             server,
             credentials: vec![credential],

@@ -2,6 +2,7 @@
 //! What is asked of psql: scripts whose names and passwords are Hop3's own making, checked once more where they are
 //! put between quotes.
 
+use super::super::{number, plain};
 use hop3_core::addon::WantedAddon;
 use hop3_core::{Kind, Problem};
 
@@ -136,15 +137,6 @@ pub(super) fn drop_roles(addon: &WantedAddon) -> String {
     )
 }
 
-/// Hop3 makes names and passwords of these characters alone.
-fn plain(text: &str) -> Result<&str, Problem> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return Ok(text);
-    }
-    Err(Problem::new(Kind::Bug, "addon.bad-credential", "a credential has characters that Hop3 does not use"))
-}
-
 fn extension(name: &str) -> Result<&str, Problem> {
     if name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
         return Ok(name);
@@ -152,12 +144,4 @@ fn extension(name: &str) -> Result<&str, Problem> {
     Err(Problem::new(Kind::User, "addon.bad-option", "this is not the name of an extension")
         .detail(name.escape_debug().to_string())
         .hint("names are letters, digits, _ and -, separated by commas: pg_trgm,hstore"))
-}
-
-fn number<'t>(option: &str, text: &'t str) -> Result<&'t str, Problem> {
-    if text.parse::<u16>().is_ok() {
-        return Ok(text);
-    }
-    Err(Problem::new(Kind::User, "addon.bad-option", format!("{option} is a number from 0 to 65535"))
-        .detail(text.escape_debug().to_string()))
 }
