@@ -3,8 +3,8 @@
 
 use crate::commands::{
     addon, app, backup, build, cert, completion, config, deploy, doctor, domain, exec, login, logout, logs,
-    open, plugin, proxy, ps, release, restart, rollback, run as run_command, scale, server, status, token,
-    user, version,
+    open, plugin, proxy, ps, release, restart, rollback, run as run_command, scale, server, status, storage,
+    token, user, version,
 };
 use crate::context::Context;
 use crate::render::clean_lines;
@@ -65,6 +65,8 @@ pub enum ClientCommand {
     App(app::AppCommand),
     #[command(subcommand, alias = "addons")]
     Addon(addon::AddonCommand),
+    #[command(subcommand, alias = "volume")]
+    Storage(storage::StorageCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand, alias = "releases")]
@@ -123,6 +125,7 @@ fn dispatch(command: ClientCommand, cx: &mut Context) -> Result<u8, Problem> {
         ClientCommand::Doctor(args) => return doctor::run(args, cx),
         ClientCommand::Addon(command) => return addon::run(command, cx),
         ClientCommand::Plugin(command) => return plugin::run(command, cx),
+        ClientCommand::Storage(command) => storage::run(command, cx),
         ClientCommand::Deploy(args) => deploy::run(args, cx),
         ClientCommand::Logs(args) => logs::run(args, cx),
         ClientCommand::Ps(args) => ps::run(args, cx),

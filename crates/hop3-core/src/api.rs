@@ -5,8 +5,10 @@
 //! Times are Unix milliseconds.
 
 mod addon;
+mod storage;
 
 pub use addon::*;
+pub use storage::*;
 
 use crate::driver::ProxyChosen;
 use crate::event::EventRow;

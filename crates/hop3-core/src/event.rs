@@ -4,7 +4,7 @@
 
 use crate::acme::Waiting;
 use crate::backup::BackupId;
-use crate::name::{AddonKind, AddonName};
+use crate::name::{AddonKind, AddonName, VolumeName, VolumePath};
 use crate::problem::Problem;
 use crate::release::ReleaseNumber;
 use crate::sleep::Sleep;
@@ -145,6 +145,25 @@ pub enum Event {
     AddonDestroyed {
         addon: AddonName,
         gone_ms: u64,
+    },
+    /// An app sees a volume there from now on.
+    VolumeAttached {
+        volume: VolumeName,
+        path: VolumePath,
+    },
+    VolumeDetached {
+        volume: VolumeName,
+    },
+    /// It is gone for good then, unless somebody brings it back.
+    VolumeDestroyed {
+        volume: VolumeName,
+        gone_ms: u64,
+    },
+    /// It holds nearly as much as it should, or more.
+    VolumeFilled {
+        volume: VolumeName,
+        used_bytes: u64,
+        size_bytes: u64,
     },
     InstanceStarted {
         instance: String,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Layout`: where things lie beneath the one root. Nobody joins path strings; everybody asks here.
 
-use crate::name::{AppName, PluginName, ServerName};
+use crate::name::{AppName, PluginName, ServerName, VolumeName};
 use std::path::{Path, PathBuf};
 
 /// Hands out every path of an installation.
@@ -174,6 +174,16 @@ impl Layout {
     /// A consistent copy of the store, made for a backup of the server.
     pub fn backup_database(&self) -> PathBuf {
         self.backups().join("server").join("hop3.db")
+    }
+
+    /// What one volume has.
+    pub fn volume(&self, volume: &VolumeName) -> PathBuf {
+        self.root.join("volumes").join(volume.as_str())
+    }
+
+    /// What apps see of it. Beside it lies what is being read in.
+    pub fn volume_data(&self, volume: &VolumeName) -> PathBuf {
+        self.volume(volume).join("data")
     }
 
     pub fn logs(&self) -> PathBuf {

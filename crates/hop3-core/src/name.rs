@@ -3,6 +3,7 @@
 //! label or an environment key; a string is not.
 
 mod domain_path;
+mod volume_path;
 
 pub use domain_path::DomainPath;
 
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
+use volume_path::parse_volume_path;
 
 /// Names that would be mistaken for something of Hop3's own or of the operating system's.
 const RESERVED: &[&str] =
@@ -90,6 +92,14 @@ identifier!(
     PluginName, parse_plugin_name
 );
 identifier!(
+    /// The name of a volume: as that of an app, up to 79 characters.
+    VolumeName, parse_volume_name
+);
+identifier!(
+    /// Where an app sees a volume: `uploads` beneath its own directory, or `/data`.
+    VolumePath, parse_volume_path
+);
+identifier!(
     /// The name of a process type: `[a-z][a-z0-9_-]{0,31}`.
     ProcessName, parse_process_name
 );
@@ -102,6 +112,13 @@ identifier!(
     Domain, parse_domain
 );
 
+impl VolumePath {
+    /// Not beneath the app's own directory.
+    pub fn is_absolute(&self) -> bool {
+        self.0.starts_with('/')
+    }
+}
+
 impl ProcessName {
     /// The process that answers HTTP.
     pub fn web() -> ProcessName {
@@ -110,28 +127,33 @@ impl ProcessName {
 }
 
 fn parse_plugin_name(text: &str) -> Result<(), Problem> {
-    parse_plain_name(text, "plugin.bad-name", "a plugin")
+    parse_plain_name(text, 39, "plugin.bad-name", "a plugin")
 }
 
 fn parse_app_name(text: &str) -> Result<(), Problem> {
-    parse_plain_name(text, "app.bad-name", "an app")
+    parse_plain_name(text, 39, "app.bad-name", "an app")
 }
 
 fn parse_addon_name(text: &str) -> Result<(), Problem> {
-    parse_plain_name(text, "addon.bad-name", "an addon")
+    parse_plain_name(text, 39, "addon.bad-name", "an addon")
 }
 
-fn parse_plain_name(text: &str, code: &'static str, what: &str) -> Result<(), Problem> {
+fn parse_volume_name(text: &str) -> Result<(), Problem> {
+    // That of an app, a hyphen, and a name of its own.
+    parse_plain_name(text, 79, "storage.bad-name", "a volume")
+}
+
+fn parse_plain_name(text: &str, most: usize, code: &'static str, what: &str) -> Result<(), Problem> {
     let refuse = |why: &str| {
-        Err(Problem::new(Kind::User, code, format!("{} is not a name for {what}: {why}", quoted(text))).hint(
-            "a name is 1 to 39 lower-case letters, digits and single hyphens, and begins with a letter",
-        ))
+        let form = "lower-case letters, digits and single hyphens, and begins with a letter";
+        Err(Problem::new(Kind::User, code, format!("{} is not a name for {what}: {why}", quoted(text)))
+            .hint(format!("a name is 1 to {most} {form}")))
     };
     if text.is_empty() {
         return refuse("it is empty");
     }
-    if text.len() > 39 {
-        return refuse("it is longer than 39 characters");
+    if text.len() > most {
+        return refuse(&format!("it is longer than {most} characters"));
     }
     if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
         return refuse("it does not begin with a lower-case letter");

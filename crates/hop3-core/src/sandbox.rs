@@ -65,7 +65,7 @@ pub struct Sandbox {
     /// The name under which `/etc/passwd` inside the sandbox knows `user`.
     pub user_name: String,
     pub home: PathBuf,
-    /// Directories replaced by empty ones (Hop3's root).
+    /// Directories replaced by empty ones (Hop3's root). One at the top that the machine has not is there, empty.
     pub hide: Vec<PathBuf>,
     pub mounts: Vec<Mount>,
     /// It reads what it sees whoever owns it (CAP_DAC_READ_SEARCH), and writes no more than its user may: backups.

@@ -3,7 +3,7 @@
 //!
 //! The files themselves are parsed in `config`; this is the domain type used everywhere else.
 
-use crate::name::{AddonKind, AddonName, Domain, EnvKey, ProcessName};
+use crate::name::{AddonKind, AddonName, Domain, EnvKey, ProcessName, VolumeName, VolumePath};
 use crate::policy::Policy;
 use crate::sleep::SleepTimes;
 use crate::tcp::TcpSettings;
@@ -43,6 +43,9 @@ pub struct Settings {
     /// `[[addons]]`: backing services the app is told of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addons: Vec<AddonSettings>,
+    /// `[[volumes]]`: directories that outlive releases and the app itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeSettings>,
     /// Keys that were understood but that this version does not act on, told to the author at every deploy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -64,6 +67,16 @@ pub struct AddonSettings {
     pub dedicated: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+}
+
+/// `[[volumes]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VolumeSettings {
+    /// What the app calls it.
+    pub name: VolumeName,
+    pub path: VolumePath,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
 }
 
 /// `[build]`.

@@ -7,7 +7,7 @@ use crate::store::{App, DeploymentId, Store};
 use hop3_core::driver::Registry;
 use hop3_core::event::{Event, EventRow};
 use hop3_core::layout::Layout;
-use hop3_core::name::{AppName, ServerName};
+use hop3_core::name::{AppName, ServerName, VolumeName};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::tcp::Ports;
 use std::collections::{BTreeMap, HashMap};
@@ -71,6 +71,8 @@ pub struct Server {
     turns: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
     /// One change of what lives on an addon's server at a time, by the server's name.
     addon_turns: Mutex<HashMap<ServerName, Arc<Mutex<()>>>>,
+    /// One change of a volume at a time; beneath the lock of an app's changes.
+    volume_turns: Mutex<HashMap<VolumeName, Arc<Mutex<()>>>>,
     /// Held while an addon's server is chosen, made or given up.
     pub(crate) choosing_addon_server: Mutex<()>,
     /// Held from the look at the store to the proxy's answer, so that no route is replaced by an older one.
@@ -115,6 +117,7 @@ impl Server {
             locks: Mutex::default(),
             turns: Mutex::default(),
             addon_turns: Mutex::default(),
+            volume_turns: Mutex::default(),
             choosing_addon_server: Mutex::default(),
             routing: Mutex::default(),
             backing_up: Mutex::default(),
@@ -164,6 +167,20 @@ impl Server {
         let turn = {
             let mut turns = self.addon_turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(turns.entry(home.clone()).or_default())
+        };
+        let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        body()
+    }
+
+    /// Does something to a volume while nobody else does.
+    pub(crate) fn volume_turn<T>(
+        &self,
+        volume: &VolumeName,
+        body: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let turn = {
+            let mut turns = self.volume_turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(volume.clone()).or_default())
         };
         let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
         body()

@@ -28,6 +28,7 @@ mod record;
 mod role;
 mod sandbox;
 mod session;
+mod top;
 mod tree;
 
 pub use client::Client;

@@ -6,6 +6,7 @@
 //! so no path here can lead through a link that the process made.
 
 use crate::problem::sandbox_failed;
+use crate::top;
 use hop3_core::Problem;
 use hop3_core::sandbox::{Mount, Sandbox};
 use rustix::fd::{AsFd, OwnedFd};
@@ -33,6 +34,10 @@ pub(crate) fn enter(sandbox: &Sandbox, cwd: &Path) -> Result<(), Problem> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|error| sandbox_failed("private mounts", error))?;
 
+    let missing: Vec<_> = sandbox.hide.iter().filter_map(|place| missing_at_top(place)).collect();
+    if !missing.is_empty() {
+        top::add(&missing).map_err(|error| sandbox_failed("a root of its own", error))?;
+    }
     let hidden = hidden(sandbox, cwd);
     let is_hidden = |path: &Path| hidden.iter().any(|h| path.starts_with(h));
     // What lies outside the hidden places under its own path is visible already.
@@ -54,6 +59,11 @@ pub(crate) fn enter(sandbox: &Sandbox, cwd: &Path) -> Result<(), Problem> {
     name_user(sandbox).map_err(|error| sandbox_failed("user names", error))?;
     hide_processes();
     Ok(())
+}
+
+/// Its name when it is a directory at the top that the machine has not.
+fn missing_at_top(place: &Path) -> Option<&std::ffi::OsStr> {
+    place.file_name().filter(|_| place.parent() == Some(Path::new("/")) && !place.exists())
 }
 
 /// Becomes the sandbox's user for good: no group, no way back, and no capability but to read, where that is asked for.

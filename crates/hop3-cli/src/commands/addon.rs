@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `addon`: databases and other backing services, and which apps are told of them.
 
-mod data;
+mod restore;
 
+use super::carry;
 use crate::context::{AppArg, Context};
 use crate::problem;
 use crate::render::{addon_info, addon_table, clean, kind_table};
@@ -198,9 +199,18 @@ pub enum Credentials {
 
 pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem> {
     match command {
-        AddonCommand::Shell { name, argv } => return data::shell(&name.parse()?, argv, cx),
-        AddonCommand::Export { name, file } => data::export(&name.parse()?, &file, cx),
-        AddonCommand::Import { name, file, confirm } => data::import(&name.parse()?, &file, confirm, cx),
+        AddonCommand::Shell { name, argv } => {
+            let name: AddonName = name.parse()?;
+            return super::run::attach(&format!("/api/addons/{name}/shell"), argv, None, cx);
+        }
+        AddonCommand::Export { name, file } => {
+            let name: AddonName = name.parse()?;
+            carry::export(&format!("/api/addons/{name}"), name.as_str(), &file, cx)
+        }
+        AddonCommand::Import { name, file, confirm } => {
+            let name: AddonName = name.parse()?;
+            carry::import::<AddonInfo>(&format!("/api/addons/{name}"), name.as_str(), &file, confirm, cx)
+        }
         AddonCommand::Kinds => kinds(cx),
         AddonCommand::Create(args) => create(args, cx),
         AddonCommand::List => list(cx),
@@ -220,7 +230,7 @@ pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem
             let request = NewAddonNameRequest { name: new.parse()? };
             change(&name.parse()?, "clone", &request, &format!("{new} holds what {name} holds"), cx)
         }
-        AddonCommand::Restore { name, to, new, confirm } => data::restore(&name, &to, new, confirm, cx),
+        AddonCommand::Restore { name, to, new, confirm } => restore::restore(&name, &to, new, confirm, cx),
         AddonCommand::Scale { name, options } => {
             let request = ScaleAddonRequest { options: pairs(&options)? };
             change(&name.parse()?, "scale", &request, &format!("{name} has these options"), cx)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The commands: one file each, an `Args` struct whose doc comments are the help, and `run`.
+//! The commands: one file each, an `Args` struct whose doc comments are the help, and `run`. `carry` is what those that
+//! export and import share.
 
 pub(crate) mod addon;
 pub(crate) mod app;
 pub(crate) mod backup;
 pub(crate) mod build;
+pub(crate) mod carry;
 pub(crate) mod cert;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -26,6 +28,7 @@ pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod status;
+pub(crate) mod storage;
 pub(crate) mod token;
 pub(crate) mod user;
 pub(crate) mod version;

@@ -2,6 +2,7 @@
 //! A deployment as its author watches it: one line per step with its duration, build output indented, the address at
 //! the end. The same text goes to `hop3 deploy` and, through the git hook, to `git push`.
 
+use super::size::bytes;
 use super::style::{Style, Tone, clean, clean_lines};
 use super::time::{clock, duration};
 use hop3_core::event::{DeployStep, Event, EventRow};
@@ -72,6 +73,11 @@ fn sentence(event: &Event) -> Option<String> {
         Event::ProxyChanged { keys } => format!("proxy changed: {}", keys.join(", ")),
         Event::AddonBound { addon } => format!("addon {addon} is bound"),
         Event::AddonUnbound { addon } => format!("addon {addon} is unbound"),
+        Event::VolumeAttached { volume, path } => format!("volume {volume} is attached at {path}"),
+        Event::VolumeDetached { volume } => format!("volume {volume} is detached"),
+        Event::VolumeFilled { volume, used_bytes, size_bytes } => {
+            format!("warning: volume {volume} holds {} of {}", bytes(*used_bytes), bytes(*size_bytes))
+        }
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => format!("{instance} crashes again and again: {how}"),

@@ -5,7 +5,8 @@
 //! [`Settings`](crate::settings::Settings), the type used everywhere else. Nothing is read but through the
 //! `SourceTree`, and whatever a file says wrongly is a `Problem` that points at it.
 //!
-//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `tcp`, `addon`, `overlay`, `app_json`, `complaint`, `path`, `reference`.
+//! Reading order: `load`, `procfile`, `raw`, `process`, `resolve`, `policy`, `tcp`, `addon`, `volume`, `overlay`, `app_json`,
+//! `complaint`, `path`, `reference`.
 
 mod addon;
 mod app_json;
@@ -22,8 +23,10 @@ mod raw;
 mod reference;
 mod resolve;
 mod tcp;
+mod volume;
 
 pub use load::load;
 pub use overlay::{Assignments, assignment, entries, overlay, without_passwords};
 pub(crate) use path::url_path;
+pub use raw::bytes;
 pub use reference::{json_schema, reference_markdown};

@@ -13,6 +13,7 @@ mod proxy;
 mod run;
 mod size;
 mod tcp;
+mod volume;
 
 pub(super) use addon::Addon;
 pub(super) use backup::Backup;
@@ -25,7 +26,9 @@ pub(super) use proxy::{
 };
 pub(super) use run::{HealthCheck, Run};
 pub(super) use size::Size;
+pub use size::bytes;
 pub(super) use tcp::Tcp;
+pub(super) use volume::{Persist, Volume};
 
 use super::complaint;
 use crate::problem::Problem;
@@ -83,8 +86,10 @@ pub(super) struct Document {
     /// Backing services, the older spelling.
     #[schemars(with = "Vec<Addon>")]
     pub provider: Vec<Spanned<Addon>>,
-    /// Persistent directories; every app has one, named by `HOP3_DATA_DIR`.
-    pub volumes: Option<Later>,
+    /// Directories that outlive releases and the app itself, made and attached at the first deployment. Every app has
+    /// one without asking, named by `HOP3_DATA_DIR`.
+    #[schemars(with = "Vec<Volume>")]
+    pub volumes: Vec<Spanned<Volume>>,
     /// Limits on memory, CPU and processes.
     pub limits: Option<Later>,
     /// The web application firewall.

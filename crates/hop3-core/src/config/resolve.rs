@@ -40,6 +40,7 @@ pub(super) fn apply(
     settings.tcp = super::tcp::resolve(document.tcp, &place)?;
     let addons = document.addons.into_iter().chain(document.provider).collect();
     settings.addons = super::addon::resolve(addons, &place)?;
+    settings.volumes = super::volume::resolve(document.volumes, &place, &mut settings.warnings)?;
     env(document.env, &place, settings)?;
     health(&document.run, document.healthcheck, &place, settings)?;
     let mut entries = build(document.build, &place, settings)?;
@@ -335,7 +336,6 @@ fn unused(document: &Document) -> Vec<String> {
         ("[nix]", &document.nix),
         ("paths in [backup]", &document.backup.paths),
         ("request-buffering in [proxy]", &document.proxy.request_buffering),
-        ("[[volumes]]", &document.volumes),
         ("[limits]", &document.limits),
         ("[waf]", &document.waf),
         ("[admin]", &document.admin),

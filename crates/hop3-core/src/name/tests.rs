@@ -140,3 +140,40 @@ fn domains_with_paths() {
         assert!(text.parse::<super::DomainPath>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_volume_is_mounted_where_nothing_of_the_machine_is_hidden() {
+    for path in ["uploads", "public/uploads", "/data", "/srv/shop", "/mnt/a_b-c.d", "..data", "/..data"] {
+        assert_eq!(path.parse::<VolumePath>().unwrap().as_str(), path);
+    }
+    let hostile = [
+        "",
+        "/",
+        "//",
+        ".",
+        "..",
+        "/..",
+        "a/../b",
+        "a//b",
+        "a/",
+        "/data/",
+        "/etc",
+        "/usr/x",
+        "/proc/1",
+        "/var/lib/hop3",
+        "/tmp",
+        "a b",
+        "a\0b",
+        "a\nb",
+        "~",
+        "a:b",
+        "é",
+        "$HOME",
+        "a\\b",
+    ];
+    for path in hostile {
+        let problem = path.parse::<VolumePath>().unwrap_err();
+        assert_eq!(problem.code, "storage.bad-path", "{path:?}");
+    }
+    assert!("a".repeat(256).parse::<VolumePath>().is_err());
+}

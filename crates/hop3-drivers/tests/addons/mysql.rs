@@ -44,7 +44,7 @@ pub(crate) fn carries_what_is_not_in_tables(world: &World) {
     assert_eq!(look(&second), seen, "the user who made it is locked");
 
     let mut backup = Vec::new();
-    world.driver.backup(&addon, &mut backup).unwrap();
+    world.driver.backup(&addon, None, &mut backup).unwrap();
     Mysql::mariadb(&second, "INSERT INTO parent VALUES (3, 'since'); CREATE VIEW since AS SELECT 1;")
         .unwrap();
     world.driver.restore(&addon, &mut backup.as_slice()).unwrap();

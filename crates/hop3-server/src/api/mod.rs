@@ -24,6 +24,7 @@ mod reply;
 mod run;
 mod server;
 mod spool;
+mod storage;
 mod traffic;
 mod transfer;
 
@@ -50,6 +51,7 @@ pub fn endpoints() -> Endpoints {
     let endpoints = config::endpoints(endpoints);
     let endpoints = release::endpoints(endpoints);
     let endpoints = addon::endpoints(endpoints);
+    let endpoints = storage::endpoints(endpoints);
     let endpoints = domain::endpoints(endpoints);
     let endpoints = acme::endpoints(endpoints);
     let endpoints = proxy::endpoints(endpoints);

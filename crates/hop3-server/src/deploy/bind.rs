@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub(super) fn run(cx: &Context<'_>, settings: &Settings) -> Result<BTreeMap<EnvKey, String>, Problem> {
     domains(cx, settings)?;
     addons(cx, settings)?;
+    settings.volumes.iter().try_for_each(|volume| verb::storage::wanted(cx, volume))?;
     let bound = verb::addon::environment(cx.server, &cx.app)?;
     cx.hide(bound.values());
     let mut environment = cx.server.store.config(&cx.app).map_err(internal)?;

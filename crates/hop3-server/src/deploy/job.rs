@@ -6,6 +6,7 @@ use super::late;
 use super::place::Places;
 use crate::server::Server;
 use crate::store::{App, Release};
+use crate::verb;
 use hop3_core::name::ProcessName;
 use hop3_core::problem::Problem;
 use hop3_core::sandbox::{Command, Job, Limits, Sandbox};
@@ -29,6 +30,7 @@ pub(crate) fn one_off(
     command: &Command,
 ) -> Result<Job, Problem> {
     let places = places(server, app, release);
+    let volumes = verb::storage::view(server, app, &places.tree)?;
     let mut env = places.environment(&release.artifact.env);
     let late = &release.artifact.processes.late_env;
     let own = late::resolve(server, app, late, release.config.expose())?;
@@ -40,7 +42,7 @@ pub(crate) fn one_off(
         ("HOP3_DATA_DIR", places.data.to_string_lossy().into_owned()),
         ("HOP3_URL", server.site.app_url(&app.name)),
     ];
-    env.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    env.extend(own.map(|(key, value)| (key.to_owned(), value)).into_iter().chain(volumes.env));
     let command = match command {
         Command::Exec(argv) => Command::exec(argv.iter().map(|arg| places.fill(arg))),
         Command::Shell(line) => Command::shell(places.fill(line)),
@@ -49,8 +51,8 @@ pub(crate) fn one_off(
         user: server.drivers.runner.is_privileged().then(|| app.uid()),
         user_name: app.name.to_string(),
         home: places.home.clone(),
-        hide: vec![server.layout.root().to_owned()],
-        mounts: places.run_mounts(),
+        hide: [server.layout.root().to_owned()].into_iter().chain(volumes.hide).collect(),
+        mounts: places.run_mounts().into_iter().chain(volumes.mounts).collect(),
         ..Sandbox::default()
     };
     let limits = Limits { nofile: Some(16_384), nproc: Some(4_096), ..Limits::default() };

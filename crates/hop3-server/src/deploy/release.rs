@@ -29,7 +29,7 @@ pub(crate) enum Change {
     },
     Restart,
     Renamed,
-    /// What it is told of its addons is another than before.
+    /// What it is told of its addons, or sees of its volumes, is another than before.
     Addons {
         reason: String,
     },

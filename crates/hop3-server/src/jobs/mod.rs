@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the server does by itself: the servers of each `addon`, `cron` lines and each `backup` on their schedule, a
-//! `watch` over instances, sleep for those `idle`, company for those with a `crowd`, warnings before a certificate's
-//! `expiry`, and what happened told to plugins (`tell`).
+//! `watch` over instances, sleep for those `idle`, company for those with a `crowd`, each `volume` that fills, warnings
+//! before a certificate's `expiry`, and what happened told to plugins (`tell`).
 
 mod addon;
 mod backup;
@@ -10,6 +10,7 @@ mod crowd;
 mod expiry;
 mod idle;
 mod tell;
+mod volume;
 mod watch;
 
 pub(crate) use expiry::warn_of_expiry;
@@ -28,6 +29,7 @@ pub(crate) fn start(server: &Arc<Server>) -> std::io::Result<()> {
         ("crowd", crowd::run),
         ("expiry", expiry::run),
         ("tell", tell::run),
+        ("volume", volume::run),
     ];
     for (name, job) in jobs {
         let server = Arc::clone(server);

@@ -18,6 +18,7 @@ mod plugin;
 mod proxy;
 mod release;
 mod uid;
+mod volume;
 
 pub(crate) use access::Grant;
 pub(crate) use addon::{Addon, NewServer};
@@ -27,6 +28,7 @@ pub(crate) use binding::Bound;
 pub(crate) use deployment::DeploymentId;
 pub(crate) use plugin::Plugin;
 pub(crate) use release::{Outline, Release, ReleaseState, Serving};
+pub(crate) use volume::{Attached, Volume};
 
 use crate::seal::Sealer;
 use anyhow::{Context, Result};
@@ -43,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_addon.sql"),
     include_str!("migrations/0005_plugin.sql"),
     include_str!("migrations/0006_backup.sql"),
+    include_str!("migrations/0007_volume.sql"),
 ];
 
 pub struct Store {

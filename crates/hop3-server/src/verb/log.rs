@@ -99,6 +99,12 @@ fn text(event: &Event) -> Option<String> {
         Event::AddonUnbound { addon } => format!("addon {addon} unbound"),
         Event::AddonRotated { addon } => format!("addon {addon} has another password"),
         Event::AddonDestroyed { addon, .. } => format!("addon {addon} destroyed"),
+        Event::VolumeAttached { volume, path } => format!("volume {volume} attached at {path}"),
+        Event::VolumeDetached { volume } => format!("volume {volume} detached"),
+        Event::VolumeDestroyed { volume, .. } => format!("volume {volume} destroyed"),
+        Event::VolumeFilled { volume, used_bytes, size_bytes } => {
+            format!("warning: volume {volume} holds {used_bytes} of {size_bytes} bytes")
+        }
         Event::InstanceStarted { instance } => format!("{instance} started"),
         Event::InstanceExited { instance, how } => format!("{instance} ended: {how}"),
         Event::InstanceCrashed { instance, how } => {

@@ -19,5 +19,6 @@ pub(crate) mod proxy;
 pub(crate) mod push;
 pub(crate) mod release;
 pub(crate) mod run;
+pub(crate) mod storage;
 pub(crate) mod tcp;
 pub(crate) mod traffic;

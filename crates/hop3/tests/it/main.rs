@@ -42,6 +42,7 @@ mod services;
 mod sleep;
 mod ssh;
 mod step_failure;
+mod storage;
 mod tcp;
 mod tidy;
 mod tls;

@@ -44,11 +44,12 @@ impl Visitor<'_> for SizeVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
-        parse(text).map(Size).ok_or_else(|| E::custom("a size is written as 50m: a number and k, m or g"))
+        bytes(text).map(Size).ok_or_else(|| E::custom("a size is written as 50m: a number and k, m or g"))
     }
 }
 
-fn parse(text: &str) -> Option<u64> {
+/// A size as written, in bytes.
+pub fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let shift = match text[digits..].trim_start().to_ascii_lowercase().as_str() {
         "" | "b" => 0,

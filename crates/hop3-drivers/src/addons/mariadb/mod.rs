@@ -129,8 +129,15 @@ impl Addon for Mariadb {
             slot: "database".to_owned(),
             versions: versions.into_iter().collect(),
             install: "apt-get install mariadb-server".to_owned(),
-            capabilities: KindCapabilities { shares: true, serves: true, backs_up: true, rotates: true },
+            capabilities: KindCapabilities {
+                shares: true,
+                serves: true,
+                backs_up: true,
+                rotates: true,
+                ..KindCapabilities::default()
+            },
             options: super::options(&[("connections", "so many at the same time; 20 on a shared server")]),
+            server_options: Vec::new(),
         }
     }
 
@@ -172,7 +179,7 @@ impl Addon for Mariadb {
         Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None })
     }
 
-    fn backup(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<(), Problem> {
+    fn backup(&self, addon: &WantedAddon, _as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
         let arguments = [
             "--single-transaction",
             "--quick",

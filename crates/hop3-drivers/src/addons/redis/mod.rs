@@ -133,8 +133,15 @@ impl Addon for Redis {
             slot: "redis".to_owned(),
             versions: PRODUCTS.iter().filter(|product| is_there(product)).map(|p| (*p).to_owned()).collect(),
             install: "apt-get install redis-server".to_owned(),
-            capabilities: KindCapabilities { shares: false, serves: true, backs_up: true, rotates: true },
+            capabilities: KindCapabilities {
+                shares: false,
+                serves: true,
+                backs_up: true,
+                rotates: true,
+                ..KindCapabilities::default()
+            },
             options: super::options(&config::OPTIONS),
+            server_options: Vec::new(),
         }
     }
 
@@ -183,7 +190,7 @@ impl Addon for Redis {
         })
     }
 
-    fn backup(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<(), Problem> {
+    fn backup(&self, addon: &WantedAddon, _as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
         let mut data = mark::WithoutMark::new(to);
         self.host.drain(&self.client(&addon.server, &["--rdb", "-"])?, &mut data)?;
         data.end().map_err(super::unreadable)
