@@ -11,6 +11,7 @@ use crate::render::clean_lines;
 use clap::{Args, Subcommand};
 use hop3_core::Problem;
 use hop3_core::api::Check;
+use hop3_core::backup::{BackupInfo, RebuildRequest, Tell};
 use hop3_core::plan::BuildPlan;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub struct Program {
     pub plan: PlanFn,
     /// The checks of this machine, used by `doctor` when no server answers.
     pub checks: fn() -> Vec<Check>,
+    /// Makes an empty root the server that was saved, used by `backup restore --server`: there is no server to ask.
+    pub rebuild: fn(&GlobalArgs, &RebuildRequest, Tell<'_>) -> Result<Vec<BackupInfo>, Problem>,
     /// All commands, used by `completion`.
     pub command: fn() -> clap::Command,
 }

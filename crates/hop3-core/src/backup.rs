@@ -5,6 +5,7 @@
 
 use crate::name::AppName;
 use crate::problem::{Kind, Problem};
+use crate::secret::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -133,6 +134,17 @@ pub struct RestoreBackupRequest {
     pub path: Option<String>,
 }
 
+/// `hop3 backup restore --server`: where an empty root is filled from. It asks no server, since there is none.
+pub struct RebuildRequest {
+    /// As in `AddBackupTargetRequest`.
+    pub location: Secret<String>,
+    pub env: Secret<BTreeMap<String, String>>,
+    /// The recovery key.
+    pub key: Secret<String>,
+    /// The newest of a whole server unless named.
+    pub backup: Option<BackupId>,
+}
+
 /// What is told while a backup is made, restored or proven. The last is `done` or `failed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -142,6 +154,9 @@ pub enum BackupNews {
     Done { backups: Vec<BackupInfo> },
     Failed { problem: Problem },
 }
+
+/// Is told how it goes.
+pub type Tell<'a> = &'a (dyn Fn(BackupNews) + Sync);
 
 /// `POST /api/backup-targets`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -25,4 +25,5 @@ mod verb;
 pub use listen::serve;
 pub use server::{Parts, Server, Site, StopScope};
 pub use store::Store;
+pub use verb::backup::rebuild;
 pub use verb::doctor::local_checks;

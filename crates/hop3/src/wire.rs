@@ -47,7 +47,12 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
 
 /// What only the whole program knows and the client needs.
 pub(crate) fn program() -> hop3_cli::Program {
-    hop3_cli::Program { plan, checks: hop3_server::local_checks, command: Arguments::command }
+    hop3_cli::Program {
+        plan,
+        checks: hop3_server::local_checks,
+        rebuild: crate::role::rebuild::run,
+        command: Arguments::command,
+    }
 }
 
 /// `hop3 build plan`: without a server.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `backup`: copies of apps and of the server, kept elsewhere, and the way back.
 
+mod rebuild;
 mod schedule;
 mod target;
 
@@ -58,8 +59,9 @@ pub struct CreateArgs {
 
 #[derive(Args, Debug)]
 pub struct RestoreArgs {
-    /// As `hop3 backup list` names it
-    backup: String,
+    /// As `hop3 backup list` names it; with --server, the newest of a whole server unless named
+    #[arg(required_unless_present = "whole_server")]
+    backup: Option<String>,
     #[command(flatten)]
     app: AppArg,
     /// Make a new app of it and leave the one that is there alone
@@ -68,6 +70,15 @@ pub struct RestoreArgs {
     /// Only this file or directory of the app's data; the app goes on running
     #[arg(long, value_name = "FILE")]
     path: Option<String>,
+    /// Make the whole server anew in an empty --root; `--server` without an address says the same
+    #[arg(long, requires = "from", conflicts_with_all = ["app", "new_name", "path"])]
+    whole_server: bool,
+    /// Where its backups are: a path, or as restic writes it
+    #[arg(long, value_name = "LOCATION", requires = "whole_server")]
+    from: Option<String>,
+    /// Variables that place needs, as NAME=VALUE; a NAME alone is taken from this command's own environment
+    #[arg(long, value_name = "NAME[=VALUE]", requires = "whole_server")]
+    env: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -209,10 +220,14 @@ fn list(app: &AppArg, cx: &mut Context) -> Result<(), Problem> {
 }
 
 fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
+    let (backup, from) = (args.backup, args.from);
+    if let Some(location) = from {
+        return rebuild::run(location, &args.env, backup, cx);
+    }
     let app = args.app.app.map(|name| name.parse()).transpose()?;
     let new_name = args.new_name.map(|name| name.parse()).transpose()?;
     let request = RestoreBackupRequest { app, new_name, path: args.path };
-    for info in ask(cx, &format!("{}/restore", path(&args.backup)), &request)? {
+    for info in ask(cx, &format!("{}/restore", path(&backup.unwrap_or_default())), &request)? {
         cx.say(&format!("restored from {}", info.id));
     }
     Ok(())

@@ -39,6 +39,7 @@ pub(super) const PROGRAM: Program = Program {
         Ok(BuildPlan { builder: "static".into(), reason: "index.html is there".into(), ..Default::default() })
     },
     checks: || vec![Check { name: "cgroup".into(), verdict: Verdict::Reduced, detail: "no v2".into() }],
+    rebuild: |_, _, _| Err(crate::problem::no_app()),
     command: Cli::command,
 };
 

@@ -15,7 +15,8 @@ use futures_util::stream;
 use hop3_core::Problem;
 use hop3_core::backup::{
     AddBackupTargetRequest, BackupDetail, BackupId, BackupInfo, BackupKey, BackupNews, BackupSchedule,
-    BackupTargetInfo, CreateBackupRequest, PruneBackupsRequest, RestoreBackupRequest, VerifyBackupRequest,
+    BackupTargetInfo, CreateBackupRequest, PruneBackupsRequest, RestoreBackupRequest, Tell,
+    VerifyBackupRequest,
 };
 use hop3_core::name::AppName;
 use serde::Deserialize;
@@ -173,7 +174,7 @@ async fn key(State(server): S) -> Reply<BackupKey> {
 /// Runs a verb on a thread of its own and answers with its news, of which the last says how it ended.
 fn told<F>(verb: F) -> Result<Response, Failure>
 where
-    F: FnOnce(verb::backup::Tell<'_>) -> Result<Vec<BackupInfo>, Problem> + Send + 'static,
+    F: FnOnce(Tell<'_>) -> Result<Vec<BackupInfo>, Problem> + Send + 'static,
 {
     let (sender, receiver) = mpsc::unbounded_channel();
     let work = move || {

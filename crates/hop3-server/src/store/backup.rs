@@ -88,6 +88,15 @@ impl Store {
         Ok(targets)
     }
 
+    /// Says that a target lies elsewhere now.
+    pub(crate) fn move_backup_target(&self, target: &Target, location: &str) -> Result<()> {
+        let body = TargetBody { location: location.to_owned(), env: target.body.env.clone() };
+        let sealed = self.sealer.seal(&serde_json::to_vec(&body)?)?;
+        let sql = "UPDATE backup_target SET body = ?2 WHERE name = ?1";
+        self.db().execute(sql, params![target.name, sealed])?;
+        Ok(())
+    }
+
     /// Forgets a target with the list of what it has; what is kept there stays.
     pub fn remove_backup_target(&self, name: &str) -> Result<bool> {
         Ok(self.db().execute("DELETE FROM backup_target WHERE name = ?1", [name])? == 1)

@@ -236,6 +236,15 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Says that what releases name beneath one root lies beneath another now.
+    pub fn relocate_releases(&self, from: &str, to: &str) -> Result<()> {
+        self.db().execute(
+            "UPDATE release SET artifact = replace(artifact, ?1 || '/', ?2 || '/')",
+            params![from, to],
+        )?;
+        Ok(())
+    }
+
     /// Forgets releases older than the newest `keep`, never the current one.
     pub fn forget_old_releases(&self, app: &App, keep: u32) -> Result<()> {
         self.db().execute(

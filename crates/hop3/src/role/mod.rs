@@ -4,6 +4,7 @@
 pub(crate) mod git;
 pub(crate) mod keep;
 pub(crate) mod proxy;
+pub(crate) mod rebuild;
 pub(crate) mod server;
 pub(crate) mod stop;
 pub(crate) mod supervise;

@@ -106,7 +106,7 @@ fn ready(url: &str) {
 }
 
 /// Makes the directories of a root; everything beneath it is closed to others but what a role opens.
-fn prepare(layout: &Layout) -> Result<Layout> {
+pub(crate) fn prepare(layout: &Layout) -> Result<Layout> {
     let make =
         |path: &std::path::Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
     make(layout.root(), 0o755).with_context(|| format!("making {}", layout.root().display()))?;

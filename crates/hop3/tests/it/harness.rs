@@ -31,6 +31,7 @@ const KEPT: &[&str] = &[
 
 pub(crate) struct Hop {
     directory: TempDir,
+    root_name: &'static str,
     /// The `hop3` that is run.
     program: PathBuf,
     /// Variables of the server's environment beside the usual.
@@ -108,6 +109,7 @@ impl Hop {
         std::fs::create_dir(directory.path().join("home")).unwrap();
         let mut hop = Hop {
             directory,
+            root_name: "root",
             program,
             variables,
             options,
@@ -157,7 +159,12 @@ impl Hop {
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.directory.path().join("root")
+        self.directory.path().join(self.root_name)
+    }
+
+    /// The root is another directory beside the one before, from the next boot on.
+    pub(crate) fn move_root(&mut self, name: &'static str) {
+        self.root_name = name;
     }
 
     /// A directory for the test's own files.

@@ -13,6 +13,7 @@ mod addon;
 mod addon_history;
 mod apps;
 mod backup;
+mod backup_server;
 mod broken;
 mod cli;
 mod disk_full;

@@ -62,7 +62,7 @@ pub(super) fn run(command: TargetsCommand, cx: &mut Context) -> Result<(), Probl
 }
 
 /// A value given on the command line could be read by others while the command runs; a name alone cannot.
-fn variable(pair: &str) -> Result<(String, String), Problem> {
+pub(super) fn variable(pair: &str) -> Result<(String, String), Problem> {
     if let Some((name, value)) = pair.split_once('=') {
         return Ok((name.to_owned(), value.to_owned()));
     }

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -155,18 +155,21 @@ impl Program<'_> {
 
     fn env(&self) -> BTreeMap<String, String> {
         let home = self.layout.backup_home();
+        let usual = [("PATH", PATH.to_owned()), ("HOME", shown(&home)), ("LANG", "C.UTF-8".to_owned())];
         let own = [
-            ("PATH", PATH.to_owned()),
-            ("HOME", home.to_string_lossy().into_owned()),
-            ("LANG", "C.UTF-8".to_owned()),
-            ("RESTIC_CACHE_DIR", home.join("cache").to_string_lossy().into_owned()),
+            ("RESTIC_CACHE_DIR", shown(&home.join("cache"))),
             ("RESTIC_PROGRESS_FPS", "2".to_owned()),
             ("RESTIC_REPOSITORY", self.place.location.expose().clone()),
             ("RESTIC_PASSWORD", self.place.key.expose().clone()),
         ];
-        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
-        self.place.env.expose().clone().into_iter().chain(own).collect()
+        let named = |(name, value): (&str, String)| (name.to_owned(), value);
+        let targets = self.place.env.expose().clone();
+        usual.map(named).into_iter().chain(targets).chain(own.map(named)).collect()
     }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Reads what it prints, to the end.

@@ -6,10 +6,10 @@
 
 use super::manifest::{self, Files, Manifest, SavedApp, Stream};
 use super::service::{self, Way};
-use super::{Tell, hook, progress, say, target, whole};
+use super::{hook, import, progress, say, target, whole};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup, Release, now_ms};
-use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest};
+use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest, Tell};
 use hop3_core::driver::{BackupPlace, Content, Save, Saved};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
@@ -121,11 +121,12 @@ impl Work<'_> {
     fn finish(&self, manifest: &Manifest, of: Option<&str>, files: &Saved) -> Result<(), Problem> {
         let text = serde_json::to_vec(manifest).map_err(internal)?;
         let content = Content::Stream { name: manifest::FILE, from: &mut text.as_slice() };
-        let tags = self.tags(of, &["manifest"]);
-        let save = Save { tags: &tags, content, exclude: &[], parent: None };
-        let kept = self.server.drivers.backups.save(&self.place, save, &mut |_| {})?;
+        let mut tags = self.tags(of, &["manifest"]);
         let info =
             self.info(manifest, manifest.apps.first().filter(|_| of.is_some()).map(|app| app.name.clone()));
+        tags.extend(import::tags(&info));
+        let save = Save { tags: &tags, content, exclude: &[], parent: None };
+        let kept = self.server.drivers.backups.save(&self.place, save, &mut |_| {})?;
         let row = Backup { info, manifest: kept.snapshot, files_snapshot: files.snapshot.clone() };
         self.server.store.add_backup(&row).map_err(internal)
     }

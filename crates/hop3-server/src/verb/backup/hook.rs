@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an app wants done around its backup: command lines of `[backup]`, run as the app like any one-off.
 
-use super::{Tell, say};
+use super::say;
 use crate::deploy;
 use crate::server::Server;
 use crate::store::{App, Release};
 use crate::verb::run::Lines;
+use hop3_core::backup::Tell;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::sandbox::Command;
 use std::sync::Arc;

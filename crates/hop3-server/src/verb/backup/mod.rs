@@ -6,8 +6,10 @@
 
 mod create;
 mod hook;
+mod import;
 mod manifest;
 mod prune;
+pub mod rebuild;
 mod restore;
 mod service;
 mod target;
@@ -22,13 +24,10 @@ pub(crate) use verify::{prove, verify};
 
 use crate::server::{Server, internal};
 use crate::store::Backup;
-use hop3_core::backup::{BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews, BackupSchedule};
+use hop3_core::backup::{BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews, BackupSchedule, Tell};
 use hop3_core::driver::Progress;
 use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
-
-/// Is told how it goes.
-pub(crate) type Tell<'a> = &'a (dyn Fn(BackupNews) + Sync);
 
 fn say(tell: Tell<'_>, text: impl Into<String>) {
     tell(BackupNews::Said { text: text.into() });

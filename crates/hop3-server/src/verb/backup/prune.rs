@@ -3,10 +3,10 @@
 
 mod keep;
 
-use super::{Tell, say, target};
+use super::{say, target};
 use crate::server::{Server, internal};
 use crate::store::{Backup, now_ms};
-use hop3_core::backup::{BackupInfo, BackupSchedule, Keep, PruneBackupsRequest};
+use hop3_core::backup::{BackupInfo, BackupSchedule, Keep, PruneBackupsRequest, Tell};
 use hop3_core::cron::Schedule;
 use hop3_core::driver::Snapshot;
 use hop3_core::name::AppName;

@@ -8,13 +8,13 @@ mod file;
 
 use super::manifest::{self, Manifest, SavedApp};
 use super::service::Way;
-use super::{Tell, create, find, say, target};
+use super::{create, find, say, target};
 use crate::deploy::{self, Context};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup};
 use crate::verb;
 use crate::verb::change::{changing, start, stop, with_lock};
-use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest, RestoreBackupRequest};
+use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest, RestoreBackupRequest, Tell};
 use hop3_core::driver::{BackupPlace, Taken};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;

@@ -4,11 +4,12 @@
 //! A stream whose source failed must not look like one that came to its end: `Checked` ends with the source's error.
 
 use super::manifest::{SavedApp, SavedBinding, Stream};
-use super::{Tell, progress, say};
+use super::{progress, say};
 use crate::server::{Server, internal};
 use crate::store::{Addon, App};
 use crate::verb;
 use hop3_core::api::{CreateAddonRequest, DestroyAddonRequest};
+use hop3_core::backup::Tell;
 use hop3_core::driver::{BackupPlace, Content, Save};
 use hop3_core::name::AddonName;
 use hop3_core::problem::Problem;
@@ -102,6 +103,18 @@ impl Way<'_> {
             secret: None,
         };
         verb::addon::create(self.server, &request).map(drop)
+    }
+
+    /// Brings an addon back on a server that was rebuilt: the store knows it, its data are gone.
+    pub(super) fn revive(&self, stream: &Stream) -> Result<(), Problem> {
+        let addon = verb::addon::find(self.server, &stream.name)?;
+        let home = addon.wanted.server.name.clone();
+        self.server.addon_turn(&home, || {
+            let driver = verb::addon::driver(self.server, &stream.kind)?;
+            driver.serve(&addon.wanted.server)?;
+            driver.provision(&addon.wanted).map(drop)
+        })?;
+        self.restore(stream, &stream.name)
     }
 
     pub(super) fn destroy(&self, name: &AddonName) -> Result<(), Problem> {

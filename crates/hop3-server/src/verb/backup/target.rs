@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `backup targets list|add|remove`, `backup key`: where backups go, and what opens them.
 
+use super::import;
 use crate::server::{Server, internal};
 use crate::store::{Target, TargetBody};
 use hop3_core::backup::{AddBackupTargetRequest, BackupKey, BackupTargetInfo, is_path, shown_location};
@@ -37,8 +38,9 @@ pub(crate) fn add(server: &Server, request: AddBackupTargetRequest) -> Result<Ba
     let body = TargetBody { location: request.location, env: request.env };
     let target = Target { name: request.name, body, upload_kib: request.upload_kib };
     server.drivers.backups.prepare(&place_of(server, &target)?)?;
-    let name = target.name.clone();
+    let (name, place) = (target.name.clone(), place_of(server, &target)?);
     insert(server, target)?;
+    import::import(server, &name, &place)?;
     let all = targets(server)?;
     all.into_iter().find(|target| target.name == name).ok_or_else(|| unknown(&name))
 }

@@ -6,10 +6,10 @@
 
 use super::manifest::{self, Manifest};
 use super::service::Way;
-use super::{Tell, find, say, target};
+use super::{find, say, target};
 use crate::server::{Server, internal};
 use crate::store::{Backup, Store, now_ms};
-use hop3_core::backup::{BackupInfo, VerifyBackupRequest};
+use hop3_core::backup::{BackupInfo, Tell, VerifyBackupRequest};
 use hop3_core::driver::Taken;
 use hop3_core::event::Event;
 use hop3_core::problem::{Kind, Problem};
