@@ -159,7 +159,7 @@ impl BackupStore for Restic {
         }
         from.paths.iter().for_each(|path| call.args(["--include", &pattern(path)]));
         call.show(to.to_owned(), true);
-        self.run(place, call)?.success().map(drop)
+        self.run(place, call)?.success().map(drop).map_err(complaint::of_restore)
     }
 
     fn dump(
@@ -185,10 +185,11 @@ impl BackupStore for Restic {
     }
 
     fn forget(&self, place: &BackupPlace, snapshots: &[String]) -> Result<(), Problem> {
-        if snapshots.is_empty() {
-            return Ok(());
-        }
-        let mut call = Call::new(["forget", "--prune"]);
+        // What was cut off has left data that no snapshot names: there may be something to give back all the same.
+        let mut call = match snapshots.is_empty() {
+            true => Call::new(["prune"]),
+            false => Call::new(["forget", "--prune"]),
+        };
         snapshots.iter().for_each(|snapshot| call.args([snapshot.as_str()]));
         self.run(place, call)?.success().map(drop)
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 const DISK: u64 = 96 * MIB;
 
 /// Set in the process that may mount.
@@ -18,7 +18,7 @@ const INSIDE: &str = "HOP3_TEST_MOUNTS";
 
 /// A directory on a small disk that nobody else sees. The first call runs the test once more, in a mount namespace of
 /// its own, and gives nothing.
-fn small_disk(test: &str) -> Option<TempDir> {
+pub(crate) fn small_disk(test: &str) -> Option<TempDir> {
     if std::env::var_os(INSIDE).is_none() {
         in_a_namespace(test);
         return None;
@@ -46,10 +46,10 @@ fn in_a_namespace(test: &str) {
 }
 
 /// Takes all room but that much; room is given back when it is dropped.
-struct Ballast(std::path::PathBuf);
+pub(crate) struct Ballast(std::path::PathBuf);
 
 impl Ballast {
-    fn leave(hop: &Hop, room: u64) -> Ballast {
+    pub(crate) fn leave(hop: &Hop, room: u64) -> Ballast {
         let path = hop.scratch().join("ballast");
         let disk = rustix::fs::statvfs(hop.scratch()).unwrap();
         let file = std::fs::File::create(&path).unwrap();
@@ -66,7 +66,7 @@ impl Drop for Ballast {
 }
 
 /// Bytes that nothing makes smaller.
-fn noise(path: &Path, size: u64) {
+pub(crate) fn noise(path: &Path, size: u64) {
     let random = std::fs::File::open("/dev/urandom").unwrap();
     let mut file = std::fs::File::create(path).unwrap();
     std::io::copy(&mut std::io::Read::take(random, size), &mut file).unwrap();

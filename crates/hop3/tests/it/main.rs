@@ -14,6 +14,7 @@ mod addon_history;
 mod apps;
 mod backup;
 mod backup_server;
+mod backup_trouble;
 mod broken;
 mod cli;
 mod disk_full;

@@ -103,6 +103,17 @@ fn told(meaning: Option<Meaning>) -> Problem {
     }
 }
 
+/// What is full is not the place of the backups.
+pub(super) fn of_restore(problem: Problem) -> Problem {
+    if problem.code != "backup.no-room" {
+        return problem;
+    }
+    let title = "the server's disk has no room for what is restored";
+    Problem::new(Kind::Unavailable, "backup.no-room-here", title)
+        .detail(problem.detail.lines().take(3).collect::<Vec<_>>().join("\n"))
+        .hint("make room on it, then do the same again; see how much there is with: hop3 doctor")
+}
+
 pub(super) fn not_started(problem: Problem) -> Problem {
     if problem.code != "run.not-started" {
         return problem;
