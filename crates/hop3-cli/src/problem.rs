@@ -195,3 +195,14 @@ pub(crate) fn plugin_not_confirmed(name: &PluginName, verb: &str) -> Problem {
     Problem::new(Kind::User, "plugin.not-confirmed", title)
         .hint(format!("in scripts: hop3 plugin {verb} {name} {word}"))
 }
+
+pub(crate) fn not_a_key(path: &Path) -> Problem {
+    Problem::new(Kind::User, "plugin.bad-private-key", format!("{} holds no key", path.display()))
+        .hint("make one with: hop3 plugin key create FILE")
+}
+
+pub(crate) fn not_a_plugin(directory: &Path) -> Problem {
+    let title = format!("{} holds no plugin", directory.display());
+    Problem::new(Kind::User, "plugin.no-plugin", title)
+        .hint("a plugin is a folder with a program hop3-plugin-NAME at its top")
+}

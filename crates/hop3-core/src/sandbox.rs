@@ -73,7 +73,7 @@ pub struct Sandbox {
     pub reads_all: bool,
 }
 
-/// Resource limits (setrlimit(2)); values above the machine's hard limit are lowered to it and told.
+/// Limits, most of them of resources (setrlimit(2)); values above the machine's hard limit are lowered to it and told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// Open files.
@@ -84,6 +84,9 @@ pub struct Limits {
     pub fsize_bytes: Option<u64>,
     /// Core dump size, in bytes; 0 unless set, since a core holds secrets.
     pub core_bytes: Option<u64>,
+    /// No network at all, where processes have users of their own.
+    #[serde(default)]
+    pub offline: bool,
 }
 
 /// One process to start.

@@ -16,6 +16,16 @@ pub(crate) fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Gives the calling thread a mount namespace of its own.
 pub(crate) fn unshare_mounts() -> rustix::io::Result<()> {
-    // SAFETY: the call is unsafe for CLONE_FILES, which could pull descriptors from under another thread; not used.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
+    unshare(UnshareFlags::NEWNS)
+}
+
+/// Gives the calling thread a network of its own, which leads nowhere.
+pub(crate) fn unshare_network() -> rustix::io::Result<()> {
+    unshare(UnshareFlags::NEWNET)
+}
+
+fn unshare(namespace: UnshareFlags) -> rustix::io::Result<()> {
+    let namespace = namespace & (UnshareFlags::NEWNS | UnshareFlags::NEWNET);
+    // SAFETY: the call is unsafe for CLONE_FILES, which could pull descriptors from under another thread; it is masked.
+    unsafe { rustix::thread::unshare_unsafe(namespace) }
 }

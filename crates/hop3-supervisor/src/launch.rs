@@ -47,6 +47,9 @@ fn start(control: &mut File) -> Result<std::convert::Infallible, Problem> {
     let user = job.sandbox.user.filter(|_| rustix::process::geteuid().is_root());
     if user.is_some() {
         sandbox::enter(&job.sandbox, &job.cwd)?;
+        if job.limits.offline {
+            sandbox::leave_network()?;
+        }
     }
     // The limits are the job's: making the sandbox writes files too. Only root may raise them.
     limit(&job.limits).map_err(|error| not_started(&job.command.display(), error))?;

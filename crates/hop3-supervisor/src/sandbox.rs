@@ -66,6 +66,11 @@ fn missing_at_top(place: &Path) -> Option<&std::ffi::OsStr> {
     place.file_name().filter(|_| place.parent() == Some(Path::new("/")) && !place.exists())
 }
 
+/// From here on there is no network. Needs root and a single thread.
+pub(crate) fn leave_network() -> Result<(), Problem> {
+    crate::kernel::unshare_network().map_err(|error| sandbox_failed("no network", error))
+}
+
 /// Becomes the sandbox's user for good: no group, no way back, and no capability but to read, where that is asked for.
 pub(crate) fn become_user(user: u32, sandbox: &Sandbox) -> Result<(), Problem> {
     let kept = match sandbox.reads_all {

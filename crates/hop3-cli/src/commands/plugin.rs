@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `plugin`: programs of others that work as drivers, hooks, listeners and commands.
 
+mod bundle;
 mod install;
 mod new;
 mod show;
@@ -52,6 +53,9 @@ pub enum PluginCommand {
     },
     Run(RunArgs),
     New(new::NewArgs),
+    Bundle(bundle::BundleArgs),
+    #[command(subcommand, alias = "keys")]
+    Key(bundle::KeyCommand),
 }
 
 /// Run a command that a plugin brought
@@ -67,6 +71,8 @@ pub(crate) fn run(command: PluginCommand, cx: &mut Context) -> Result<u8, Proble
     match command {
         PluginCommand::Install(args) => install::run(args, cx)?,
         PluginCommand::Enable(args) => install::enable(args, cx)?,
+        PluginCommand::Bundle(args) => bundle::bundle(args, cx)?,
+        PluginCommand::Key(command) => bundle::key(command, cx)?,
         PluginCommand::New(args) => new::run(args, cx)?,
         PluginCommand::Run(args) => return run_command(args, cx),
         PluginCommand::List => {

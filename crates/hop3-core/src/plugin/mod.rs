@@ -4,14 +4,18 @@
 //! The first call is `hello`; its answer is an `Introduction`. Then Hop3 asks, one call at a time, what the plugin said
 //! it has. The JSON Schemas of these types are the reference for authors in every language.
 //!
-//! Reading order: `message` (the lines), `hello` (who it is), `call` (what it is asked), `info` (what people see of it).
+//! Reading order: `message` (the lines), `hello` (who it is), `call` (what it is asked), `info` (what people see of it), `bundle` (who vouches for it).
 
+mod bundle;
 mod call;
 mod hello;
 mod info;
 mod message;
 mod schema;
 
+pub use bundle::{
+    BUNDLE_MANIFEST, BUNDLE_SIGNATURE, BundleManifest, BundledFile, PluginKey, TrustKeyRequest,
+};
 pub use call::{
     AddonProcess, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer, HookCall,
     Refusal, SourceData, method,

@@ -23,6 +23,13 @@ use std::time::{Duration, Instant};
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// Whether a program reaches the network. Before anybody has agreed to that it does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Open,
+    Closed,
+}
+
 /// How programs are started.
 pub(super) struct Starter {
     pub(super) client: Client,
@@ -36,8 +43,14 @@ pub(super) fn log_group(name: &PluginName) -> String {
 
 impl Starter {
     /// Starts the program and says hello.
-    fn start(&self, name: &PluginName, user: u32, folder: &Path) -> Result<(Process, Introduction), Failure> {
-        let attached = self.attach(name, user, folder).map_err(Failure::NotStarted)?;
+    fn start(
+        &self,
+        name: &PluginName,
+        user: u32,
+        folder: &Path,
+        network: Network,
+    ) -> Result<(Process, Introduction), Failure> {
+        let attached = self.attach(name, user, folder, network).map_err(Failure::NotStarted)?;
         let (client, group) = (self.client.clone(), log_group(name));
         let note = move |text: &str| {
             // A log that cannot be written fails no call.
@@ -51,7 +64,13 @@ impl Starter {
         Ok((process, introduction))
     }
 
-    fn attach(&self, name: &PluginName, user: u32, folder: &Path) -> Result<Attached, Problem> {
+    fn attach(
+        &self,
+        name: &PluginName,
+        user: u32,
+        folder: &Path,
+        network: Network,
+    ) -> Result<Attached, Problem> {
         let user = self.client.is_privileged().then_some(user);
         let data = self.layout.plugin_data(name);
         self.client.give(&data, user)?;
@@ -70,7 +89,12 @@ impl Starter {
                 mounts: vec![mount(folder, false), mount(&data, true)],
                 ..Sandbox::default()
             },
-            limits: Limits { nofile: Some(4_096), nproc: Some(256), ..Limits::default() },
+            limits: Limits {
+                nofile: Some(4_096),
+                nproc: Some(256),
+                offline: network == Network::Closed,
+                ..Limits::default()
+            },
         };
         self.client.attach(&job, Stdio::Data)
     }
@@ -82,7 +106,7 @@ impl Starter {
         user: u32,
         folder: &Path,
     ) -> Result<Introduction, Problem> {
-        let started = self.start(name, user, folder);
+        let started = self.start(name, user, folder, Network::Closed);
         started.map(|(_, introduction)| introduction).map_err(|failure| failure.problem(name, method::HELLO))
     }
 }
@@ -157,8 +181,10 @@ impl Program {
         let process = match process {
             Some(process) => process,
             None => {
+                let is_open = self.accepted.introduction.permissions.network;
+                let network = if is_open { Network::Open } else { Network::Closed };
                 let (started, introduction) =
-                    self.starter.start(self.name(), self.accepted.user, &self.folder)?;
+                    self.starter.start(self.name(), self.accepted.user, &self.folder, network)?;
                 self.check_granted(&introduction)?;
                 process.insert(started)
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `plugin install|list|info|enable|disable|check|logs|remove|run`.
+//! `plugin install|list|info|enable|disable|check|logs|remove|run`, `plugin key …`.
 
 use super::endpoint::{Endpoints, Nothing};
 use super::reply::{Body, Failure, Named, Query, Reply, blocking};
@@ -13,7 +13,8 @@ use axum::routing::{delete, get, post};
 use hop3_core::driver::LogLine;
 use hop3_core::name::PluginName;
 use hop3_core::plugin::{
-    CommandAnswer, CommandCall, EnablePluginRequest, InstallQuery, PluginInfo, PluginReport,
+    CommandAnswer, CommandCall, EnablePluginRequest, InstallQuery, PluginInfo, PluginKey, PluginReport,
+    TrustKeyRequest,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ type S = State<Arc<Server>>;
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
     let all = "/api/plugins";
     let one = "/api/plugins/{plugin}";
+    let keys = "/api/plugin-keys";
     let verb = |verb: &str| format!("{one}/{verb}");
     endpoints
         .on::<Nothing, Vec<PluginInfo>>(&Method::GET, all, "Lists the plugins", get(list))
@@ -54,6 +56,19 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             post(check_folder),
         )
         .on::<Nothing, Vec<LogLine>>(&Method::GET, &verb("logs"), "Gives what it wrote to stderr", get(logs))
+        .on::<Nothing, Vec<PluginKey>>(
+            &Method::GET,
+            keys,
+            "Lists keys whose bundles are taken",
+            get(list_keys),
+        )
+        .on::<TrustKeyRequest, Vec<PluginKey>>(&Method::POST, keys, "Takes bundles of a key", post(trust))
+        .on::<Nothing, Nothing>(
+            &Method::DELETE,
+            "/api/plugin-keys/{name}",
+            "Takes no more bundles of a key",
+            delete(distrust),
+        )
         .on::<CommandCall, CommandAnswer>(&Method::POST, &verb("run"), "Runs one of its commands", post(run))
 }
 
@@ -118,6 +133,18 @@ async fn logs(
     Query(query): Query<PluginLogsQuery>,
 ) -> Reply<Vec<LogLine>> {
     blocking(move || verb::plugin::logs(&server, &name, query.last)).await
+}
+
+async fn list_keys(State(server): S) -> Reply<Vec<PluginKey>> {
+    blocking(move || verb::plugin::keys(&server)).await
+}
+
+async fn trust(State(server): S, Body(request): Body<TrustKeyRequest>) -> Reply<Vec<PluginKey>> {
+    blocking(move || verb::plugin::trust(&server, &request)).await
+}
+
+async fn distrust(State(server): S, Named(name): Named<String>) -> Reply<()> {
+    blocking(move || verb::plugin::distrust(&server, &name)).await
 }
 
 async fn run(

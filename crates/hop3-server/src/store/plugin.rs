@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Table `plugin`: what is installed, what it is allowed, and how far it has been told what happened.
+//! Tables `plugin` and `plugin_key`: what is installed, what it is allowed, and how far it has been told what happened.
 
 use super::app::foreign;
 use super::{Store, now_ms};
 use anyhow::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hop3_core::name::PluginName;
-use hop3_core::plugin::{Accepted, Introduction, PluginInfo};
+use hop3_core::plugin::{Accepted, Introduction, PluginInfo, PluginKey};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// An installed plugin.
@@ -70,6 +72,32 @@ impl Store {
         self.db()
             .execute("UPDATE plugin SET last_event = ?2 WHERE name = ?1", params![name.as_str(), last])?;
         Ok(())
+    }
+
+    /// Keys whose bundles are taken, with their bytes.
+    pub fn plugin_keys(&self) -> Result<Vec<(PluginKey, Vec<u8>)>> {
+        let db = self.db();
+        let mut statement =
+            db.prepare_cached("SELECT name, public_key, created_ms FROM plugin_key ORDER BY name")?;
+        let rows = statement.query_map([], |row| {
+            let bytes: Vec<u8> = row.get(1)?;
+            let public_key = STANDARD.encode(&bytes);
+            Ok((PluginKey { name: row.get(0)?, public_key, created_ms: row.get(2)? }, bytes))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// False when the name or the key is there already.
+    pub fn add_plugin_key(&self, name: &str, key: &[u8]) -> Result<bool> {
+        let added = self.db().execute(
+            "INSERT INTO plugin_key (name, public_key, created_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![name, key, now_ms()],
+        )?;
+        Ok(added == 1)
+    }
+
+    pub fn remove_plugin_key(&self, name: &str) -> Result<bool> {
+        Ok(self.db().execute("DELETE FROM plugin_key WHERE name = ?1", [name])? == 1)
     }
 
     pub fn remove_plugin(&self, name: &PluginName) -> Result<()> {

@@ -3,6 +3,10 @@
 //!
 //! What is installed does nothing until it is enabled, by somebody who was shown what it wants to be allowed.
 
+mod bundle;
+
+pub(crate) use bundle::{distrust, keys, trust};
+
 use crate::checkout::{Limits, unpack};
 use crate::server::{Server, internal};
 use crate::store::{Addon, Plugin};
@@ -100,9 +104,10 @@ fn keep(
     name: &PluginName,
     query: &InstallQuery,
 ) -> Result<PluginInfo, Problem> {
-    if !query.unsigned {
-        return Err(unsigned(name));
-    }
+    let signed_by = match bundle::signer(server, incoming, name)? {
+        None if !query.unsigned => return Err(unsigned(name)),
+        signer => signer,
+    };
     let before = server.store.plugin(name).map_err(internal)?;
     let user = match &before {
         Some(before) => before.user,
@@ -120,7 +125,7 @@ fn keep(
     let files = server.layout.plugin_files(name);
     server.drivers.runner.remove(&files)?;
     std::fs::rename(incoming, &files).map_err(internal)?;
-    let info = PluginInfo { introduction, enabled: goes_on, signed_by: None, installed_ms: 0, last_event: 0 };
+    let info = PluginInfo { introduction, enabled: goes_on, signed_by, installed_ms: 0, last_event: 0 };
     server.store.put_plugin(&Plugin { info, user }).map_err(internal)?;
     let plugin = find(server, name)?;
     if goes_on {

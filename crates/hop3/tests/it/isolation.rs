@@ -9,7 +9,7 @@ use std::path::Path;
 const SECRET: &str = "canary-4f1d9c27";
 
 /// A root outside the places that sandboxes make private anyway, open to all but for what Hop3 closes.
-fn open_hop() -> Hop {
+pub(crate) fn open_hop() -> Hop {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir_in("/opt").or_else(|_| tempfile::tempdir()).unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -32,6 +32,7 @@ mod kill;
 mod load;
 mod plugin;
 mod plugin_addon;
+mod plugin_bundle;
 mod plugin_event;
 mod plugin_trouble;
 mod policy;
