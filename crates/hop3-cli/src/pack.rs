@@ -51,6 +51,13 @@ pub(crate) fn pack(directory: &Path, out: impl Write) -> Result<(), Problem> {
     tar.finish().and_then(|()| tar.get_mut().flush()).map_err(sending)
 }
 
+/// Writes a tar of one file, under that name.
+pub(crate) fn pack_file(path: &Path, name: &str, out: impl Write) -> Result<(), Problem> {
+    let mut tar = Builder::new(out);
+    append(&mut tar, path, Path::new(name))?;
+    tar.finish().and_then(|()| tar.get_mut().flush()).map_err(sending)
+}
+
 fn walk(directory: &Path) -> ignore::Walk {
     // Inside a repository its own rules count, those of the directories above included; elsewhere a lone .gitignore
     // still says what its author does not want to send.
@@ -98,6 +105,10 @@ fn add<W: Write>(tar: &mut Builder<W>, directory: &Path, entry: &DirEntry) -> Re
     if !kind.is_file() {
         return Ok(());
     }
+    append(tar, path, name)
+}
+
+fn append<W: Write>(tar: &mut Builder<W>, path: &Path, name: &Path) -> Result<(), Problem> {
     let file = File::open(path).map_err(|e| problem::unreadable(path, &e))?;
     let metadata = file.metadata().map_err(|e| problem::unreadable(path, &e))?;
     let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };

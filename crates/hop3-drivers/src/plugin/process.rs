@@ -7,6 +7,8 @@ use super::problem::Failure;
 use hop3_core::driver::{Attached, Exit};
 use hop3_core::plugin::{Answer, MAX_LINE_BYTES, Request};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -45,6 +47,15 @@ impl Process {
             let _ = end.send(how);
         });
         Process { stream: stream.into(), signal, ended, received: Vec::new(), next: 1 }
+    }
+
+    /// Tells whether it is there still: one that ended while nobody asked it has failed nobody.
+    pub(super) fn is_alive(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match rustix::net::recv(&self.stream, &mut [0; 1][..], flags) {
+            Ok((length, _)) => length > 0,
+            Err(error) => error == Errno::AGAIN,
+        }
     }
 
     /// Asks, and waits for the answer.

@@ -179,8 +179,8 @@ impl Program {
         within: Duration,
     ) -> Result<Value, Failure> {
         let process = match process {
-            Some(process) => process,
-            None => {
+            Some(process) if process.is_alive() => process,
+            _ => {
                 let is_open = self.accepted.introduction.permissions.network;
                 let network = if is_open { Network::Open } else { Network::Closed };
                 let (started, introduction) =

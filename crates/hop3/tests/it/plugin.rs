@@ -68,7 +68,8 @@ fn a_plugin_that_is_disabled_or_removed_is_not_asked() {
         return;
     }
     let hop = Hop::start();
-    install(&hop, &example("plugins/maker"));
+    // The program alone will do.
+    install(&hop, &example("plugins/maker/hop3-plugin-maker"));
     let repository = made_by_make(&hop);
     let push = || repository.push(&hop.remote("made"), "main");
     hop.hop3(["plugin", "disable", "maker"]).expect_ok();

@@ -43,6 +43,23 @@ fn a_listener_is_told_what_it_asked_for_also_of_what_happened_while_it_was_away(
 }
 
 #[test]
+fn an_event_that_was_not_answered_comes_again_before_the_next() {
+    let Some(hop) = with_hooks("an_event_that_was_not_answered_comes_again_before_the_next") else { return };
+    for app in ["one", "two", "three"] {
+        hop.hop3(["app", "create", app]).expect_ok();
+    }
+    let taken = || {
+        let log = hop.root().join("plugins/faulty/data/events.log");
+        std::fs::read_to_string(log)
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    until("all are told, the second one twice", || taken() == ["one", "two", "two", "three"]);
+}
+
+#[test]
 fn a_hook_may_refuse_and_notes_are_told() {
     let Some(hop) = with_hooks("a_hook_may_refuse_and_notes_are_told") else { return };
     let repository = hop.push("shop", &example("apps/static-hello"));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A plugin that hangs, ends, lies or floods fails only its own call, and answers the next one.
 
-use crate::harness::{Hop, example, fixture};
+use crate::harness::{Hop, example, fixture, until};
 use crate::plugin::{install, lacks_tools};
+use rustix::process::Pid;
 use std::path::PathBuf;
 
 fn faulty(test: &str) -> Option<Hop> {
@@ -60,6 +61,43 @@ fn a_plugin_that_floods_is_ended() {
     hop.hop3(["plugin", "run", "faulty", "chatter"]).expect_ok();
     let log = hop.json(["plugin", "logs", "faulty", "-n", "3", "--json"]);
     assert_eq!(log[2]["text"], "word after word");
+}
+
+/// Its program was killed, or the supervisor that started it.
+#[test]
+fn a_plugin_that_ended_while_nobody_asked_it_fails_no_call() {
+    let Some(hop) = faulty("a_plugin_that_ended_while_nobody_asked_it_fails_no_call") else { return };
+    let good = || hop.hop3(["plugin", "run", "faulty", "good"]).expect_ok();
+    good();
+    let program = hop.root().join("plugins/faulty/files/hop3-plugin-faulty");
+    let one = || match processes_of(program.to_str().unwrap())[..] {
+        [pid] => pid,
+        ref others => panic!("{others:?}"),
+    };
+    let pid = one();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("it is gone", || has_ended(pid));
+    good();
+    let pid = one();
+    hop.kill("supervisor");
+    until("it has ended with the supervisor", || has_ended(pid));
+    good();
+}
+
+/// Nothing of it is open any more.
+fn has_ended(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+}
+
+fn processes_of(program: &str) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let named = |entry: &std::fs::DirEntry| {
+        let command = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        command.split('\0').any(|word| word == program)
+    };
+    let pid = |entry: std::fs::DirEntry| Pid::from_raw(entry.file_name().to_string_lossy().parse().ok()?);
+    processes.filter(named).filter_map(pid).collect()
 }
 
 /// A folder with that program as the plugin `liar`.

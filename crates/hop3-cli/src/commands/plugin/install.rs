@@ -3,13 +3,13 @@
 
 use super::{path, show};
 use crate::context::Context;
-use crate::pack::pack;
+use crate::pack::{pack, pack_file};
 use crate::problem;
 use crate::upload::Upload;
 use clap::Args;
 use hop3_core::Problem;
 use hop3_core::name::PluginName;
-use hop3_core::plugin::{EnablePluginRequest, PluginInfo};
+use hop3_core::plugin::{EnablePluginRequest, PROGRAM_PREFIX, PluginInfo};
 use hyper::Method;
 use std::fs::File;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Install a plugin, show what it wants to be allowed, and enable it when you agree
 #[derive(Args, Debug)]
 pub struct InstallArgs {
-    /// Its folder, or a bundle
+    /// Its folder, its program alone, or a bundle
     path: PathBuf,
     /// Take it although nobody whom this server trusts has signed it
     #[arg(long)]
@@ -43,10 +43,14 @@ pub(super) fn run(args: InstallArgs, cx: &mut Context) -> Result<(), Problem> {
     agree(plugin, args.yes, cx)
 }
 
-/// The folder, or a bundle as it is.
+/// The folder, the program alone, or a bundle as it is.
 pub(super) fn upload(path: PathBuf) -> Result<Upload, Problem> {
     if path.is_dir() {
         return Ok(Upload::written_by(move |writer| pack(&path, writer)));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if name.starts_with(PROGRAM_PREFIX) {
+        return Ok(Upload::written_by(move |writer| pack_file(&path, &name, writer)));
     }
     File::open(&path).map(Upload::copied_from).map_err(|error| problem::unreadable(&path, &error))
 }
