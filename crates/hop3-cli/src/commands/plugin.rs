@@ -11,8 +11,8 @@ use crate::context::Context;
 use clap::{Args, Subcommand};
 use hop3_core::Problem;
 use hop3_core::driver::LogLine;
-use hop3_core::name::PluginName;
-use hop3_core::plugin::{CommandAnswer, CommandCall, PluginInfo, PluginReport};
+use hop3_core::name::{AppName, PluginName};
+use hop3_core::plugin::{CommandAnswer, CommandCall, Panel, PanelCall, PluginInfo, PluginReport};
 use hyper::Method;
 use serde_json::json;
 use std::path::Path;
@@ -51,6 +51,14 @@ pub enum PluginCommand {
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
     },
+    /// Show a panel of a plugin
+    Panel {
+        name: PluginName,
+        panel: String,
+        /// Of one app
+        #[arg(short, long)]
+        app: Option<AppName>,
+    },
     Run(RunArgs),
     New(new::NewArgs),
     Bundle(bundle::BundleArgs),
@@ -86,6 +94,11 @@ pub(crate) fn run(command: PluginCommand, cx: &mut Context) -> Result<u8, Proble
         PluginCommand::Disable { name } => {
             let plugin: PluginInfo = cx.client()?.send(Method::POST, &path(&name, "/disable"), &json!({}))?;
             cx.answer(&plugin, |_| format!("the plugin {name} is disabled\n"));
+        }
+        PluginCommand::Panel { name, panel, app } => {
+            let call = PanelCall { panel, app };
+            let panel: Panel = cx.client()?.send(Method::POST, &path(&name, "/panel"), &call)?;
+            cx.answer(&panel, |cx| show::panel(&panel, cx));
         }
         PluginCommand::Check { plugin } => return check(&plugin, cx),
         PluginCommand::Logs { name, n } => {

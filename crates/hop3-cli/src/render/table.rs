@@ -18,6 +18,15 @@ impl Table {
         Table { rows: vec![head.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
+    /// The same with a head that came from outside.
+    pub(crate) fn of(head: Vec<String>) -> Table {
+        Table { rows: vec![head.into_iter().map(cleaned).collect()] }
+    }
+
+    pub(crate) fn row_of(&mut self, cells: Vec<String>) {
+        self.rows.push(cells.into_iter().map(cleaned).collect());
+    }
+
     /// Rows without a head: `KEY  value`.
     pub(crate) fn headless() -> Table {
         Table { rows: vec![Vec::new()] }

@@ -7,7 +7,8 @@
 use super::LogLine;
 use crate::name::PluginName;
 use crate::plugin::{
-    Accepted, CommandAnswer, CommandCall, EventCall, HookAnswer, HookCall, Introduction, PluginReport,
+    Accepted, CommandAnswer, CommandCall, EventCall, HookAnswer, HookCall, Introduction, Panel, PanelCall,
+    PluginReport,
 };
 use crate::problem::Problem;
 use std::path::Path;
@@ -16,11 +17,8 @@ pub trait Plugins: Send + Sync {
     /// Starts the program in a folder as that user, says hello and ends it.
     fn introduce(&self, name: &PluginName, user: u32, folder: &Path) -> Result<Introduction, Problem>;
 
-    /// From now on it is asked. One that was enabled before is replaced.
-    fn enable(&self, plugin: Accepted);
-
-    /// From now on it is not asked, and its program has ended. Absent is fine.
-    fn disable(&self, name: &PluginName);
+    /// From now on it is asked as it was accepted, or not at all; the program that ran until now ends.
+    fn accept(&self, name: &PluginName, plugin: Option<Accepted>);
 
     /// Tells it what happened.
     fn deliver(&self, name: &PluginName, event: &EventCall) -> Result<(), Problem>;
@@ -28,6 +26,8 @@ pub trait Plugins: Send + Sync {
     fn hook(&self, name: &PluginName, call: &HookCall) -> Result<HookAnswer, Problem>;
 
     fn command(&self, name: &PluginName, call: &CommandCall) -> Result<CommandAnswer, Problem>;
+
+    fn panel(&self, name: &PluginName, call: &PanelCall) -> Result<Panel, Problem>;
 
     /// Starts the program in a folder and judges all that it provides by the contracts of drivers.
     fn check(&self, name: &PluginName, user: u32, folder: &Path) -> Result<PluginReport, Problem>;

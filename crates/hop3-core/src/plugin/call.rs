@@ -3,6 +3,7 @@
 
 use super::hello::When;
 use crate::event::{DeployStep, EventRow};
+use crate::name::AppName;
 use crate::settings::Settings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub mod method {
     pub const DESTROY: &str = "addon.destroy";
     /// `CommandCall` to `CommandAnswer`.
     pub const COMMAND: &str = "command";
+    /// `PanelCall` to `Panel`.
+    pub const PANEL: &str = "panel";
 }
 
 /// `builder.detect`, `builder.plan`.
@@ -134,4 +137,23 @@ pub struct CommandAnswer {
     pub output: String,
     #[serde(default)]
     pub status: u8,
+}
+
+/// `panel`: somebody looks at a page that the plugin has something on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PanelCall {
+    pub panel: String,
+    /// Of one app; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppName>,
+}
+
+/// What a panel shows: a table, drawn by whoever shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Panel {
+    pub columns: Vec<String>,
+    /// Each as long as `columns`.
+    pub rows: Vec<Vec<String>>,
 }

@@ -3,7 +3,7 @@
 
 use crate::addon::KindFacts;
 use crate::event::DeployStep;
-use crate::name::PluginName;
+use crate::name::{AppName, PluginName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -60,6 +60,12 @@ pub struct Provides {
     pub addons: Vec<KindFacts>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandOffer>,
+    /// Tables for a dashboard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub panels: Vec<PanelOffer>,
+    /// Apps that can be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catalog: Vec<CatalogEntry>,
 }
 
 /// A builder: it is asked before the built-in ones, `builder.detect`, then `builder.plan`.
@@ -84,6 +90,30 @@ pub struct CommandOffer {
     pub name: String,
     /// One line.
     pub about: String,
+}
+
+/// A panel: `hop3 plugin panel PLUGIN NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PanelOffer {
+    pub name: String,
+    /// What stands above it.
+    pub title: String,
+}
+
+/// An app that can be had: what `hop3 deploy --git` needs to know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogEntry {
+    pub name: AppName,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Address of its git repository.
+    pub git: String,
+    /// Branch, tag or commit; the repository's own choice unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
+    pub reference: Option<String>,
 }
 
 /// What a plugin wants to be allowed; shown to whoever installs it, and nothing beyond it is given.

@@ -17,10 +17,13 @@ pub use bundle::{
     BUNDLE_MANIFEST, BUNDLE_SIGNATURE, BundleManifest, BundledFile, PluginKey, TrustKeyRequest,
 };
 pub use call::{
-    AddonProcess, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer, HookCall,
-    Refusal, SourceData, method,
+    AddonProcess, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer, HookCall, Panel,
+    PanelCall, Refusal, SourceData, method,
 };
-pub use hello::{BuilderOffer, CommandOffer, Hello, HookPoint, Introduction, Permissions, Provides, When};
+pub use hello::{
+    BuilderOffer, CatalogEntry, CommandOffer, Hello, HookPoint, Introduction, PanelOffer, Permissions,
+    Provides, When,
+};
 pub use info::{Accepted, EnablePluginRequest, InstallQuery, PluginInfo, PluginReport};
 pub use message::{Answer, Failure, Request};
 pub use schema::json_schema;

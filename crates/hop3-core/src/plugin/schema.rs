@@ -3,7 +3,7 @@
 
 use super::{
     AddonProcess, Answer, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, Hello, HookAnswer,
-    HookCall, Introduction, PROTOCOL, Request, method,
+    HookCall, Introduction, PROTOCOL, Panel, PanelCall, Request, method,
 };
 use crate::addon::{AddonServer, AddonStatus, Binding, WantedAddon};
 use crate::plan::BuildPlan;
@@ -32,6 +32,7 @@ pub fn json_schema() -> String {
     on(method::EVENT, of::<EventCall>(&mut generator), json!(true));
     on(method::HOOK, of::<HookCall>(&mut generator), of::<HookAnswer>(&mut generator));
     on(method::COMMAND, of::<CommandCall>(&mut generator), of::<CommandAnswer>(&mut generator));
+    on(method::PANEL, of::<PanelCall>(&mut generator), of::<Panel>(&mut generator));
     let document = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Hop3 plugin protocol",

@@ -6,7 +6,9 @@ use super::program::Program;
 use crate::contract;
 use hop3_core::driver::Builder;
 use hop3_core::event::{Event, EventRow};
-use hop3_core::plugin::{BuilderOffer, EventCall, HookAnswer, HookCall, PluginReport, method};
+use hop3_core::plugin::{
+    BuilderOffer, EventCall, HookAnswer, HookCall, Panel, PanelCall, PluginReport, method,
+};
 use hop3_core::settings::Settings;
 use hop3_core::source::SourceTree;
 use hop3_core::{Kind, Problem};
@@ -49,7 +51,23 @@ pub(super) fn check(program: &Arc<Program>, scratch: &Path) -> Result<PluginRepo
         };
         note(program.call::<HookAnswer>(method::HOOK, &call).map(drop), &mut report);
     }
+    for offer in &introduction.provides.panels {
+        report.checked.push(format!("panel {}", offer.name));
+        let call = PanelCall { panel: offer.name.clone(), app: None };
+        note(program.call::<Panel>(method::PANEL, &call).and_then(|panel| table(&panel)), &mut report);
+    }
     Ok(report)
+}
+
+/// A panel is a table.
+fn table(panel: &Panel) -> Result<(), Problem> {
+    match panel.rows.iter().all(|row| row.len() == panel.columns.len()) {
+        true => Ok(()),
+        false => {
+            let title = "a row of a panel is longer or shorter than its head";
+            Err(Problem::new(Kind::Plugin, "plugin.bad-panel", title))
+        }
+    }
 }
 
 fn sample() -> Event {
@@ -62,12 +80,14 @@ fn note(outcome: Result<(), Problem>, report: &mut PluginReport) {
 
 fn judge_words(program: &Program, report: &mut PluginReport) {
     let introduction = &program.accepted.introduction;
-    let commands = introduction.provides.commands.iter().map(|offer| &offer.name);
+    let provides = &introduction.provides;
+    let commands = provides.commands.iter().map(|offer| &offer.name);
+    let names = commands.chain(provides.panels.iter().map(|offer| &offer.name));
     let is_word = |name: &str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
-    let bad = commands.filter(|name| !is_word(name));
-    report.broken.extend(bad.map(|name| format!("the command {name:?} is not a lower-case word")));
+    let bad = names.filter(|name| !is_word(name));
+    report.broken.extend(bad.map(|name| format!("the name {name:?} is not a lower-case word")));
     if introduction.version.trim().is_empty() {
         report.broken.push("it does not say its version".to_owned());
     }

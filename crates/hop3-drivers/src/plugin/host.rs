@@ -11,7 +11,8 @@ use hop3_core::layout::Layout;
 use hop3_core::name::PluginName;
 use hop3_core::plan::BuildPlan;
 use hop3_core::plugin::{
-    Accepted, CommandAnswer, CommandCall, EventCall, HookAnswer, HookCall, Introduction, PluginReport, method,
+    Accepted, CommandAnswer, CommandCall, EventCall, HookAnswer, HookCall, Introduction, Panel, PanelCall,
+    PluginReport, method,
 };
 use hop3_core::settings::Settings;
 use hop3_core::source::SourceTree;
@@ -96,10 +97,14 @@ impl Plugins for Host {
         self.starter.introduce(name, user, folder)
     }
 
-    fn enable(&self, plugin: Accepted) {
-        let folder = self.starter.layout.plugin_files(&plugin.introduction.name);
+    fn accept(&self, name: &PluginName, plugin: Option<Accepted>) {
+        let Some(plugin) = plugin else {
+            locked(&self.enabled).remove(name);
+            return;
+        };
+        let folder = self.starter.layout.plugin_files(name);
         let program = Arc::new(Program::new(Arc::clone(&self.starter), plugin, folder));
-        locked(&self.enabled).insert(program.name().clone(), Arc::clone(&program));
+        locked(&self.enabled).insert(name.clone(), Arc::clone(&program));
         let watched = Arc::downgrade(&program);
         std::thread::spawn(move || {
             while let Some(program) = watched.upgrade() {
@@ -108,10 +113,6 @@ impl Plugins for Host {
                 std::thread::sleep(IDLE);
             }
         });
-    }
-
-    fn disable(&self, name: &PluginName) {
-        locked(&self.enabled).remove(name);
     }
 
     fn deliver(&self, name: &PluginName, event: &EventCall) -> Result<(), Problem> {
@@ -124,6 +125,10 @@ impl Plugins for Host {
 
     fn command(&self, name: &PluginName, call: &CommandCall) -> Result<CommandAnswer, Problem> {
         self.program(name)?.call(method::COMMAND, call)
+    }
+
+    fn panel(&self, name: &PluginName, call: &PanelCall) -> Result<Panel, Problem> {
+        self.program(name)?.call(method::PANEL, call)
     }
 
     fn check(&self, name: &PluginName, user: u32, folder: &Path) -> Result<PluginReport, Problem> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `plugin install|list|info|enable|disable|check|logs|remove|run`, `plugin key …`.
+//! `plugin install|list|info|enable|disable|check|logs|remove|run|panel`, `plugin key …`.
 
 use super::endpoint::{Endpoints, Nothing};
 use super::reply::{Body, Failure, Named, Query, Reply, blocking};
@@ -13,8 +13,8 @@ use axum::routing::{delete, get, post};
 use hop3_core::driver::LogLine;
 use hop3_core::name::PluginName;
 use hop3_core::plugin::{
-    CommandAnswer, CommandCall, EnablePluginRequest, InstallQuery, PluginInfo, PluginKey, PluginReport,
-    TrustKeyRequest,
+    CommandAnswer, CommandCall, EnablePluginRequest, InstallQuery, Panel, PanelCall, PluginInfo, PluginKey,
+    PluginReport, TrustKeyRequest,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -70,6 +70,12 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             delete(distrust),
         )
         .on::<CommandCall, CommandAnswer>(&Method::POST, &verb("run"), "Runs one of its commands", post(run))
+        .on::<PanelCall, Panel>(
+            &Method::POST,
+            &verb("panel"),
+            "Gives what one of its panels shows",
+            post(panel),
+        )
 }
 
 async fn list(State(server): S) -> Reply<Vec<PluginInfo>> {
@@ -133,6 +139,14 @@ async fn logs(
     Query(query): Query<PluginLogsQuery>,
 ) -> Reply<Vec<LogLine>> {
     blocking(move || verb::plugin::logs(&server, &name, query.last)).await
+}
+
+async fn panel(
+    State(server): S,
+    Named(name): Named<PluginName>,
+    Body(call): Body<PanelCall>,
+) -> Reply<Panel> {
+    blocking(move || verb::plugin::panel(&server, &name, &call)).await
 }
 
 async fn list_keys(State(server): S) -> Reply<Vec<PluginKey>> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `plugin install|list|info|enable|disable|check|logs|remove|run`.
+//! `plugin install|list|info|enable|disable|check|logs|remove|run|panel`.
 //!
 //! What is installed does nothing until it is enabled, by somebody who was shown what it wants to be allowed.
 
@@ -13,7 +13,8 @@ use crate::store::{Addon, Plugin};
 use hop3_core::driver::LogLine;
 use hop3_core::name::PluginName;
 use hop3_core::plugin::{
-    CommandAnswer, CommandCall, EnablePluginRequest, InstallQuery, PROGRAM_PREFIX, PluginInfo, PluginReport,
+    CommandAnswer, CommandCall, EnablePluginRequest, InstallQuery, PROGRAM_PREFIX, Panel, PanelCall,
+    PluginInfo, PluginReport,
 };
 use hop3_core::problem::{Kind, Problem};
 use std::fs::File;
@@ -31,7 +32,7 @@ pub(crate) fn enable_all(server: &Server) {
     match server.store.plugins() {
         Ok(plugins) => {
             for plugin in plugins.iter().filter(|plugin| plugin.info.enabled) {
-                server.drivers.plugins.enable(plugin.accepted());
+                server.drivers.plugins.accept(plugin.name(), Some(plugin.accepted()));
             }
         }
         Err(error) => tracing::error!(error = format!("{error:#}"), "plugins cannot be read"),
@@ -121,7 +122,7 @@ fn keep(
     let goes_on = before.is_some_and(|before| {
         before.info.enabled && introduction.permissions.are_within(&before.info.introduction.permissions)
     });
-    server.drivers.plugins.disable(name);
+    server.drivers.plugins.accept(name, None);
     let files = server.layout.plugin_files(name);
     server.drivers.runner.remove(&files)?;
     std::fs::rename(incoming, &files).map_err(internal)?;
@@ -129,7 +130,7 @@ fn keep(
     server.store.put_plugin(&Plugin { info, user }).map_err(internal)?;
     let plugin = find(server, name)?;
     if goes_on {
-        server.drivers.plugins.enable(plugin.accepted());
+        server.drivers.plugins.accept(name, Some(plugin.accepted()));
     }
     tracing::info!(plugin = %name, version = plugin.info.introduction.version, "plugin installed");
     Ok(plugin.info)
@@ -158,7 +159,7 @@ pub(crate) fn enable(
         .hint(format!("look again: hop3 plugin info {name}")));
     }
     server.store.set_plugin_enabled(name, true).map_err(internal)?;
-    server.drivers.plugins.enable(plugin.accepted());
+    server.drivers.plugins.accept(name, Some(plugin.accepted()));
     info(server, name)
 }
 
@@ -166,7 +167,7 @@ pub(crate) fn disable(server: &Server, name: &PluginName) -> Result<PluginInfo, 
     let _alone = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
     find(server, name)?;
     server.store.set_plugin_enabled(name, false).map_err(internal)?;
-    server.drivers.plugins.disable(name);
+    server.drivers.plugins.accept(name, None);
     info(server, name)
 }
 
@@ -186,7 +187,7 @@ pub(crate) fn remove(server: &Server, name: &PluginName) -> Result<(), Problem> 
             .detail(used.join(", "))
             .hint("destroy them first: hop3 addon destroy NAME --now"));
     }
-    server.drivers.plugins.disable(name);
+    server.drivers.plugins.accept(name, None);
     server.store.remove_plugin(name).map_err(internal)?;
     server.drivers.runner.remove(&server.layout.plugin(name))
 }
@@ -230,4 +231,17 @@ pub(crate) fn run(server: &Server, name: &PluginName, call: &CommandCall) -> Res
         return Err(Problem::new(Kind::NotFound, "plugin.no-command", title).detail(have.join("\n")));
     }
     server.drivers.plugins.command(name, call)
+}
+
+/// What one of its panels shows.
+pub(crate) fn panel(server: &Server, name: &PluginName, call: &PanelCall) -> Result<Panel, Problem> {
+    let plugin = find(server, name)?;
+    let offers = &plugin.info.introduction.provides.panels;
+    if !offers.iter().any(|offer| offer.name == call.panel) {
+        let have: Vec<String> =
+            offers.iter().map(|offer| format!("{}: {}", offer.name, offer.title)).collect();
+        let title = format!("the plugin \"{name}\" has no panel \"{}\"", call.panel);
+        return Err(Problem::new(Kind::NotFound, "plugin.no-panel", title).detail(have.join("\n")));
+    }
+    server.drivers.plugins.panel(name, call)
 }

@@ -4,6 +4,8 @@
 use crate::harness::{Hop, example, fixture, until};
 use crate::plugin::{install, lacks_tools};
 use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
 
 fn noted(hop: &Hop) -> Vec<Value> {
     let text = std::fs::read_to_string(hop.root().join("plugins/teller/data/events.log")).unwrap_or_default();
@@ -103,6 +105,38 @@ fn with_hooks(test: &str) -> Option<Hop> {
     let hop = Hop::start();
     install(&hop, &fixture("plugins/faulty"));
     Some(hop)
+}
+
+/// The sample in Rust: a hook that holds, a command, a panel.
+#[test]
+fn a_gate_in_rust_holds_deployments_and_tells_of_them() {
+    let hop = Hop::start();
+    hop.hop3_in(hop.scratch(), ["plugin", "new", "porter", "--lang", "rust"]).expect_ok();
+    let folder = hop.scratch().join("porter");
+    // What it needs the workspace has too.
+    let built =
+        Command::new(env!("CARGO")).args(["build", "--quiet", "--offline"]).current_dir(&folder).status();
+    assert!(built.is_ok_and(|status| status.success()));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
+    let program = target.join("debug/hop3-plugin-porter");
+    hop.hop3(["plugin", "check", program.to_str().unwrap()]).expect_ok();
+    let asked = hop.hop3(["plugin", "install", program.to_str().unwrap(), "--unsigned"]);
+    for permission in
+        ["read the config of apps", "be asked before the step checkout of deployments; may refuse it"]
+    {
+        assert!(asked.text.contains(permission), "{}", asked.text);
+    }
+    hop.hop3(["plugin", "enable", "porter", "--yes"]).expect_ok();
+
+    let repository = hop.push("shop", &example("apps/static-hello"));
+    hop.hop3(["config", "set", "HOLD=stocktaking", "-a", "shop"]).expect_ok();
+    repository.commit("again");
+    let refused = repository.push(&hop.remote("shop"), "main");
+    assert!(!refused.ok && refused.text.contains("refuses: shop is on hold"), "{}", refused.text);
+    assert_eq!(hop.hop3(["plugin", "run", "porter", "seen"]).expect_ok().stdout, "2 deployments\n");
+    let panel = hop.hop3(["plugin", "panel", "porter", "seen"]).expect_ok();
+    assert_eq!(panel.stdout, "APP   PASSED  HELD\nshop  1       1\n");
+    assert!(hop.hop3(["plugin", "panel", "porter", "other"]).text.contains("plugin.no-panel"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::render::{Table, clean, clean_lines, clock};
 use hop3_core::driver::LogLine;
-use hop3_core::plugin::{PluginInfo, PluginReport};
+use hop3_core::plugin::{Panel, PluginInfo, PluginReport};
 
 pub(super) fn table(plugins: &[PluginInfo], cx: &Context) -> String {
     if plugins.is_empty() {
@@ -27,10 +27,10 @@ fn provided(plugin: &PluginInfo) -> Vec<String> {
     let provides = &plugin.introduction.provides;
     let builders = provides.builders.iter().map(|offer| format!("builder {}", offer.name));
     let addons = provides.addons.iter().map(|facts| format!("addon {}", facts.kind));
-    builders
-        .chain(addons)
-        .chain(provides.commands.iter().map(|offer| format!("command {}", offer.name)))
-        .collect()
+    let commands = provides.commands.iter().map(|offer| format!("command {}", offer.name));
+    let panels = provides.panels.iter().map(|offer| format!("panel {}", offer.name));
+    let apps = provides.catalog.iter().map(|entry| format!("app {}", entry.name));
+    builders.chain(addons).chain(commands).chain(panels).chain(apps).collect()
 }
 
 pub(super) fn info(plugin: &PluginInfo, cx: &Context) -> String {
@@ -47,6 +47,17 @@ pub(super) fn info(plugin: &PluginInfo, cx: &Context) -> String {
     let mut text = table.render(cx.style());
     text += &permissions(plugin);
     text
+}
+
+/// A row that is longer or shorter than the head is made as long.
+pub(super) fn panel(panel: &Panel, cx: &Context) -> String {
+    let mut table = Table::of(panel.columns.iter().map(|column| column.to_uppercase()).collect());
+    for row in &panel.rows {
+        let mut row = row.clone();
+        row.resize(panel.columns.len(), String::new());
+        table.row_of(row);
+    }
+    table.render(cx.style())
 }
 
 /// What it wants to be allowed, a line for each.
