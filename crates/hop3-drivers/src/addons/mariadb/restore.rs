@@ -130,6 +130,6 @@ fn unfolded(lines: &str) -> Result<Vec<String>, Problem> {
         String::from_utf8(line.trim().as_bytes().chunks(2).map(byte).collect::<Option<_>>()?).ok()
     };
     lines.lines().map(text).collect::<Option<_>>().ok_or_else(|| {
-        Problem::new(Kind::Bug, "addon.client-failed", "mariadb printed what is no list of names")
+        Problem::new(Kind::Unavailable, "addon.client-failed", "mariadb printed what is no list of names")
     })
 }
