@@ -27,7 +27,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(10);
 const SAID_BYTES: usize = 4096;
 
 /// The process that has the data.
-const SERVER: &str = "server";
+pub(super) const SERVER: &str = "server";
 
 /// What is read of an answer that is no data.
 const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
@@ -220,14 +220,9 @@ impl Host {
         TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
     }
 
-    /// Stops the server's processes; nobody starts them by himself.
-    pub(super) fn stop(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.daemons.stop(&server.name, None)
-    }
-
     /// Stops the server and removes all it has.
     pub(crate) fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.stop(server)?;
+        self.daemons.stop(&server.name, None)?;
         self.daemons.forget_logs(&server.name)?;
         self.runner.remove(&self.directory(server))
     }

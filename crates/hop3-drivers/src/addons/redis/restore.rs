@@ -3,6 +3,7 @@
 //! then is the server stopped, and the former data wait until it answers with the new ones. Whatever dies meanwhile,
 //! the server starts with all of the former data or all of the new ones.
 
+use super::super::host::SERVER;
 use super::{Redis, USER};
 use hop3_core::addon::AddonServer;
 use hop3_core::{Kind, Problem};
@@ -44,13 +45,13 @@ impl Redis {
     }
 
     fn swap(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.host.stop(server)?;
+        self.host.stop(server, SERVER)?;
         self.run(server, &["mv", "-T", "data", "former"])?;
         self.run(server, &["mv", "-T", "restored", "data"])?;
         self.keep(server).inspect_err(|_| {
             // The first problem is the one to tell.
             let back = [["rm", "-rf", "data"].as_slice(), &["mv", "-T", "former", "data"]];
-            let returned = self.host.stop(server).and_then(|()| {
+            let returned = self.host.stop(server, SERVER).and_then(|()| {
                 back.iter().try_for_each(|argv| self.run(server, argv).map(drop))?;
                 self.keep(server)
             });
