@@ -203,7 +203,7 @@ impl Host {
     }
 
     /// Stops one process of a server.
-    pub(super) fn stop_beside(&self, server: &AddonServer, process: &str) -> Result<(), Problem> {
+    pub(super) fn stop(&self, server: &AddonServer, process: &str) -> Result<(), Problem> {
         self.daemons.stop(&server.name, Some(process))
     }
 

@@ -97,8 +97,7 @@ impl Postgres {
         let _alone = self.rewinding.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.await_log(server, moment_ms)?;
         let run = |argv: &[&str]| self.run(server, argv);
-        let end =
-            || self.host.stop_beside(server, "rewind").and_then(|()| run(&["rm", "-rf", "rewind"]).map(drop));
+        let end = || self.host.stop(server, "rewind").and_then(|()| run(&["rm", "-rf", "rewind"]).map(drop));
         end()?;
         run(&["mkdir", "-p", "-m", "0700", "rewind/run"])?;
         run(&["cp", "-a", "--reflink=auto", &format!("base/{base}"), "rewind/data"])?;
