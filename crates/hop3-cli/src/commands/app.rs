@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `app`: makes, lists, shows, renames, copies and destroys apps.
 
+mod moving;
+
+use super::carry;
 use crate::context::{AppArg, Context};
 use crate::problem;
 use crate::render::{app_info, app_table};
@@ -12,6 +15,7 @@ use hop3_core::api::{
 use hop3_core::name::AppName;
 use hyper::Method;
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Make, list, show, rename, copy and destroy apps
 #[derive(Subcommand, Debug)]
@@ -35,6 +39,29 @@ pub enum AppCommand {
         branch: String,
         #[command(flatten)]
         app: AppArg,
+    },
+    /// Write an app with its release, config, data and addons to one file; whoever has it has all the app knows
+    Export {
+        name: String,
+        /// The file; - is standard output
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Make an app of a file that export wrote, on this server or another
+    Import {
+        /// The file; - is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Under another name
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Move an app with all it has to another server; it stands still while it is carried
+    Move {
+        name: String,
+        /// The address of the other server, which you are logged in to, or its directory on this machine
+        #[arg(long, value_name = "SERVER")]
+        to: String,
     },
     /// Destroy an app with its releases, config and data
     Destroy {
@@ -71,6 +98,12 @@ pub(crate) fn run(command: AppCommand, cx: &mut Context) -> Result<(), Problem> 
         AppCommand::Rename(names) => rename(names, cx),
         AppCommand::Clone(names) => clone(names, cx),
         AppCommand::Branch { branch, app } => set_branch(branch, &app, cx),
+        AppCommand::Export { name, file } => {
+            let name: AppName = name.parse()?;
+            carry::export(&format!("/api/apps/{name}"), name.as_str(), &file, cx)
+        }
+        AppCommand::Import { file, name } => moving::import(&file, name.as_deref(), cx),
+        AppCommand::Move { name, to } => moving::move_to(&name.parse()?, &to, cx),
         AppCommand::Destroy { app, confirm } => destroy(app, confirm, cx),
     }
 }

@@ -2,21 +2,37 @@
 //! `app create|list|info|rename|destroy|clone|branch`.
 
 use super::endpoint::{Endpoints, Nothing};
-use super::reply::{Body, Named, Reply, blocking};
+use super::reply::{Body, Failure, Named, Query, Reply, blocking};
+use super::transfer;
 use crate::server::Server;
 use crate::verb;
 use axum::extract::State;
 use axum::http::Method;
+use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use hop3_core::api::{
     AppInfo, AppSummary, BranchRequest, CreateAppRequest, DestroyAppRequest, NewNameRequest,
 };
 use hop3_core::name::AppName;
+use serde::Deserialize;
 use std::sync::Arc;
 
 type S = State<Arc<Server>>;
 
 pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
+    let endpoints = endpoints
+        .on::<Nothing, Nothing>(
+            &Method::GET,
+            "/api/apps/{app}/export",
+            "The app with all it has, in one file",
+            get(export),
+        )
+        .on::<Nothing, AppInfo>(
+            &Method::POST,
+            "/api/app-import",
+            "Makes an app of such a file, under another name with ?as=",
+            post(import),
+        );
     endpoints
         .on::<Nothing, Vec<AppSummary>>(&Method::GET, "/api/apps", "Lists the apps", get(list))
         .on::<CreateAppRequest, AppInfo>(&Method::POST, "/api/apps", "Makes an app", post(create))
@@ -45,6 +61,22 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             "Chooses the branch whose pushes deploy",
             put(branch),
         )
+}
+
+async fn export(State(server): S, Named(name): Named<AppName>) -> Result<Response, Failure> {
+    Ok(transfer::written(move |to| verb::backup::export(&server, &name, to)).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct As {
+    #[serde(default, rename = "as")]
+    name: Option<AppName>,
+}
+
+async fn import(State(server): S, Query(query): Query<As>, body: axum::body::Body) -> Reply<AppInfo> {
+    let mut from = transfer::reader(body);
+    blocking(move || verb::backup::import(&server, query.name.as_ref(), &mut from)).await
 }
 
 async fn list(State(server): S) -> Reply<Vec<AppSummary>> {

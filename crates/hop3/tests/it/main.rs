@@ -33,6 +33,7 @@ mod isolation;
 mod kill;
 mod ledger;
 mod load;
+mod parcel;
 mod plugin;
 mod plugin_addon;
 mod plugin_bundle;

@@ -36,14 +36,36 @@ pub(crate) fn variable(
     name: &AddonName,
     key: &EnvKey,
 ) -> Result<String, Problem> {
-    let addon = find(server, name)?;
-    bound(server, app, &addon)?;
+    let Some(addon) = known_as(server, app, name)? else {
+        return Err(not_bound(app, &find(server, name)?.wanted.name));
+    };
     let variables = addon.binding.map(|binding| binding.variables).unwrap_or_default();
     variables.get(key).map(|value| value.expose().clone()).ok_or_else(|| {
         let names: Vec<&str> = variables.keys().map(EnvKey::as_str).collect();
         Problem::new(Kind::Config, "addon.no-variable", format!("the addon {name} has no variable {key}"))
             .detail(format!("it has: {}", names.join(", ")))
     })
+}
+
+/// The bound addon that an app's files call so: by its name, or, in a copy of the app and after a renaming, by the names
+/// of its variables, which stay.
+pub(super) fn known_as(server: &Server, app: &App, name: &AddonName) -> Result<Option<Addon>, Problem> {
+    let mut called_so = None;
+    for bound in server.store.bindings(app).map_err(internal)? {
+        let Some(addon) = server.store.addon_of(bound.addon).map_err(internal)? else { continue };
+        if addon.wanted.name == *name {
+            return Ok(Some(addon));
+        }
+        if bound.prefix == usual_prefix(name) {
+            called_so = Some(addon);
+        }
+    }
+    Ok(called_so)
+}
+
+/// `SHOP_DB` of `shop-db`.
+fn usual_prefix(name: &AddonName) -> String {
+    name.as_str().to_uppercase().replace('-', "_")
 }
 
 fn variables(bound: &Bound, binding: &Binding) -> Vec<(EnvKey, String)> {
@@ -94,8 +116,7 @@ pub(super) fn bind_in_turn(
         Some(slot) => slot,
         None => driver(server, &addon.wanted.server.kind)?.facts().slot,
     };
-    let of_name = name.as_str().to_uppercase().replace('-', "_");
-    let prefix = prefix.map_or(of_name, ToString::to_string);
+    let prefix = prefix.map_or_else(|| usual_prefix(name), ToString::to_string);
     if !server.store.bind(app, addon.id, &prefix, &slot).map_err(internal)? {
         let title = format!("another addon of {} has the prefix {prefix} already", app.name);
         return Err(Problem::new(Kind::Conflict, "addon.prefix-taken", title)
@@ -144,11 +165,14 @@ pub(crate) fn promote(
 
 fn bound(server: &Server, app: &App, addon: &Addon) -> Result<Bound, Problem> {
     let all = server.store.bindings(app).map_err(internal)?;
-    all.into_iter().find(|bound| bound.addon == addon.id).ok_or_else(|| {
-        let name = &addon.wanted.name;
-        Problem::new(Kind::Conflict, "addon.not-bound", format!("{name} is not bound to {}", app.name))
-            .hint(format!("bind it with: hop3 addon bind {name} -a {}", app.name))
-    })
+    let found = all.into_iter().find(|bound| bound.addon == addon.id);
+    found.ok_or_else(|| not_bound(app, &addon.wanted.name))
+}
+
+fn not_bound(app: &App, name: &AddonName) -> Problem {
+    let title = format!("{name} is not bound to {}", app.name);
+    Problem::new(Kind::Conflict, "addon.not-bound", title)
+        .hint(format!("bind it with: hop3 addon bind {name} -a {}", app.name))
 }
 
 /// A release of the app that knows its addons as they are now; none when it does not run. The caller holds its lock.

@@ -2,7 +2,8 @@
 //! `[[addons]]` of an app's files: what is missing is made and bound; what is there must be the app's already, since
 //! whoever may push an app must not get at another's data by naming it.
 
-use super::{bind::bind_in_turn, create, driver};
+use super::bind::{bind_in_turn, known_as};
+use super::{create, driver};
 use crate::server::{Server, internal};
 use crate::store::{Addon, App};
 use hop3_core::api::CreateAddonRequest;
@@ -18,14 +19,14 @@ pub(crate) fn provide(
     wanted: &AddonSettings,
 ) -> Result<Option<AddonName>, Problem> {
     let kind = driver(server, &wanted.kind)?.facts().kind;
-    let own: Vec<i64> =
-        server.store.bindings(app).map_err(internal)?.iter().map(|bound| bound.addon).collect();
     let name = match &wanted.name {
         Some(name) => name.clone(),
         None => usual_name(app, &kind)?,
     };
+    if let Some(addon) = known_as(server, app, &name)? {
+        return check_kind(&addon, &kind).map(|()| None);
+    }
     match server.store.addon(&name).map_err(internal)? {
-        Some(addon) if own.contains(&addon.id) => check_kind(&addon, &kind).map(|()| None),
         Some(_) => Err(not_bound(app, &name)),
         None => {
             create(server, &request(name.clone(), wanted))?;

@@ -25,6 +25,8 @@ struct Work<'a> {
     id: BackupId,
     target: String,
     place: BackupPlace,
+    /// It is one of this server's backups, and not somebody's parcel.
+    is_kept: bool,
     tell: Tell<'a>,
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn create(
     };
     let _one = server.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
     let (target, place) = target::place(server, request.target.as_deref())?;
-    let work = Work { server, id: new_id()?, target, place, tell };
+    let work = Work { server, id: new_id()?, target, place, is_kept: true, tell };
     let made = work.run(&apps, request.app.is_none(), scheduled);
     let of = apps.first().filter(|_| request.app.is_some());
     let event = match &made {
@@ -50,6 +52,17 @@ pub(crate) fn create(
     };
     server.record(of, None, event);
     made
+}
+
+/// Saves an app in a place of its own; the store hears nothing of it.
+pub(super) fn aside(
+    server: &Arc<Server>,
+    app: &App,
+    place: BackupPlace,
+    tell: Tell<'_>,
+) -> Result<(), Problem> {
+    let work = Work { server, id: new_id()?, target: "parcel".to_owned(), place, is_kept: false, tell };
+    work.run(std::slice::from_ref(app), false, false).map(drop)
 }
 
 impl Work<'_> {
@@ -127,6 +140,9 @@ impl Work<'_> {
         tags.extend(import::tags(&info));
         let save = Save { tags: &tags, content, exclude: &[], parent: None };
         let kept = self.server.drivers.backups.save(&self.place, save, &mut |_| {})?;
+        if !self.is_kept {
+            return Ok(());
+        }
         let row = Backup { info, manifest: kept.snapshot, files_snapshot: files.snapshot.clone() };
         self.server.store.add_backup(&row).map_err(internal)
     }

@@ -37,7 +37,7 @@ pub(super) fn import(server: &Server, target: &str, place: &BackupPlace) -> Resu
     Ok(())
 }
 
-fn backup(target: &str, manifest: &Snapshot, all: &[Snapshot]) -> Option<Backup> {
+pub(super) fn backup(target: &str, manifest: &Snapshot, all: &[Snapshot]) -> Option<Backup> {
     let id: BackupId = tag(manifest, "backup")?;
     let of_id = format!("backup={id}");
     let is_files = |snapshot: &&Snapshot| {

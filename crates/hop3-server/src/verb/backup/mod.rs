@@ -8,6 +8,7 @@ mod create;
 mod hook;
 mod import;
 mod manifest;
+mod parcel;
 mod prune;
 pub mod rebuild;
 mod restore;
@@ -17,6 +18,7 @@ mod verify;
 mod whole;
 
 pub(crate) use create::create;
+pub(crate) use parcel::{export, import};
 pub(crate) use prune::{prune, schedule, schedules, unschedule};
 pub(crate) use restore::restore;
 pub(crate) use target::{add, key, remove, targets};

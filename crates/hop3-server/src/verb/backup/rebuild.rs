@@ -6,6 +6,8 @@
 
 mod relocate;
 
+pub(super) use relocate::files as relocate;
+
 use super::manifest::{self, Manifest};
 use super::service::Way;
 use super::{import, say, target};

@@ -8,7 +8,7 @@ mod file;
 
 use super::manifest::{self, Manifest, SavedApp};
 use super::service::Way;
-use super::{create, find, say, target};
+use super::{create, find, rebuild, say, target};
 use crate::deploy::{self, Context};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup};
@@ -24,14 +24,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-struct Work<'a> {
-    server: &'a Arc<Server>,
-    backup: Backup,
-    place: BackupPlace,
-    manifest: Manifest,
+pub(super) struct Work<'a> {
+    pub server: &'a Arc<Server>,
+    pub backup: Backup,
+    pub place: BackupPlace,
+    pub manifest: Manifest,
     /// Beneath it what was saved lies by its path beneath the root.
-    staging: PathBuf,
-    tell: Tell<'a>,
+    pub staging: PathBuf,
+    pub tell: Tell<'a>,
 }
 
 pub(crate) fn restore(
@@ -48,14 +48,14 @@ pub(crate) fn restore(
     let work = Work { server, backup, place, manifest, staging, tell };
     let outcome = work.app(request.app.as_ref()).and_then(|app| match &request.path {
         Some(path) => work.file(app, request.new_name.as_ref().unwrap_or(&app.name), Path::new(path)),
-        None => work.whole(app, request.new_name.as_ref()),
+        None => work.whole(app, request.new_name.as_ref(), None),
     });
     server.drivers.runner.remove(&work.staging)?;
     outcome.map(|()| work.backup.info)
 }
 
 impl Work<'_> {
-    fn app(&self, name: Option<&AppName>) -> Result<&SavedApp, Problem> {
+    pub(super) fn app(&self, name: Option<&AppName>) -> Result<&SavedApp, Problem> {
         let apps = &self.manifest.apps;
         let found = match name {
             Some(name) => apps.iter().find(|app| app.name == *name),
@@ -81,7 +81,13 @@ impl Work<'_> {
         runner.give(directory, runner.is_privileged().then_some(user))
     }
 
-    fn whole(&self, saved: &SavedApp, new_name: Option<&AppName>) -> Result<(), Problem> {
+    /// `moved` is the root that what was built was made for, where that is another.
+    pub(super) fn whole(
+        &self,
+        saved: &SavedApp,
+        new_name: Option<&AppName>,
+        moved: Option<&Path>,
+    ) -> Result<(), Problem> {
         let name = new_name.unwrap_or(&saved.name);
         if let (Some(_), Ok(_)) = (new_name, self.server.app(name)) {
             let title = format!("there is an app \"{name}\" already");
@@ -93,6 +99,9 @@ impl Work<'_> {
         say(self.tell, "bringing the files beside");
         self.fetch(&self.wanted(saved))?;
         self.put_built(saved)?;
+        if let Some(from) = moved {
+            rebuild::relocate(&self.server.layout, from).map_err(internal)?;
+        }
         let is_new = self.server.store.app(name).map_err(internal)?.is_none();
         let app = verb::app::find_or_create(self.server, name, true)?;
         let done = with_lock(self.server, name, |app| self.replace(saved, &app));

@@ -104,7 +104,7 @@ fn place_of(server: &Server, target: &Target) -> Result<BackupPlace, Problem> {
 }
 
 /// Whom backups run as, and the recovery key; both are made at the first use.
-fn engine(server: &Server) -> Result<(u32, String), Problem> {
+pub(super) fn engine(server: &Server) -> Result<(u32, String), Problem> {
     if server.store.backup_engine().map_err(internal)?.is_none() {
         let uid = server.store.next_uid().map_err(internal)?;
         server.store.create_backup_engine(uid, &new_key()?).map_err(internal)?;
@@ -115,7 +115,7 @@ fn engine(server: &Server) -> Result<(u32, String), Problem> {
 }
 
 /// 160 random bits in eight words that can be written down.
-fn new_key() -> Result<String, Problem> {
+pub(super) fn new_key() -> Result<String, Problem> {
     let bytes = crate::random::bytes::<32>().map_err(internal)?;
     let letters: Vec<char> = bytes.iter().map(|byte| LETTERS[usize::from(byte % 32)] as char).collect();
     Ok(letters.chunks(4).map(|word| word.iter().collect::<String>()).collect::<Vec<_>>().join("-"))

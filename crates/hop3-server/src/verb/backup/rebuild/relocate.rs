@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Changes what was built.
-pub(super) fn files(layout: &Layout, from: &Path) -> io::Result<()> {
+pub(in crate::verb::backup) fn files(layout: &Layout, from: &Path) -> io::Result<()> {
     let change = Change { from: slashed(from), to: slashed(layout.root()) };
     [layout.artifacts(), layout.layers(), layout.toolchains()]
         .iter()
