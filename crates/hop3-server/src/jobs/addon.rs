@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Addons: their servers run, from the start of this server on and whatever happens to them; what was destroyed goes
-//! when its time is over; a password that was replaced ends even if the server ended in the middle of it.
+//! when its time is over; a password that was replaced ends even if the server ended in the middle of it; apps that
+//! gave up while their server was away are started again.
+
+mod comeback;
 
 use crate::server::{Server, internal};
 use crate::verb::addon as verb;
+use comeback::Comebacks;
 use hop3_core::Problem;
 use hop3_core::addon::AddonServer;
 use std::sync::Arc;
@@ -16,8 +20,10 @@ const UPKEEP_ROUNDS: u64 = 720;
 
 pub(super) fn run(server: &Arc<Server>) {
     tell(finish_rotations(server));
+    let mut comebacks = Comebacks::default();
     for round in 0_u64.. {
         tell(keep_all(server, round % UPKEEP_ROUNDS == 0));
+        tell(comebacks.look(server));
         tell(verb::forget_destroyed(server));
         std::thread::sleep(PAUSE);
     }

@@ -171,3 +171,27 @@ fn whatever_is_killed_nothing_acknowledged_is_lost() {
         println!("{app}: {acknowledged} acknowledged, none lost; {} not acknowledged", failures.len());
     }
 }
+
+/// An app that ends when it cannot reach its database is given up after a few tries; its database is away for longer.
+#[test]
+fn an_app_that_gave_up_is_started_when_its_database_is_back() {
+    let test = "an_app_that_gave_up_is_started_when_its_database_is_back";
+    if !can_run(test, "postgres") {
+        return;
+    }
+    let mut trial = Trial::start(&["postgres"]);
+    let app = trial.ledgers[0].app.clone();
+    trial.ledgers[0].more(10);
+    let state = |trial: &Trial| trial.hop.instances(&app)[0]["state"].as_str().unwrap_or_default().to_owned();
+    // What cannot be opened cannot be started from.
+    let directory = fs::read_dir(trial.hop.root().join("addons")).unwrap().next().unwrap().unwrap().path();
+    fs::rename(directory.join("data"), directory.join("aside")).unwrap();
+    trial.inflict(Death::Database(0), &mut Dice(1));
+    let instance = || trial.hop.instances(&app)[0]["pid"].as_u64();
+    kill(&[u32::try_from(instance().unwrap()).unwrap()]);
+    until("the app is given up", || state(&trial) == "crashed");
+    fs::rename(directory.join("aside"), directory.join("data")).unwrap();
+    trial.ledgers[0].more(10);
+    assert_eq!(state(&trial), "running");
+    assert_eq!(trial.ledgers[0].lost(&trial.hop), [0; 0]);
+}
