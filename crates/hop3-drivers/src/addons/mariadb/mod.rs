@@ -128,7 +128,7 @@ impl Addon for Mariadb {
             title: "MariaDB".to_owned(),
             slot: "database".to_owned(),
             versions: versions.into_iter().collect(),
-            install: "apt-get install mariadb-server".to_owned(),
+            install: "apt-get install mariadb-server-core mariadb-client".to_owned(),
             capabilities: KindCapabilities {
                 shares: true,
                 serves: true,
