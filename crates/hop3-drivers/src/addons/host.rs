@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// A server that recovers after a crash replays its log first.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long a running server may take to act on what it was told.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Between two looks at a server that starts.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -197,6 +200,29 @@ impl Host {
         }
     }
 
+    /// Waits until a server that was told something acts on it.
+    ///
+    /// # Errors
+    /// `addon.not-changed` with its last lines.
+    pub(super) fn until_changed(&self, server: &AddonServer, acts: &dyn Fn() -> bool) -> Result<(), Problem> {
+        let deadline = Instant::now() + CHANGE_PATIENCE;
+        while !acts() {
+            if Instant::now() > deadline {
+                let title = format!("the server {} does not take the change", server.name);
+                return Err(Problem::new(Kind::Unavailable, "addon.not-changed", title)
+                    .detail(self.last_lines(server)));
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Pid of the server's process, when it runs.
+    pub(super) fn pid(&self, server: &AddonServer) -> Result<Option<u32>, Problem> {
+        let kept = self.daemons.status(&server.name)?;
+        Ok(kept.into_iter().find(|daemon| daemon.process == SERVER).and_then(|daemon| daemon.pid))
+    }
+
     fn ends(&self, server: &AddonServer, process: &str) -> Result<u32, Problem> {
         let kept = self.daemons.status(&server.name)?;
         Ok(kept.iter().find(|daemon| daemon.process == process).map_or(0, |daemon| daemon.restarts))
@@ -207,11 +233,15 @@ impl Host {
         self.daemons.stop(&server.name, Some(process))
     }
 
-    fn not_started(&self, server: &AddonServer) -> Problem {
+    fn last_lines(&self, server: &AddonServer) -> String {
         let lines = self.daemons.logs(&server.name, 20).unwrap_or_default();
         let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+        lines.join("\n")
+    }
+
+    fn not_started(&self, server: &AddonServer) -> Problem {
         let title = format!("the server {} does not start", server.name);
-        Problem::new(Kind::Unavailable, "addon.not-started", title).detail(lines.join("\n"))
+        Problem::new(Kind::Unavailable, "addon.not-started", title).detail(self.last_lines(server))
     }
 
     /// Somebody listens on the server's port.

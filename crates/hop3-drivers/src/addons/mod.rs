@@ -9,16 +9,21 @@ mod address;
 mod external;
 mod host;
 mod mariadb;
+mod memcached;
+mod nats;
 mod postgres;
+mod program;
 mod redis;
 
 pub use external::External;
 pub use host::Host;
 pub use mariadb::Mariadb;
+pub use memcached::Memcached;
+pub use nats::Nats;
 pub use postgres::Postgres;
 pub use redis::Redis;
 
-use hop3_core::addon::{Binding, WantedAddon};
+use hop3_core::addon::{AddonStatus, Binding, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::name::{AddonKind, EnvKey};
 use hop3_core::secret::Secret;
@@ -32,6 +37,8 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
         Arc::new(Postgres::new(host.clone())),
         Arc::new(Mariadb::new(host.clone())),
         Arc::new(Redis::new(host.clone())),
+        Arc::new(Memcached::new(host.clone())),
+        Arc::new(Nats::new(host.clone())),
         Arc::new(External),
     ]
 }
@@ -64,6 +71,11 @@ fn binding<const N: usize>(variables: [(&'static str, String); N], shell: &[&str
         shell: shell.iter().map(|word| (*word).to_owned()).collect(),
         slot: None,
     }
+}
+
+/// A server that is away.
+fn down(trouble: String) -> AddonStatus {
+    AddonStatus { is_up: false, version: None, size_bytes: None, connections: None, trouble: Some(trouble) }
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

@@ -7,7 +7,9 @@
 
 mod clients;
 mod mysql;
+mod nats;
 mod redis;
+mod services;
 mod world;
 
 use hop3_core::driver::Runner;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 7] = [
+    let tests: [(&str, &str, Test); 10] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
@@ -43,6 +45,9 @@ fn run(filter: Option<&String>) -> ExitCode {
         ("redis", "redis_keeps_the_contract", |world| keeps_the_contract(world, &clients::Redis)),
         ("redis", "an_app_cannot_administer_its_redis", redis::an_app_cannot_administer_it),
         ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
+        ("memcached", "memcached_takes_its_options_and_ends", services::memcached),
+        ("nats", "nats_keeps_the_contract", |world| keeps_the_contract(world, &nats::Nats)),
+        ("nats", "nats_keeps_streams_of_a_killed_server", nats::keeps_streams),
     ];
     let mut passed = 0;
     let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));

@@ -2,7 +2,7 @@
 //! A supervisor in a temporary root, and one kind of addon on it.
 
 use hop3_core::addon::{AddonServer, Credential, WantedAddon};
-use hop3_core::driver::{Addon, Runner};
+use hop3_core::driver::{Addon, Daemons, Runner};
 use hop3_core::layout::Layout;
 use hop3_core::secret::Secret;
 use hop3_drivers::addons::{Host, addons};
@@ -77,6 +77,15 @@ impl World {
         self.driver.serve(&addon.server).unwrap();
         self.driver.provision(&addon).unwrap();
         addon
+    }
+
+    /// Stops the server of an addon, as if the machine had been.
+    pub(crate) fn stop(&self, server: &AddonServer) {
+        self.daemons.stop(&server.name, None).unwrap();
+    }
+
+    pub(crate) fn pid(&self, server: &AddonServer) -> Option<u32> {
+        self.daemons.status(&server.name).unwrap().first().and_then(|daemon| daemon.pid)
     }
 
     pub(crate) fn ground<'a>(&'a self, client: &'a dyn Visitor) -> Ground<'a> {

@@ -45,7 +45,9 @@ pub(super) fn strangers(judge: &Judge<'_>) -> Verdict {
         password: Secret::new(password.to_owned()),
     };
     let at_other = |who: &Credential| with(&other.binding, theirs, who);
-    let mut wrong = judge.is_refused("another addon's user", &at_other(mine));
+    // He is refused, or led to what is his own: where a user belongs to one place, he cannot name another.
+    let mut wrong = judge.is_no_guest("another addon's user", &at_other(mine), &other.binding, "of other");
+    judge.ground.client.write(&own.binding, "key", "of own")?;
     wrong.extend(judge.is_refused("a wrong password", &at_other(&named(&theirs.user, "wrong"))));
     wrong.extend(judge.is_refused("no password", &at_other(&named(&theirs.user, ""))));
     let crossed = named(&theirs.user, mine.password.expose());

@@ -128,6 +128,16 @@ impl<'a> Judge<'a> {
         told(read, "read").into_iter().chain(told(written, "write")).collect()
     }
 
+    /// Whoever comes in like that neither sees nor changes what is kept there.
+    pub(super) fn is_no_guest(&self, who: &str, binding: &Binding, of: &Binding, value: &str) -> Vec<String> {
+        let reads =
+            self.ground.client.read(binding, "key").is_ok_and(|found| found.as_deref() == Some(value));
+        // Whether he is refused does not matter.
+        let _ = self.ground.client.write(binding, "key", "of a stranger");
+        let seen = reads.then(|| format!("{who} can read"));
+        seen.into_iter().chain(self.holds(of, "key", Some(value))).collect()
+    }
+
     /// Pid of the server's process.
     pub(super) fn pid(&self, server: &AddonServer) -> Result<Option<u32>, Problem> {
         let kept = self.ground.daemons.status(&server.name)?;
