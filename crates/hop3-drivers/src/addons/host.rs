@@ -200,6 +200,22 @@ impl Host {
         }
     }
 
+    /// Writes a file in the server's directory, whole or not at all, that only its user can read.
+    pub(super) fn write(
+        &self,
+        server: &AddonServer,
+        user_name: &str,
+        file: &str,
+        text: &str,
+    ) -> Result<(), Problem> {
+        let run = |argv: &[&str], input: &str| {
+            self.ask(&self.job(server, user_name, argv.iter().copied()), input).map(drop)
+        };
+        run(&["install", "-m", "0600", "/dev/null", "draft"], "")?;
+        run(&["tee", "draft"], text)?;
+        run(&["mv", "-T", "draft", file], "")
+    }
+
     /// Waits until a server that was told something acts on it.
     ///
     /// # Errors

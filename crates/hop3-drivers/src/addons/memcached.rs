@@ -65,9 +65,9 @@ impl Addon for Memcached {
             install: PRODUCT.install.to_owned(),
             capabilities: KindCapabilities { serves: true, ..KindCapabilities::default() },
             options: super::options(&[("memory", "megabytes for what is kept; 64 unless set")]),
-        },
             server_options: Vec::new(),
         }
+    }
 
     fn serve(&self, server: &AddonServer) -> Result<(), Problem> {
         let directory = self.host.make_directory(server)?;
@@ -117,7 +117,12 @@ impl Addon for Memcached {
         })
     }
 
-    fn backup(&self, _addon: &WantedAddon, _as_of_ms: Option<u64>, _to: &mut dyn Write) -> Result<(), Problem> {
+    fn backup(
+        &self,
+        _addon: &WantedAddon,
+        _as_of_ms: Option<u64>,
+        _to: &mut dyn Write,
+    ) -> Result<(), Problem> {
         Err(forgets())
     }
 

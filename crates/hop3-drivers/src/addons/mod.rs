@@ -13,6 +13,7 @@ mod memcached;
 mod nats;
 mod postgres;
 mod program;
+mod rabbitmq;
 mod redis;
 
 pub use external::External;
@@ -21,6 +22,7 @@ pub use mariadb::Mariadb;
 pub use memcached::Memcached;
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use rabbitmq::Rabbitmq;
 pub use redis::Redis;
 
 use hop3_core::addon::{AddonStatus, Binding, WantedAddon};
@@ -39,6 +41,7 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
         Arc::new(Redis::new(host.clone())),
         Arc::new(Memcached::new(host.clone())),
         Arc::new(Nats::new(host.clone())),
+        Arc::new(Rabbitmq::new(host.clone())),
         Arc::new(External),
     ]
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Its standard output.
-fn answer(binding: &Binding, command: &mut Command, input: &str) -> Result<String, String> {
+pub(crate) fn answer(binding: &Binding, command: &mut Command, input: &str) -> Result<String, String> {
     let variables = binding.variables.iter().map(|(key, value)| (key.as_str(), value.expose()));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(variables);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

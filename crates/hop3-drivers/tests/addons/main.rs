@@ -8,6 +8,7 @@
 mod clients;
 mod mysql;
 mod nats;
+mod rabbitmq;
 mod redis;
 mod services;
 mod world;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 10] = [
+    let tests: [(&str, &str, Test); 12] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
@@ -47,6 +48,8 @@ fn run(filter: Option<&String>) -> ExitCode {
         ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
         ("memcached", "memcached_takes_its_options_and_ends", services::memcached),
         ("nats", "nats_keeps_the_contract", |world| keeps_the_contract(world, &nats::Nats)),
+        ("rabbitmq", "rabbitmq_keeps_the_contract", |world| keeps_the_contract(world, &rabbitmq::Rabbitmq)),
+        ("rabbitmq", "rabbitmq_keeps_messages_of_a_killed_server", rabbitmq::keeps_messages),
         ("nats", "nats_keeps_streams_of_a_killed_server", nats::keeps_streams),
     ];
     let mut passed = 0;

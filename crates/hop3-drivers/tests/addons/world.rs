@@ -85,7 +85,8 @@ impl World {
     }
 
     pub(crate) fn pid(&self, server: &AddonServer) -> Option<u32> {
-        self.daemons.status(&server.name).unwrap().first().and_then(|daemon| daemon.pid)
+        let kept = self.daemons.status(&server.name).unwrap();
+        kept.into_iter().find(|daemon| daemon.process == "server").and_then(|daemon| daemon.pid)
     }
 
     pub(crate) fn ground<'a>(&'a self, client: &'a dyn Visitor) -> Ground<'a> {

@@ -46,9 +46,7 @@ impl Nats {
     }
 
     fn write(&self, server: &AddonServer, file: &str, text: &str) -> Result<(), Problem> {
-        // Whole or not at all: the server may be reading.
-        self.run(server, ["tee", "draft"], text)?;
-        self.run(server, ["mv", "-T", "draft", file], "").map(drop)
+        self.host.write(server, USER, file, text)
     }
 
     fn server_job(&self, server: &AddonServer) -> Result<Job, Problem> {
@@ -89,9 +87,9 @@ impl Addon for Nats {
                 ("disk", "megabytes of streams on disk; 1024 unless set"),
                 ("memory", "megabytes of streams in memory; 64 unless set"),
             ]),
-        },
             server_options: Vec::new(),
         }
+    }
 
     fn serve(&self, server: &AddonServer) -> Result<(), Problem> {
         let directory = self.host.make_directory(server)?;
@@ -136,7 +134,12 @@ impl Addon for Nats {
         }
     }
 
-    fn backup(&self, _addon: &WantedAddon, _as_of_ms: Option<u64>, _to: &mut dyn Write) -> Result<(), Problem> {
+    fn backup(
+        &self,
+        _addon: &WantedAddon,
+        _as_of_ms: Option<u64>,
+        _to: &mut dyn Write,
+    ) -> Result<(), Problem> {
         Err(config::not_carried())
     }
 
