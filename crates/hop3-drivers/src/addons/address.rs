@@ -9,7 +9,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Scheme, slot, port where none is written.
-const KNOWN: [(&str, &str, u16); 18] = [
+const KNOWN: [(&str, &str, u16); 19] = [
     ("postgres", "database", 5432),
     ("postgresql", "database", 5432),
     ("mysql", "database", 3306),
@@ -26,6 +26,7 @@ const KNOWN: [(&str, &str, u16); 18] = [
     ("memcached", "memcached", 11211),
     ("smtp", "mail", 25),
     ("smtps", "mail", 465),
+    ("s3", "s3", 443),
     ("http", "service", 80),
     ("https", "service", 443),
 ];

@@ -14,13 +14,14 @@ use std::io::{Read, Write};
 pub struct External;
 
 /// The variable of a slot.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 7] = [
     ("database", "DATABASE_URL"),
     ("redis", "REDIS_URL"),
     ("amqp", "AMQP_URL"),
     ("nats", "NATS_URL"),
     ("memcached", "MEMCACHED_URL"),
     ("mail", "SMTP_URL"),
+    ("s3", "S3_URL"),
 ];
 
 impl Addon for External {
@@ -61,14 +62,7 @@ impl Addon for External {
             true => address(addon)?.check().err(),
             false => None,
         };
-        let trouble = trouble.map(|problem| format!("{}: {}", problem.title, problem.detail));
-        Ok(AddonStatus {
-            is_up: trouble.is_none(),
-            version: None,
-            size_bytes: None,
-            connections: None,
-            trouble,
-        })
+        Ok(super::seen(trouble))
     }
 
     fn backup(
@@ -93,7 +87,7 @@ impl Addon for External {
     }
 }
 
-fn elsewhere() -> Problem {
+pub(super) fn elsewhere() -> Problem {
     let title = "what an external service holds is backed up where it is managed";
     Problem::new(Kind::User, "addon.holds-nothing", title)
 }
@@ -131,4 +125,4 @@ fn binding(addon: &WantedAddon, address: &Address, variable: &EnvKey) -> Binding
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

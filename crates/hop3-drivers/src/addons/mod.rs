@@ -15,6 +15,7 @@ mod postgres;
 mod program;
 mod rabbitmq;
 mod redis;
+mod s3;
 
 pub use external::External;
 pub use host::Host;
@@ -24,6 +25,7 @@ pub use nats::Nats;
 pub use postgres::Postgres;
 pub use rabbitmq::Rabbitmq;
 pub use redis::Redis;
+pub use s3::S3;
 
 use hop3_core::addon::{AddonStatus, Binding, WantedAddon};
 use hop3_core::driver::Addon;
@@ -42,6 +44,7 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
         Arc::new(Memcached::new(host.clone())),
         Arc::new(Nats::new(host.clone())),
         Arc::new(Rabbitmq::new(host.clone())),
+        Arc::new(S3),
         Arc::new(External),
     ]
 }
@@ -73,6 +76,16 @@ fn binding<const N: usize>(variables: [(&'static str, String); N], shell: &[&str
         variables: variables.into_iter().map(|(k, value)| (key(k), Secret::new(value))).collect(),
         shell: shell.iter().map(|word| (*word).to_owned()).collect(),
         slot: None,
+    }
+}
+
+/// What a look at something that is managed elsewhere says.
+fn seen(trouble: Option<Problem>) -> AddonStatus {
+    match trouble {
+        Some(problem) => down(format!("{}: {}", problem.title, problem.detail)),
+        None => {
+            AddonStatus { is_up: true, version: None, size_bytes: None, connections: None, trouble: None }
+        }
     }
 }
 

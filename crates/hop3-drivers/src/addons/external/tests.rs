@@ -8,7 +8,7 @@ use hop3_core::secret::Secret;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 
-fn addon(url: &str, settings: &[(&str, &str)]) -> WantedAddon {
+pub(in crate::addons) fn addon(url: &str, settings: &[(&str, &str)]) -> WantedAddon {
     WantedAddon {
         name: "far".parse().unwrap(),
         database: "far_1".to_owned(),
