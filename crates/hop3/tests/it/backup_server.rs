@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Rebuilds a root from a directory of backups.
-fn rebuild(hop: &Hop, from: &Path, root: &Path, key: &str) -> Said {
+pub(crate) fn rebuild(hop: &Hop, from: &Path, root: &Path, key: &str) -> Said {
     let arguments = ["backup", "restore", "--server", "--from", from.to_str().unwrap(), "--root"];
     let mut command = hop.command(arguments);
     command.arg(root).env("HOP3_RECOVERY_KEY", key).env_remove("HOP3_ROOT");

@@ -15,6 +15,7 @@ mod addon_kinds;
 mod addon_torture;
 mod apps;
 mod backup;
+mod backup_addon;
 mod backup_server;
 mod backup_trouble;
 mod broken;

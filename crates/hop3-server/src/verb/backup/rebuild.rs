@@ -68,8 +68,6 @@ pub fn fetch(
     }
     fs::rename(&kept, layout.database()).map_err(internal)?;
     runner.remove(&staging)?;
-    // What the caller's own user has left there would be in the way of the one that has it later.
-    runner.remove(&layout.backup_home())?;
     let body = TargetBody { location: request.location.expose().clone(), env: request.env.expose().clone() };
     Ok(Fetched { manifest, place, body })
 }
@@ -125,6 +123,8 @@ pub fn finish(server: &Arc<Server>, fetched: &Fetched, tell: Tell<'_>) -> Result
     for stream in &manifest.streams {
         way.revive(stream)?;
     }
+    // What the caller's own user has left there would be in the way of the one that has it from now on.
+    server.drivers.runner.remove(&server.layout.backup_home())?;
     let name = known_as(&server.store, body)?;
     let (_, place) = target::place(server, Some(&name))?;
     server.drivers.backups.prepare(&place)?;

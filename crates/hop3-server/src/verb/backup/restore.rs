@@ -7,7 +7,7 @@
 mod file;
 
 use super::manifest::{self, Manifest, SavedApp};
-use super::service::Way;
+use super::service::{self, Way};
 use super::{create, find, rebuild, say, target};
 use crate::deploy::{self, Context};
 use crate::server::{Server, internal};
@@ -19,6 +19,7 @@ use hop3_core::driver::{BackupPlace, Taken};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
+use hop3_core::settings::EnvDefault;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -227,8 +228,13 @@ impl Work<'_> {
         self.settings(saved, app).map_err(internal)?;
         let Some(release) = &saved.release else { return Ok(()) };
         let reason = format!("Restore of {}", self.backup.info.id);
-        let made =
-            store.create_release(app, &release.artifact, &release.config, &reason).map_err(internal)?;
+        let mut artifact = release.artifact.clone();
+        for value in artifact.processes.late_env.values_mut() {
+            if let EnvDefault::Addon { addon, .. } = value {
+                *addon = service::name_for(saved, app, addon)?;
+            }
+        }
+        let made = store.create_release(app, &artifact, &release.config, &reason).map_err(internal)?;
         say(self.tell, format!("starting {} {}", app.name, made.number));
         let up =
             changing(Context::new(server, server.app(&app.name)?, None), |cx| deploy::converge(cx, &made));

@@ -132,10 +132,13 @@ impl Way<'_> {
     ) -> Result<Vec<AddonName>, Problem> {
         let mut made = Vec::new();
         for binding in &saved.bindings {
-            let Some(stream) = streams.iter().find(|stream| stream.name == binding.addon) else { continue };
-            let name = match app.name == saved.name {
-                true => binding.addon.clone(),
-                false => format!("{}-{}", app.name, binding.addon).parse()?,
+            let name = name_for(saved, app, &binding.addon)?;
+            let Some(stream) = streams.iter().find(|stream| stream.name == binding.addon) else {
+                // It holds nothing that could be brought back; if it is there, the app knows it again.
+                if self.server.store.addon(&name).map_err(internal)?.is_some() {
+                    self.bind(app, &name, binding)?;
+                }
+                continue;
             };
             let is_new = self.server.store.addon(&name).map_err(internal)?.is_none();
             if is_new {
@@ -168,6 +171,14 @@ impl Way<'_> {
             store.promote(app, addon.id).map_err(internal)?;
         }
         Ok(())
+    }
+}
+
+/// The name that a saved addon has for the app that is restored: its own, or one beside it for a copy.
+pub(super) fn name_for(saved: &SavedApp, app: &App, addon: &AddonName) -> Result<AddonName, Problem> {
+    match app.name == saved.name {
+        true => Ok(addon.clone()),
+        false => format!("{}-{addon}", app.name).parse(),
     }
 }
 
