@@ -166,9 +166,13 @@ impl Layout {
         self.backups().join("home")
     }
 
-    /// Where something restored lies until it is put in its place.
+    /// Where what is restored lies until it is put in its place; nothing in it outlives the server.
+    pub fn backup_stagings(&self) -> PathBuf {
+        self.backups().join("staging")
+    }
+
     pub fn backup_staging(&self, name: &str) -> PathBuf {
-        self.backups().join("staging").join(name)
+        self.backup_stagings().join(name)
     }
 
     /// A consistent copy of the store, made for a backup of the server.

@@ -8,6 +8,7 @@ use crate::routes;
 use crate::server::{Server, internal};
 use crate::sleep;
 use crate::store::{App, Outline, Serving};
+use crate::verb;
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
 use hop3_core::problem::Problem;
@@ -19,6 +20,9 @@ use std::sync::{Arc, PoisonError};
 
 /// Tells deployments that the last server left half-way, and cleans after them. Before anything else at start.
 pub fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
+    if let Err(problem) = verb::backup::interrupted(server) {
+        tracing::warn!(problem = problem.title, "what a restore left was not cleaned");
+    }
     // Before the sweep: what failed releases name is not in use.
     server.store.fail_pending_releases().map_err(internal)?;
     let interrupted = server.store.interrupt_deployments().map_err(internal)?;

@@ -78,7 +78,7 @@ impl Restic {
             let title = format!("the directory {} cannot be made ready for backups", directory.display());
             Problem::new(Kind::Unavailable, "backup.no-directory", title).detail(error.to_string()).hint(hint)
         };
-        if directory.is_dir() {
+        if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
             return Ok(());
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;

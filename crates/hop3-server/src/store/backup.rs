@@ -170,6 +170,15 @@ impl Store {
         Ok(())
     }
 
+    pub fn rename_backup_schedule(&self, from: &AppName, to: &AppName) -> Result<()> {
+        let all = self.backup_schedules()?;
+        if let Some(schedule) = all.into_iter().find(|schedule| schedule.app.as_ref() == Some(from)) {
+            self.set_backup_schedule(&BackupSchedule { app: Some(to.clone()), ..schedule })?;
+            self.remove_backup_schedule(Some(from))?;
+        }
+        Ok(())
+    }
+
     /// Tells whether there was one.
     pub fn remove_backup_schedule(&self, app: Option<&AppName>) -> Result<bool> {
         let what = app.map_or(WHOLE, |app| app.as_str());

@@ -126,6 +126,8 @@ pub(crate) fn destroy(server: &Arc<Server>, name: &AppName, confirm: &str) -> Re
     server.drivers.runtime.remove(name, None)?;
     server.drivers.runtime.forget_logs(name)?;
     server.store.destroy_app(&app).map_err(internal)?;
+    // What was backed up stays; nothing more is.
+    server.store.remove_backup_schedule(Some(name)).map_err(internal)?;
     for directory in [server.layout.app(name), server.layout.cache(name)] {
         server.drivers.runner.remove(&directory)?;
     }
@@ -146,6 +148,7 @@ pub(crate) fn rename(server: &Arc<Server>, from: &AppName, to: &AppName) -> Resu
     std::fs::rename(&old, &new).map_err(internal)?;
     // Running instances without a sandbox of their own still use the old path until they are retired.
     std::os::unix::fs::symlink(&new, &old).map_err(internal)?;
+    server.store.rename_backup_schedule(from, to).map_err(internal)?;
     let renamed = server.app(to)?;
     server.record(Some(&renamed), None, Event::AppRenamed { from: from.to_string() });
     let taken_over = match renamed.current.is_some() && !renamed.stopped {

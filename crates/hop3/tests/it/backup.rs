@@ -197,6 +197,25 @@ fn old_backups_go_and_schedules_are_kept() {
     assert_eq!(hop.json(["backup", "schedule", "--json"]).as_array().unwrap().len(), 1);
     let refused = hop.hop3(["backup", "schedule", "-a", "shop", "--at", "61 * * * *"]);
     assert!(!refused.ok, "{}", refused.text);
+    hop.hop3(["backup", "schedule", "-a", "blog", "--at", "0 4 * * *"]).expect_ok();
+    hop.hop3(["app", "rename", "blog", "diary"]).expect_ok();
+    assert_eq!(hop.json(["backup", "schedule", "--json"])[1]["app"], "diary");
+    hop.hop3(["app", "destroy", "diary", "--confirm", "diary"]).expect_ok();
     hop.hop3(["backup", "schedule", "--server", "--off"]).expect_ok();
     assert_eq!(hop.json(["backup", "schedule", "--json"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_restore_that_the_server_left_half_way_loses_nothing() {
+    let mut hop = Hop::start();
+    hop.push("shop", &probe::with_procfile(&hop, "shop", "web: perl server.pl\n"));
+    probe::inside(&hop, "shop", "echo kept > $HOP3_DATA_DIR/note");
+    hop.hop3(["server", "stop"]).expect_ok();
+    let (data, beside) = (data(&hop, "shop"), data(&hop, "shop").with_extension("before-restore"));
+    std::fs::rename(&data, &beside).unwrap();
+    let staged = hop.root().join("backups/staging/restore-x");
+    std::fs::create_dir_all(&staged).unwrap();
+    hop.boot();
+    assert_eq!(std::fs::read_to_string(data.join("note")).unwrap(), "kept\n");
+    assert!(!beside.exists() && !staged.exists());
 }

@@ -20,7 +20,7 @@ mod whole;
 pub(crate) use create::create;
 pub(crate) use parcel::{export, import};
 pub(crate) use prune::{prune, schedule, schedules, unschedule};
-pub(crate) use restore::restore;
+pub(crate) use restore::{interrupted, restore};
 pub(crate) use target::{add, key, remove, targets};
 pub(crate) use verify::{prove, verify};
 

@@ -268,3 +268,17 @@ impl Work<'_> {
 fn beside(place: &Path) -> PathBuf {
     place.with_extension("before-restore")
 }
+
+/// Cleans after restores that the last server left half-way: a directory that was moved aside and not replaced is put
+/// back. One that was replaced stays beside until the next restore.
+pub(crate) fn interrupted(server: &Server) -> Result<(), Problem> {
+    server.drivers.runner.remove(&server.layout.backup_stagings())?;
+    for app in server.store.apps().map_err(internal)? {
+        for place in [server.layout.data(&app.name), server.layout.repository(&app.name)] {
+            if beside(&place).exists() && !place.exists() {
+                fs::rename(beside(&place), &place).map_err(internal)?;
+            }
+        }
+    }
+    Ok(())
+}

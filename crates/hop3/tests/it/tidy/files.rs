@@ -76,6 +76,7 @@ fn no_machine_left_its_name() {
         "localhost",
         "maven.apache.org",
         "opencollective.com",
+        "restic.net",
         "rustup.rs",
         "spdx.dev",
         "tidelift.com",
