@@ -219,3 +219,26 @@ fn a_restore_that_the_server_left_half_way_loses_nothing() {
     assert_eq!(std::fs::read_to_string(data.join("note")).unwrap(), "kept\n");
     assert!(!beside.exists() && !staged.exists());
 }
+
+#[test]
+fn volumes_come_back_and_a_copy_has_its_own() {
+    if !has_restic("volumes_come_back_and_a_copy_has_its_own") {
+        return;
+    }
+    let hop = Hop::start();
+    let files = [("hop3.toml", "[[volumes]]\nname = \"files\"\ntarget = \"uploads\"\n")];
+    let tree = probe::with_procfile_in(&probe::tree(&hop, "shop", &files), "web: perl server.pl\n");
+    hop.push("shop", &tree);
+    let inside = |app: &str, script: &str| probe::inside(&hop, app, script);
+    inside("shop", "echo first > uploads/one");
+    let id = create(&hop, &["-a", "shop"]);
+    let told = hop.json(["backup", "info", &id, "--json"]);
+    assert!(told["apps"][0]["parts"].as_array().unwrap().contains(&"volume:shop-files".into()), "{told}");
+    inside("shop", "echo second > uploads/one");
+    hop.hop3(["backup", "restore", &id, "--as", "copy"]).expect_ok();
+    assert_eq!(inside("copy", "cat uploads/one; echo mine > uploads/one"), "first\n");
+    assert_eq!(inside("shop", "cat uploads/one"), "second\n");
+    hop.hop3(["backup", "restore", &id]).expect_ok();
+    assert_eq!(inside("shop", "cat uploads/one; echo third > uploads/one"), "first\n");
+    hop.hop3(["backup", "verify"]).expect_ok();
+}

@@ -117,8 +117,10 @@ impl Work<'_> {
             let part = format!("addon:{}", addon.wanted.name);
             streams.extend(way.save(&addon, &self.tags(of, &[&part]))?);
         }
-        let mut paths: Vec<PathBuf> =
-            parts.iter().flat_map(|(app, release)| self.paths(app, release.as_ref())).collect();
+        let mut paths = Vec::new();
+        for (app, release) in parts {
+            paths.extend(self.paths(app, release.as_ref())?);
+        }
         if of.is_none() {
             paths.extend(whole::paths(self.server)?);
         }
@@ -157,12 +159,15 @@ impl Work<'_> {
     }
 
     /// What of an app lies in directories, relative to the root.
-    fn paths(&self, app: &App, release: Option<&Release>) -> Vec<PathBuf> {
+    fn paths(&self, app: &App, release: Option<&Release>) -> Result<Vec<PathBuf>, Problem> {
         let layout = &self.server.layout;
         let mut paths = vec![layout.data(&app.name), layout.repository(&app.name)];
+        let volumes = self.server.store.attached(app).map_err(internal)?;
+        let owned = volumes.iter().filter(|attached| attached.is_owner);
+        paths.extend(owned.map(|attached| layout.volume(&attached.volume.name)));
         paths.extend(release.into_iter().flat_map(|release| manifest::built(layout, &release.artifact)));
         let beneath = |path: PathBuf| path.strip_prefix(layout.root()).ok().map(PathBuf::from);
-        paths.into_iter().filter(|path| path.exists()).filter_map(beneath).collect()
+        Ok(paths.into_iter().filter(|path| path.exists()).filter_map(beneath).collect())
     }
 
     fn excluded(&self, app: &App, release: Option<&Release>) -> Vec<PathBuf> {

@@ -7,7 +7,9 @@ use crate::server::{Server, internal};
 use crate::store::{App, Backup, Release, SleepWish};
 use hop3_core::backup::{BackupId, BackupInfo};
 use hop3_core::layout::Layout;
-use hop3_core::name::{AddonKind, AddonName, AppName, Domain, DomainPath, EnvKey, ProcessName};
+use hop3_core::name::{
+    AddonKind, AddonName, AppName, Domain, DomainPath, EnvKey, ProcessName, VolumeName, VolumePath,
+};
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::release::{Artifact, ReleaseNumber};
 use serde::{Deserialize, Serialize};
@@ -85,7 +87,16 @@ pub(super) struct SavedApp {
     pub proxy: BTreeMap<String, Value>,
     pub config: BTreeMap<EnvKey, String>,
     pub bindings: Vec<SavedBinding>,
+    /// Those that it owns.
+    pub volumes: Vec<SavedVolume>,
     pub release: Option<SavedRelease>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedVolume {
+    pub name: VolumeName,
+    pub path: VolumePath,
+    pub size_bytes: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,6 +161,7 @@ impl SavedApp {
             proxy: store.proxy_settings(app)?.into_iter().collect(),
             config: store.config(app)?,
             bindings: service::bindings(server, app)?,
+            volumes: volumes(server, app)?,
             release: release.map(|release| SavedRelease {
                 number: release.number,
                 reason: release.reason.clone(),
@@ -168,11 +180,22 @@ impl SavedApp {
         parts.extend(has("data").then(|| "data".to_owned()));
         parts.extend(has("repo.git").then(|| "repo".to_owned()));
         parts.extend(self.release.is_some().then(|| "release".to_owned()));
+        parts.extend(self.volumes.iter().map(|volume| format!("volume:{}", volume.name)));
         let is_saved = |name: &AddonName| manifest.streams.iter().any(|stream| stream.name == *name);
         let addons = self.bindings.iter().map(|binding| &binding.addon).filter(|name| is_saved(name));
         parts.extend(addons.map(|name| format!("addon:{name}")));
         parts
     }
+}
+
+fn volumes(server: &Server, app: &App) -> anyhow::Result<Vec<SavedVolume>> {
+    let owned = server.store.attached(app)?.into_iter().filter(|attached| attached.is_owner);
+    let saved = owned.map(|attached| SavedVolume {
+        name: attached.volume.name,
+        path: attached.path,
+        size_bytes: attached.volume.size_bytes,
+    });
+    Ok(saved.collect())
 }
 
 /// What a release needs to run again without a build, by its paths.

@@ -5,6 +5,9 @@
 //! kept until the restored app is up, and put back when it does not come up.
 
 mod file;
+mod swap;
+
+pub(crate) use swap::interrupted;
 
 use super::manifest::{self, Manifest, SavedApp};
 use super::service::{self, Way};
@@ -21,7 +24,6 @@ use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::settings::EnvDefault;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -135,11 +137,12 @@ impl Work<'_> {
     /// Its directories, and of what was built what is not there any more.
     fn wanted(&self, saved: &SavedApp) -> Vec<PathBuf> {
         let layout = &self.server.layout;
-        let own = [layout.data(&saved.name), layout.repository(&saved.name)];
+        let own = [layout.data(&saved.name), layout.repository(&saved.name)].into_iter();
+        let volumes = saved.volumes.iter().map(|volume| layout.volume(&volume.name));
         let built = saved.release.iter().flat_map(|release| manifest::built(layout, &release.artifact));
         let missing = built.filter(|path| !path.exists());
         let beneath = |path: PathBuf| path.strip_prefix(layout.root()).ok().map(PathBuf::from);
-        let all = own.into_iter().chain(missing).filter_map(beneath);
+        let all = own.chain(volumes).chain(missing).filter_map(beneath);
         all.filter(|path| self.manifest.files.paths.contains(path)).collect()
     }
 
@@ -160,12 +163,13 @@ impl Work<'_> {
     fn replace(&self, saved: &SavedApp, app: &App) -> Result<(), Problem> {
         let server = self.server;
         let was_running = app.current.is_some() && !app.stopped;
+        let swaps = self.swaps(saved, app)?;
         if was_running {
             say(self.tell, format!("{} stands still", app.name));
             stop(server, app)?;
         }
         let way = Way { server, place: &self.place, tell: self.tell };
-        let outcome = self.swap(saved, app).and_then(|()| {
+        let outcome = self.swap(&swaps).and_then(|()| {
             let made = way.restore_all(saved, app, &self.manifest.streams)?;
             self.bring_up(saved, app).inspect_err(|_| {
                 // The first problem is the one to tell.
@@ -173,52 +177,15 @@ impl Work<'_> {
             })
         });
         match outcome {
-            Ok(()) => self.forget_old(app),
+            Ok(()) => self.forget_old(&swaps),
             Err(problem) => {
-                self.swap_back(app)?;
+                self.swap_back(app, &swaps)?;
                 if was_running {
                     start(server, server.app(&app.name)?)?;
                 }
                 Err(problem)
             }
         }
-    }
-
-    fn directories(&self, saved: &AppName, app: &AppName) -> [(PathBuf, PathBuf); 2] {
-        let (layout, staged) = (&self.server.layout, self.staging.join("apps").join(saved.as_str()));
-        [(staged.join("data"), layout.data(app)), (staged.join("repo.git"), layout.repository(app))]
-    }
-
-    fn swap(&self, saved: &SavedApp, app: &App) -> Result<(), Problem> {
-        for (staged, place) in self.directories(&saved.name, &app.name) {
-            if !staged.exists() {
-                continue;
-            }
-            if place.ends_with("data") {
-                self.give(&staged, app.uid())?;
-            }
-            self.server.drivers.runner.remove(&beside(&place))?;
-            match fs::rename(&place, beside(&place)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(internal(error)),
-                _ => fs::rename(&staged, &place).map_err(internal)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn swap_back(&self, app: &App) -> Result<(), Problem> {
-        for (_, place) in self.directories(&app.name, &app.name) {
-            if beside(&place).exists() {
-                self.server.drivers.runner.remove(&place)?;
-                fs::rename(beside(&place), &place).map_err(internal)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn forget_old(&self, app: &App) -> Result<(), Problem> {
-        let places = self.directories(&app.name, &app.name);
-        places.iter().try_for_each(|(_, place)| self.server.drivers.runner.remove(&beside(place)))
     }
 
     /// Makes the saved release the app's next one, and brings it up.
@@ -251,6 +218,7 @@ impl Work<'_> {
         store.set_scale(app, &saved.scale)?;
         store.set_sleep(app, &saved.sleep)?;
         store.set_branch(app, &saved.branch)?;
+        store.replace_proxy_settings(app, &saved.proxy.clone().into_iter().collect())?;
         if app.name == saved.name {
             // Those that another app has meanwhile stay its own.
             for domain in &saved.domains {
@@ -262,23 +230,4 @@ impl Work<'_> {
         }
         Ok(())
     }
-}
-
-/// Where a directory waits until what took its place is up.
-fn beside(place: &Path) -> PathBuf {
-    place.with_extension("before-restore")
-}
-
-/// Cleans after restores that the last server left half-way: a directory that was moved aside and not replaced is put
-/// back. One that was replaced stays beside until the next restore.
-pub(crate) fn interrupted(server: &Server) -> Result<(), Problem> {
-    server.drivers.runner.remove(&server.layout.backup_stagings())?;
-    for app in server.store.apps().map_err(internal)? {
-        for place in [server.layout.data(&app.name), server.layout.repository(&app.name)] {
-            if beside(&place).exists() && !place.exists() {
-                fs::rename(beside(&place), &place).map_err(internal)?;
-            }
-        }
-    }
-    Ok(())
 }

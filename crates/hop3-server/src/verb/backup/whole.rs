@@ -16,8 +16,10 @@ pub(super) fn paths(server: &Server) -> Result<Vec<PathBuf>, Problem> {
     }
     let _ = fs::remove_file(&copy);
     server.store.copy_to(&copy).map_err(internal)?;
+    let volumes = server.store.volumes().map_err(internal)?;
     let all =
         [copy, layout.key_file(), layout.certificates(), layout.front_choice(), layout.authorized_keys()];
     let beneath = |path: PathBuf| path.strip_prefix(layout.root()).ok().map(PathBuf::from);
-    Ok(all.into_iter().filter(|path| path.exists()).filter_map(beneath).collect())
+    let volumes = volumes.iter().map(|volume| layout.volume(&volume.name));
+    Ok(all.into_iter().chain(volumes).filter(|path| path.exists()).filter_map(beneath).collect())
 }
