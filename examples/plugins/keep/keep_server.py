@@ -47,6 +47,8 @@ class Talk(socketserver.StreamRequestHandler):
         row = db.execute("SELECT store, digest FROM user WHERE name = ?", [argument["user"]]).fetchone()
         if not row or not hmac.compare_digest(row[1], digest(argument["password"])):
             raise Refused("unknown user or password")
+        if row[0] != argument["store"]:
+            raise Refused("the store is another user's")
         self.store = row[0]
 
     def do_get(self, db, key):
@@ -78,7 +80,10 @@ class Talk(socketserver.StreamRequestHandler):
         db.executemany("INSERT INTO user VALUES (?, ?, ?)", rows)
 
     def do_size(self, db, store):
+        """Nothing when there is no such store."""
         self.administer()
+        if not db.execute("SELECT 1 FROM user WHERE store = ?", [store]).fetchone():
+            return None
         sql = "SELECT COALESCE(SUM(LENGTH(key) + LENGTH(value)), 0) FROM entry WHERE store = ?"
         return db.execute(sql, [store]).fetchone()[0]
 
@@ -100,15 +105,20 @@ def serve():
 
 
 def dump(store):
-    for row in database().execute("SELECT key, value FROM entry WHERE store = ? ORDER BY key", [store]):
+    rows = database().execute("SELECT key, value FROM entry WHERE store = ? ORDER BY key", [store]).fetchall()
+    for row in rows:
         print(json.dumps(row))
+    # Without its last line it is not whole.
+    print(json.dumps({"end": len(rows)}))
 
 
 def load(store):
-    rows = [(store, *json.loads(line)) for line in sys.stdin]
+    *rows, end = [json.loads(line) for line in sys.stdin] or [None]
+    if end != {"end": len(rows)}:
+        sys.exit("this is no dump of a store, or not all of one")
     with database() as db:
         db.execute("DELETE FROM entry WHERE store = ?", [store])
-        db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
+        db.executemany("INSERT INTO entry VALUES (?, ?, ?)", [(store, key, value) for key, value in rows])
 
 
 {"serve": serve, "dump": dump, "load": load}[sys.argv[1]](*sys.argv[2:])

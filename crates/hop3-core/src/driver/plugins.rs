@@ -11,6 +11,7 @@ use crate::plugin::{
     PluginReport,
 };
 use crate::problem::Problem;
+use std::ops::Range;
 use std::path::Path;
 
 pub trait Plugins: Send + Sync {
@@ -29,8 +30,15 @@ pub trait Plugins: Send + Sync {
 
     fn panel(&self, name: &PluginName, call: &PanelCall) -> Result<Panel, Problem>;
 
-    /// Starts the program in a folder and judges all that it provides by the contracts of drivers.
-    fn check(&self, name: &PluginName, user: u32, folder: &Path) -> Result<PluginReport, Problem>;
+    /// Starts the program in a folder and judges all that it provides by the contracts of drivers. Servers of addons
+    /// that are made for that get these users.
+    fn check(
+        &self,
+        name: &PluginName,
+        user: u32,
+        folder: &Path,
+        servers: Range<u32>,
+    ) -> Result<PluginReport, Problem>;
 
     /// What it wrote to stderr, the newest lines.
     fn logs(&self, name: &PluginName, last: usize) -> Result<Vec<LogLine>, Problem>;

@@ -2,6 +2,7 @@
 //! What a plugin is asked, and what it answers.
 
 use super::hello::When;
+use crate::addon::Binding;
 use crate::event::{DeployStep, EventRow};
 use crate::name::AppName;
 use crate::settings::Settings;
@@ -33,6 +34,10 @@ pub mod method {
     pub const RESTORE: &str = "addon.restore";
     /// `WantedAddon` to anything.
     pub const DESTROY: &str = "addon.destroy";
+    /// `AddonEntry` to anything, once the value is kept. Asked by `hop3 plugin check` alone, as the next one.
+    pub const WRITE: &str = "addon.write";
+    /// `AddonEntry` without a value to a string, or to null.
+    pub const READ: &str = "addon.read";
     /// `CommandCall` to `CommandAnswer`.
     pub const COMMAND: &str = "command";
     /// `PanelCall` to `Panel`.
@@ -120,6 +125,17 @@ pub struct AddonProcess {
     pub command: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+}
+
+/// `addon.write`, `addon.read`: the plugin comes in as an app would, with nothing but what apps are told, and keeps a
+/// value in a way of its choice, or says which one is kept.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddonEntry {
+    pub binding: Binding,
+    pub key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 /// `command`: somebody typed it.

@@ -17,8 +17,8 @@ pub use bundle::{
     BUNDLE_MANIFEST, BUNDLE_SIGNATURE, BundleManifest, BundledFile, PluginKey, TrustKeyRequest,
 };
 pub use call::{
-    AddonProcess, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer, HookCall, Panel,
-    PanelCall, Refusal, SourceData, method,
+    AddonEntry, AddonProcess, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, HookAnswer,
+    HookCall, Panel, PanelCall, Refusal, SourceData, method,
 };
 pub use hello::{
     BuilderOffer, CatalogEntry, CommandOffer, Hello, HookPoint, Introduction, PanelOffer, Permissions,

@@ -2,8 +2,8 @@
 //! The JSON Schemas of the protocol in one document: each type under its name, each method with its two types.
 
 use super::{
-    AddonProcess, Answer, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, Hello, HookAnswer,
-    HookCall, Introduction, PROTOCOL, Panel, PanelCall, Request, method,
+    AddonEntry, AddonProcess, Answer, BuilderCall, CommandAnswer, CommandCall, Detection, EventCall, Hello,
+    HookAnswer, HookCall, Introduction, PROTOCOL, Panel, PanelCall, Request, method,
 };
 use crate::addon::{AddonServer, AddonStatus, Binding, WantedAddon};
 use crate::plan::BuildPlan;
@@ -29,6 +29,8 @@ pub fn json_schema() -> String {
     on(method::BACKUP, addon.clone(), of::<AddonProcess>(&mut generator));
     on(method::RESTORE, addon.clone(), of::<AddonProcess>(&mut generator));
     on(method::DESTROY, addon, json!(true));
+    on(method::WRITE, of::<AddonEntry>(&mut generator), json!(true));
+    on(method::READ, of::<AddonEntry>(&mut generator), of::<Option<String>>(&mut generator));
     on(method::EVENT, of::<EventCall>(&mut generator), json!(true));
     on(method::HOOK, of::<HookCall>(&mut generator), of::<HookAnswer>(&mut generator));
     on(method::COMMAND, of::<CommandCall>(&mut generator), of::<CommandAnswer>(&mut generator));

@@ -54,6 +54,10 @@ impl Host {
         self.layout.toolchains()
     }
 
+    pub(crate) fn daemons(&self) -> &dyn Daemons {
+        self.daemons.as_ref()
+    }
+
     pub(crate) fn directory(&self, server: &AddonServer) -> PathBuf {
         self.layout.addon_server(&server.name)
     }

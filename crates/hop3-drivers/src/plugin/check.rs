@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Judges a plugin: the contract suites of drivers over what it provides, and a call of each kind that it wants.
 
+mod addon;
+
+pub(super) use addon::addon;
+
 use super::builder::{Missed, PluginBuilder};
 use super::program::Program;
 use crate::contract;

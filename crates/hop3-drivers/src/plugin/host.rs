@@ -6,7 +6,7 @@ use super::builder::{Missed, PluginBuilder};
 use super::check;
 use super::program::{Program, Starter, log_group};
 use crate::{addons, builders};
-use hop3_core::driver::{Addon, Builder, LogLine, Plugins};
+use hop3_core::driver::{Addon, Builder, LogLine, Plugins, Runner as _};
 use hop3_core::layout::Layout;
 use hop3_core::name::PluginName;
 use hop3_core::plan::BuildPlan;
@@ -20,6 +20,7 @@ use hop3_core::{Kind, Problem};
 use hop3_supervisor::{Client, LogRequest};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -131,11 +132,25 @@ impl Plugins for Host {
         self.program(name)?.call(method::PANEL, call)
     }
 
-    fn check(&self, name: &PluginName, user: u32, folder: &Path) -> Result<PluginReport, Problem> {
+    fn check(
+        &self,
+        name: &PluginName,
+        user: u32,
+        folder: &Path,
+        servers: Range<u32>,
+    ) -> Result<PluginReport, Problem> {
         let introduction = self.starter.introduce(name, user, folder)?;
         let accepted = Accepted { introduction, user };
         let program = Arc::new(Program::new(Arc::clone(&self.starter), accepted, folder.to_owned()));
-        check::check(&program, &self.starter.layout.plugin_check())
+        let mut report = check::check(&program, &self.starter.layout.plugin_check())?;
+        for facts in &program.accepted.introduction.provides.addons {
+            let (program, machine) = (Arc::clone(&program), Arc::clone(&self.machine));
+            let driver = PluginAddon { program, machine, facts: facts.clone() };
+            let servers = self.starter.client.is_privileged().then_some(servers.clone());
+            report.checked.push(format!("addon {}", facts.kind));
+            report.broken.extend(check::addon(&driver, &self.starter.layout, servers));
+        }
+        Ok(report)
     }
 
     fn logs(&self, name: &PluginName, last: usize) -> Result<Vec<LogLine>, Problem> {

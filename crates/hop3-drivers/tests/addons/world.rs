@@ -9,6 +9,7 @@ use hop3_drivers::addons::{Host, addons};
 use hop3_drivers::contract::addon::{Client as Visitor, Ground};
 use hop3_drivers::runtimes::Kept;
 use hop3_supervisor::{Client, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::{Child, ExitCode};
@@ -96,9 +97,16 @@ impl World {
             daemons: self.daemons.as_ref(),
             layout: &self.layout,
             first_user: self.client.is_privileged().then_some(FIRST_USER),
+            first_number: 0,
+            kill: &|_, pid| kill(pid),
             settings: BTreeMap::new(),
         }
     }
+}
+
+fn kill(pid: u32) -> Result<(), String> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("not a pid")?;
+    kill_process(pid, Signal::KILL).map_err(|error| error.to_string())
 }
 
 impl Drop for World {

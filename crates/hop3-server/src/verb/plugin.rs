@@ -24,6 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A plugin is a program with its libraries, not a data set.
 const LIMITS: Limits = Limits { bytes: 256 << 20, entries: 20_000 };
 
+/// So many servers of addons are made at most to judge one plugin, each a user of its own.
+const CHECK_SERVERS: u32 = 32;
+
 /// One change of what is installed at a time.
 static CHANGES: Mutex<()> = Mutex::new(());
 
@@ -195,7 +198,8 @@ pub(crate) fn remove(server: &Server, name: &PluginName) -> Result<(), Problem> 
 /// Judges an installed plugin.
 pub(crate) fn check(server: &Server, name: &PluginName) -> Result<PluginReport, Problem> {
     let plugin = find(server, name)?;
-    server.drivers.plugins.check(name, plugin.user, &server.layout.plugin_files(name))
+    let servers = server.store.next_uids(CHECK_SERVERS).map_err(internal)?;
+    server.drivers.plugins.check(name, plugin.user, &server.layout.plugin_files(name), servers)
 }
 
 /// Judges a plugin that is not installed, and leaves nothing of it.
@@ -207,7 +211,8 @@ pub(crate) fn check_folder(server: &Server, tar: File) -> Result<PluginReport, P
             Some(plugin) => plugin.user,
             None => server.store.next_uid().map_err(internal)?,
         };
-        let report = server.drivers.plugins.check(name, user, incoming);
+        let servers = server.store.next_uids(CHECK_SERVERS).map_err(internal)?;
+        let report = server.drivers.plugins.check(name, user, incoming, servers);
         if installed.is_none() {
             server.drivers.runner.remove(&server.layout.plugin(name))?;
         }

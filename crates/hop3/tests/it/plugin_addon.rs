@@ -15,10 +15,10 @@ impl Keep {
     fn enter(url: &str) -> Result<Keep, String> {
         let (login, place) = url.strip_prefix("keep://").unwrap().split_once('@').unwrap();
         let (user, password) = login.split_once(':').unwrap();
-        let address = place.split_once('/').unwrap().0;
+        let (address, store) = place.split_once('/').unwrap();
         let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
         let mut keep = Keep(BufReader::new(stream));
-        keep.ask(&json!({ "login": { "user": user, "password": password } }))?;
+        keep.ask(&json!({ "login": { "user": user, "password": password, "store": store } }))?;
         Ok(keep)
     }
 
@@ -91,6 +91,32 @@ fn an_addon_of_a_plugin_is_made_carried_rotated_and_destroyed() {
         hop.hop3(["addon", "destroy", addon, "--confirm", addon, "--now"]).expect_ok();
     }
     hop.hop3(["plugin", "remove", "keep", "--confirm", "keep"]).expect_ok();
+}
+
+#[test]
+fn an_addon_of_a_plugin_keeps_the_contract_of_addons() {
+    let Some(hop) = with_keep("an_addon_of_a_plugin_keeps_the_contract_of_addons") else { return };
+    hop.hop3(["addon", "create", "keep", "notes"]).expect_ok();
+    Keep::enter(&url(&hop, "notes")).unwrap().set("a", "one");
+    let report = hop.hop3(["plugin", "check", "keep"]).expect_ok();
+    assert!(report.text.contains("checked addon keep"), "{}", report.text);
+    // What people have is not touched by it, and nothing of it is left.
+    assert_eq!(Keep::enter(&url(&hop, "notes")).unwrap().get("a"), "one");
+    assert_eq!(std::fs::read_dir(hop.root().join("addons")).unwrap().count(), 1);
+
+    // One that lets everybody in.
+    let bad = hop.scratch().join("bad");
+    std::fs::create_dir(&bad).unwrap();
+    for file in ["hop3-plugin-keep", "keep_server.py"] {
+        std::fs::copy(example("plugins/keep").join(file), bad.join(file)).unwrap();
+    }
+    let server = std::fs::read_to_string(bad.join("keep_server.py")).unwrap();
+    let open = server.replace("hmac.compare_digest(row[1], digest(argument[\"password\"]))", "row");
+    assert_ne!(server, open);
+    std::fs::write(bad.join("keep_server.py"), open).unwrap();
+    let report = hop.hop3(["plugin", "check", bad.to_str().unwrap()]);
+    assert_eq!(report.code, Some(7), "{}", report.text);
+    assert!(report.text.contains("addon keep: strangers:"), "{}", report.text);
 }
 
 /// What was answered is there after the server of the addon, the plugin and Hop3's own server were killed.

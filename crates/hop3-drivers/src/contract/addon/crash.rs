@@ -4,7 +4,7 @@
 use super::ground::{Judge, Verdict, until};
 use super::writer::{Writer, key_of};
 use hop3_core::addon::AddonServer;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, test_kill_process};
 use std::error::Error;
 
 /// Deaths in a row.
@@ -52,7 +52,7 @@ pub(super) fn crashes(judge: &Judge<'_>) -> Verdict {
 /// SIGKILL to the server's process, and another one is there.
 fn kill(judge: &Judge<'_>, server: &AddonServer) -> Result<(), Box<dyn Error>> {
     let pid = judge.pid(server)?.ok_or("the server has no process")?;
-    kill_process(raw(pid)?, Signal::KILL)?;
+    (judge.ground.kill)(server, pid)?;
     let is_another = || judge.pid(server).is_ok_and(|now| now.is_some_and(|now| now != pid));
     until("the server comes back", is_another)
 }

@@ -38,6 +38,10 @@ pub struct Ground<'a> {
     pub layout: &'a Layout,
     /// The first of some users that servers get; none where the supervisor cannot give any.
     pub first_user: Option<u32>,
+    /// Servers are numbered from here on: below are those of somebody else.
+    pub first_number: u32,
+    /// Kills a process of a server, which is another user's.
+    pub kill: &'a (dyn Fn(&AddonServer, u32) -> Result<(), String> + Sync),
     /// Options of every addon.
     pub settings: BTreeMap<String, String>,
 }
@@ -93,7 +97,7 @@ impl<'a> Judge<'a> {
         }
         let number = u32::try_from(servers.len())? + 1;
         let server = AddonServer {
-            name: format!("{}-{number}", facts.kind).parse()?,
+            name: format!("{}-{}", facts.kind, self.ground.first_number + number).parse()?,
             kind: facts.kind,
             version: self.version.clone(),
             user: self.ground.first_user.map(|first| first + number),
