@@ -62,3 +62,10 @@ fn type_in(hop: &Hop, page: &str) {
 fn the_first_push_of_the_book_works() {
     type_in(&Hop::start(), "start/first-push.md");
 }
+
+#[test]
+fn the_cookbook_of_plugins_works() {
+    if !crate::plugin::lacks_tools("the_cookbook_of_plugins_works") {
+        type_in(&Hop::start(), "extend/plugins.md");
+    }
+}
