@@ -50,7 +50,7 @@ fn an_app_goes_to_another_server_in_one_file() {
     expect_shop(&here, "twin");
     rows(&here, "twin", "drop table book");
     // Its files call its own addon by the name that the other one has.
-    let pushed = here.repository("again", &fixture("database")).push(&here.remote("twin"), "main");
+    let pushed = here.repository("again", &fixture("database")).push(&here.remote("twin"), "+main");
     assert!(pushed.ok, "{}", pushed.text);
     expect_shop(&here, "shop");
 
