@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Each kind that keeps data, with an app that writes to it on every request: its password is changed under load, it is
-//! carried away and back, and no request fails for it.
+//! carried away and back, another one is bound and unbound, and no request fails for it.
 
 use crate::harness::{Hop, until};
 use crate::ledger::{Ledger, can_run};
@@ -23,7 +23,7 @@ fn rotate(hop: &Hop, ledger: &Ledger) {
     ledger.more(100);
 }
 
-/// Another addon with the same numbers, and the same again through a file.
+/// Another addon with the same numbers, and the same again through a file; it is bound for a while.
 fn carry(hop: &Hop, ledger: &Ledger) {
     ledger.more(50);
     let file = hop.scratch().join(format!("{}.backup", ledger.addon));
@@ -33,6 +33,12 @@ fn carry(hop: &Hop, ledger: &Ledger) {
     hop.hop3(["addon", "import", &copy, file.to_str().unwrap(), "--confirm", &copy]).expect_ok();
     let info = hop.json(["addon", "info", &copy, "--json"]);
     assert_eq!(info["status"]["is_up"], true, "{info}");
+    hop.hop3(["addon", "bind", &copy, "-a", &ledger.app]).expect_ok();
+    ledger.more(50);
+    let refused = hop.hop3(["addon", "destroy", &copy, "--confirm", &copy]);
+    assert!(!refused.ok && refused.text.contains("addon.bound"), "{}", refused.text);
+    hop.hop3(["addon", "unbind", &copy, "-a", &ledger.app]).expect_ok();
+    ledger.more(50);
     hop.hop3(["addon", "destroy", &copy, "--confirm", &copy, "--now"]).expect_ok();
     ledger.more(50);
 }
