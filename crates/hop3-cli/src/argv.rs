@@ -55,7 +55,7 @@ pub(crate) fn route(command: &Command, mut argv: Vec<OsString>, path: Option<&Os
     let word = argv[at].to_string_lossy().into_owned();
     let parts: Vec<&str> = word.split(':').collect();
     if command.find_subcommand(parts[0]).is_some() || word == "help" {
-        let is_backup = parts[0] == "backup";
+        let is_backup = matches!(parts[0], "backup" | "backups");
         argv.splice(at..=at, parts.into_iter().map(OsString::from));
         if is_backup {
             mean_whole_server(&mut argv[at..]);

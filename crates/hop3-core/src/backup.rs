@@ -258,7 +258,11 @@ pub fn shown_location(location: &str) -> String {
     let Some((before, rest)) = location.split_once("://") else { return location.to_owned() };
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
     let Some((user, host)) = authority.rsplit_once('@') else { return location.to_owned() };
-    let user = user.split(':').next().unwrap_or_default();
+    // A name alone may be a token.
+    let user = user.split_once(':').map(|(name, _)| format!("{name}:")).unwrap_or_default();
     let path = path.map(|path| format!("/{path}")).unwrap_or_default();
-    format!("{before}://{user}:***@{host}{path}")
+    format!("{before}://{user}***@{host}{path}")
 }
+
+#[cfg(test)]
+mod tests;

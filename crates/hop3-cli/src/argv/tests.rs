@@ -12,6 +12,7 @@ fn command() -> Command {
     Command::new("hop3")
         .arg(Arg::new("root").long("root").global(true))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).global(true))
+        .subcommand(Command::new("backup").alias("backups").subcommand(Command::new("create")))
         .subcommand(Command::new("app").alias("apps").subcommand(Command::new("create")))
         .subcommand(Command::new("config"))
         .subcommand(Command::new("deploy"))
@@ -136,5 +137,38 @@ fn unknown_commands_suggest_or_are_other_programs() {
               neither is there a program hop3-x\u{1b}[2J in PATH
             hint: see all commands with: hop3 help
         "#]],
+    );
+}
+
+#[test]
+fn a_backup_of_the_server_is_no_address() {
+    let none = Path::new("/nonexistent");
+    check(
+        none,
+        &["hop3", "backup", "create", "--server"],
+        expect![[r#"
+        own: ["hop3", "backup", "create", "--whole-server"]
+    "#]],
+    );
+    check(
+        none,
+        &["hop3", "backups:create", "--server", "--json"],
+        expect![[r#"
+        own: ["hop3", "backups", "create", "--whole-server", "--json"]
+    "#]],
+    );
+    check(
+        none,
+        &["hop3", "backup", "create", "--server", "https://there"],
+        expect![[r#"
+        own: ["hop3", "backup", "create", "--server", "https://there"]
+    "#]],
+    );
+    check(
+        none,
+        &["hop3", "app", "create", "--server"],
+        expect![[r#"
+        own: ["hop3", "app", "create", "--server"]
+    "#]],
     );
 }

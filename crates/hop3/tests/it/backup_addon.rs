@@ -4,7 +4,9 @@
 use crate::addon::{can_run, rows};
 use crate::backup::{create, has_restic};
 use crate::backup_server::rebuild;
-use crate::harness::{Hop, fixture, until};
+use crate::harness::{Hop, example, fixture, until};
+use crate::probe;
+use std::time::Instant;
 
 fn ready(test: &str) -> bool {
     has_restic(test) && can_run(test)
@@ -36,24 +38,76 @@ fn a_database_comes_back_with_its_app() {
     rows(&hop, "shop", "insert into book values ('three')");
 }
 
+/// One addon of every kind that this machine has a server of, and that keeps something.
+fn one_of_each(hop: &Hop) -> Vec<String> {
+    let kinds = hop.json(["addon", "kinds", "--json"]);
+    let kinds = kinds.as_array().unwrap().iter().filter(|kind| {
+        let can = &kind["capabilities"];
+        can["backs_up"] == true
+            && can["serves"] == true
+            && kind["versions"].as_array().is_some_and(|v| !v.is_empty())
+    });
+    let kinds: Vec<String> = kinds.map(|kind| kind["kind"].as_str().unwrap().to_owned()).collect();
+    for kind in &kinds {
+        hop.hop3(["addon", "create", kind, &format!("one-{kind}")]).expect_ok();
+    }
+    kinds
+}
+
+/// The disaster: apps, addons, a volume, a domain, a certificate of one's own authority, a token and a key.
 #[test]
-fn a_database_comes_back_with_its_server() {
-    if !ready("a_database_comes_back_with_its_server") {
+fn a_whole_server_comes_back_with_all_it_had() {
+    if !ready("a_whole_server_comes_back_with_all_it_had") {
         return;
     }
     let mut hop = Hop::start();
     hop.push("shop", &fixture("database"));
     rows(&hop, "shop", "create table book (title text)");
     rows(&hop, "shop", "insert into book values ('one')");
+    let kinds = one_of_each(&hop);
+    for app in ["blog", "wiki", "files"] {
+        let volume = [("hop3.toml", "[[volumes]]\nname = \"files\"\ntarget = \"uploads\"\n")];
+        let tree = probe::with_procfile_in(&probe::tree(&hop, app, &volume), "web: perl server.pl\n");
+        hop.push(app, &tree);
+        probe::inside(
+            &hop,
+            app,
+            &format!("echo of-{app} > uploads/note; echo of-{app} > $HOP3_DATA_DIR/note"),
+        );
+    }
+    hop.push("site", &example("apps/static-hello"));
+    hop.hop3(["domain", "add", "shop.example.org", "-a", "shop"]).expect_ok();
+    let authority = hop.hop3(["cert", "ca"]).expect_ok().stdout;
     let place = hop.scratch().join("elsewhere");
     hop.hop3(["backup", "targets", "add", "disk", place.to_str().unwrap()]).expect_ok();
-    create(&hop, &["--server", "--to", "disk"]);
+    let id = create(&hop, &["--server", "--to", "disk"]);
+    hop.hop3(["backup", "verify", &id]).expect_ok();
     let key = hop.hop3(["backup", "key"]).expect_ok().stdout;
     hop.hop3(["server", "stop", "--all"]).expect_ok();
     std::fs::rename(hop.root(), hop.scratch().join("lost")).unwrap();
+
+    let began = Instant::now();
     rebuild(&hop, &place, &hop.root(), &key).expect_ok();
+    let rebuilt = began.elapsed();
     hop.boot();
-    until("the app answers", || hop.get("shop", "/select 1".replace(' ', "%20").as_str()).status == 200);
+    for app in ["shop", "blog", "wiki", "files", "site"] {
+        let path = if app == "shop" { "/select%201" } else { "/" };
+        until(&format!("{app} answers"), || hop.get(app, path).status == 200);
+    }
+    let answering = began.elapsed();
+    println!("5 apps, addons {kinds:?}: rebuilt after {rebuilt:?}, all answer after {answering:?}");
     assert_eq!(rows(&hop, "shop", "select string_agg(title, ' ') from book"), "one");
     rows(&hop, "shop", "insert into book values ('two')");
+    for app in ["blog", "wiki", "files"] {
+        let script =
+            "cat uploads/note $HOP3_DATA_DIR/note; echo more >> uploads/note; tail -n 1 uploads/note";
+        assert_eq!(probe::inside(&hop, app, script), format!("of-{app}\nof-{app}\nmore\n"));
+    }
+    for kind in &kinds {
+        let told = hop.json(["addon", "info", &format!("one-{kind}"), "--json"]);
+        assert_eq!(told["status"]["is_up"], true, "{told}");
+    }
+    assert_eq!(hop.hop3(["cert", "ca"]).expect_ok().stdout, authority);
+    assert_eq!(hop.json(["app", "info", "shop", "--json"])["domains"][0], "shop.example.org");
+    assert_eq!(hop.api("GET", "/api/apps", "").status, 200, "the token of before");
 }
