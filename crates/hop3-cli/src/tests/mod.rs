@@ -4,6 +4,7 @@
 mod arguments;
 mod command;
 mod deploy;
+mod plugin;
 mod program;
 mod proxy;
 mod refusal;

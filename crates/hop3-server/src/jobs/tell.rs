@@ -5,6 +5,7 @@
 
 use crate::server::Server;
 use crate::store::Plugin;
+use hop3_core::event::Event;
 use hop3_core::name::PluginName;
 use hop3_core::plugin::EventCall;
 use std::collections::BTreeMap;
@@ -24,9 +25,13 @@ pub(super) fn run(server: &Arc<Server>) {
     let (ring, bell) = channel();
     let mut events = server.subscribe();
     std::thread::spawn(move || {
-        while !matches!(events.blocking_recv(), Err(RecvError::Closed)) {
-            if ring.send(()).is_err() {
-                return;
+        loop {
+            match events.blocking_recv() {
+                // The lines of a build come along with what comes after them.
+                Ok(row) if matches!(row.event, Event::StepOutput { .. }) => {}
+                Err(RecvError::Closed) => return,
+                _ if ring.send(()).is_err() => return,
+                _ => {}
             }
         }
     });

@@ -27,7 +27,7 @@ const LIMITS: Limits = Limits { bytes: 256 << 20, entries: 20_000 };
 /// So many servers of addons are made at most to judge one plugin, each a user of its own.
 const CHECK_SERVERS: u32 = 32;
 
-/// One change of what is installed at a time.
+/// One change of what is installed, or trial of it, at a time.
 static CHANGES: Mutex<()> = Mutex::new(());
 
 /// At start: those that are enabled are asked from now on.
@@ -197,6 +197,7 @@ pub(crate) fn remove(server: &Server, name: &PluginName) -> Result<(), Problem> 
 
 /// Judges an installed plugin.
 pub(crate) fn check(server: &Server, name: &PluginName) -> Result<PluginReport, Problem> {
+    let _alone = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
     let plugin = find(server, name)?;
     let servers = server.store.next_uids(CHECK_SERVERS).map_err(internal)?;
     server.drivers.plugins.check(name, plugin.user, &server.layout.plugin_files(name), servers)
