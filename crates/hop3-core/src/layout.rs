@@ -105,6 +105,11 @@ impl Layout {
         self.plugin(plugin).join("files")
     }
 
+    /// What it wrote to stderr.
+    pub fn plugin_log(&self, plugin: &PluginName) -> PathBuf {
+        self.logs().join(format!("plugin.{plugin}"))
+    }
+
     /// What the plugin may write: its home.
     pub fn plugin_data(&self, plugin: &PluginName) -> PathBuf {
         self.plugin(plugin).join("data")

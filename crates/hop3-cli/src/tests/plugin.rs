@@ -10,7 +10,11 @@ fn gate() -> Value {
     json!({
         "introduction": {
             "name": "gate", "version": "0.1.0", "protocol": 1, "description": "Holds deployments",
-            "provides": { "commands": [{ "name": "seen", "about": "counts" }] },
+            "provides": {
+                "commands": [{ "name": "seen", "about": "counts" }],
+                "panels": [{ "name": "held", "title": "Held" }],
+                "catalog": [{ "name": "blog", "title": "A blog", "git": "https://example.org/blog.git" }]
+            },
             "permissions": {
                 "network": true, "config": true, "events": ["deployment-failed"],
                 "hooks": [
@@ -64,7 +68,7 @@ fn plugins_are_a_table() {
     let done = hop3(&server, &["plugins", "list"]);
     expect![[r#"
         PLUGIN  VERSION  STATE     SIGNED BY  PROVIDES
-        gate    0.1.0    disabled  nobody     command seen
+        gate    0.1.0    disabled  nobody     command seen, panel held, app blog
         exit status 0
     "#]]
     .assert_eq(&done.text());

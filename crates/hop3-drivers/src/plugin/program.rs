@@ -4,6 +4,7 @@
 
 use super::problem::Failure;
 use super::process::Process;
+use crate::builders;
 use hop3_core::driver::{Attached, Runner, Stdio};
 use hop3_core::layout::Layout;
 use hop3_core::name::PluginName;
@@ -120,6 +121,11 @@ fn check(introduction: &Introduction, name: &PluginName) -> Result<(), Failure> 
     }
     if introduction.name != *name {
         return Err(Failure::BadAnswer(format!("it says that its name is \"{}\"", introduction.name)));
+    }
+    let own = builders::builders();
+    let offers = &introduction.provides.builders;
+    if let Some(taken) = offers.iter().find(|offer| own.iter().any(|builder| builder.name() == offer.name)) {
+        return Err(Failure::BadAnswer(format!("its builder \"{}\" has the name of a built-in one", taken.name)));
     }
     Ok(())
 }

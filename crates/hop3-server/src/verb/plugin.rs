@@ -192,6 +192,7 @@ pub(crate) fn remove(server: &Server, name: &PluginName) -> Result<(), Problem> 
     }
     server.drivers.plugins.accept(name, None);
     server.store.remove_plugin(name).map_err(internal)?;
+    server.drivers.runner.remove(&server.layout.plugin_log(name))?;
     server.drivers.runner.remove(&server.layout.plugin(name))
 }
 

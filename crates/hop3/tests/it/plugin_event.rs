@@ -42,6 +42,10 @@ fn a_listener_is_told_what_it_asked_for_also_of_what_happened_while_it_was_away(
     until("the others are told, in order", || kinds(&hop) == all);
     let log = hop.json(["plugin", "logs", "teller", "--json"]);
     assert_eq!(log[0]["text"], "an event was noted");
+    hop.hop3(["plugin", "remove", "teller", "--confirm", "teller"]).expect_ok();
+    for left in ["plugins/teller", "logs/plugin.teller"] {
+        assert!(!hop.root().join(left).exists(), "{left} is left");
+    }
 }
 
 #[test]

@@ -126,6 +126,13 @@ fn who_cannot_say_who_it_is_is_not_installed() {
             hello("{\"name\":\"liar\",\"version\":\"1\",\"protocol\":1,\"provide\":{}}"),
             "unknown field `provide`",
         ),
+        (
+            hello(
+                "{\"name\":\"liar\",\"version\":\"1\",\"protocol\":1,\"provides\":{\"builders\":[\
+                 {\"name\":\"python\",\"looks_for\":\"x\",\"when\":[\"x\"]}]}}",
+            ),
+            "its builder \"python\" has the name of a built-in one",
+        ),
         ("hello".to_owned(), "the answer: hello"),
     ];
     for (line, told) in cases {
