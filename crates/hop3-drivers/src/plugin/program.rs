@@ -125,7 +125,10 @@ fn check(introduction: &Introduction, name: &PluginName) -> Result<(), Failure> 
     let own = builders::builders();
     let offers = &introduction.provides.builders;
     if let Some(taken) = offers.iter().find(|offer| own.iter().any(|builder| builder.name() == offer.name)) {
-        return Err(Failure::BadAnswer(format!("its builder \"{}\" has the name of a built-in one", taken.name)));
+        return Err(Failure::BadAnswer(format!(
+            "its builder \"{}\" has the name of a built-in one",
+            taken.name
+        )));
     }
     Ok(())
 }
