@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Become the program that accepts connections in the proxy's place (started by the proxy)
     #[command(hide = true)]
     Front,
+    /// Take mail from apps (started for an addon of the kind mail)
+    #[command(hide = true)]
+    Mail,
     /// Serve git over SSH (the forced command of a key in authorized_keys)
     GitShell(GitShellArgs),
     /// Answer a hook of git (started by git)

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Proxy(args) => role::proxy::run(args, options),
         Command::Supervise(args) => role::supervise::run(&args, &options),
         Command::Front => role::proxy::front(&options),
+        Command::Mail => wire::mail(),
         Command::Launch => hop3_supervisor::launch_main(),
         Command::GitShell(args) => role::git::shell(&args, &options),
         Command::GitHook(args) => role::git::hook(&args),

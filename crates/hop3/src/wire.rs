@@ -62,6 +62,11 @@ fn plan(directory: &Path) -> Result<BuildPlan, Problem> {
     builders::plan(&builders::builders(), &tree, &settings)
 }
 
+/// `hop3 mail`: what a mail addon runs.
+pub(crate) fn mail() -> std::process::ExitCode {
+    addons::mail_main()
+}
+
 /// `hop3 front`: becomes the proxy that is chosen.
 pub(crate) fn become_front(layout: &Layout) -> String {
     proxies::become_front(layout)

@@ -8,6 +8,7 @@
 mod address;
 mod external;
 mod host;
+mod mail;
 mod mariadb;
 mod memcached;
 mod nats;
@@ -19,6 +20,7 @@ mod s3;
 
 pub use external::External;
 pub use host::Host;
+pub use mail::{Mail, main as mail_main};
 pub use mariadb::Mariadb;
 pub use memcached::Memcached;
 pub use nats::Nats;
@@ -44,9 +46,15 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
         Arc::new(Memcached::new(host.clone())),
         Arc::new(Nats::new(host.clone())),
         Arc::new(Rabbitmq::new(host.clone())),
+        Arc::new(Mail::new(host.clone(), program())),
         Arc::new(S3),
         Arc::new(External),
     ]
+}
+
+/// This program: what Hop3 itself serves runs as a process of its own.
+fn program() -> std::path::PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/hop3".into())
 }
 
 fn kind(word: &'static str) -> AddonKind {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and tells what it does")]
 
 mod clients;
+mod mail;
 mod mysql;
 mod nats;
 mod rabbitmq;
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["launch"] => hop3_supervisor::launch_main(),
+        // Where it is no filter for tests.
+        ["mail"] if std::path::Path::new("mail.json").exists() => hop3_drivers::addons::mail_main(),
         ["supervise", root] => world::supervise(root),
         _ => run(arguments.iter().find(|argument| !argument.starts_with('-'))),
     }
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 12] = [
+    let tests: [(&str, &str, Test); 14] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
@@ -47,6 +50,8 @@ fn run(filter: Option<&String>) -> ExitCode {
         ("redis", "an_app_cannot_administer_its_redis", redis::an_app_cannot_administer_it),
         ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
         ("memcached", "memcached_takes_its_options_and_ends", services::memcached),
+        ("mail", "mail_is_kept_in_an_inbox", mail::inbox_keeps),
+        ("mail", "mail_is_handed_to_a_smarthost", mail::relays),
         ("nats", "nats_keeps_the_contract", |world| keeps_the_contract(world, &nats::Nats)),
         ("rabbitmq", "rabbitmq_keeps_the_contract", |world| keeps_the_contract(world, &rabbitmq::Rabbitmq)),
         ("rabbitmq", "rabbitmq_keeps_messages_of_a_killed_server", rabbitmq::keeps_messages),

@@ -56,6 +56,14 @@ impl World {
 
     /// An addon on a server of its own.
     pub(crate) fn make(&self, database: &str) -> WantedAddon {
+        let addon = self.bare(database);
+        self.driver.serve(&addon.server).unwrap();
+        self.driver.provision(&addon).unwrap();
+        addon
+    }
+
+    /// The same before anything of it is there.
+    pub(crate) fn bare(&self, database: &str) -> WantedAddon {
         let facts = self.driver.facts();
         let server = AddonServer {
             name: format!("{}-100", facts.kind).parse().unwrap(),
@@ -68,16 +76,13 @@ impl World {
         };
         let credential =
             Credential { user: format!("{database}_1"), password: Secret::new("ofTheUser".to_owned()) };
-        let addon = WantedAddon {
+        WantedAddon {
             name: "of-the-test".parse().unwrap(),
             database: database.to_owned(),
             server,
             credentials: vec![credential],
             settings: BTreeMap::new(),
-        };
-        self.driver.serve(&addon.server).unwrap();
-        self.driver.provision(&addon).unwrap();
-        addon
+        }
     }
 
     /// Stops the server of an addon, as if the machine had been.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Addons that are no databases, from the command line to the app that is told of them.
 
-use crate::harness::{Hop, Said, until};
+use crate::harness::{Hop, Said, skip, until};
 use crate::probe::{self, inside};
 use std::io::Write;
 use std::net::TcpListener;
@@ -60,4 +60,57 @@ fn an_external_service_is_checked_bound_and_replaced() {
     hop.hop3(["addon", "unbind", "ledger", "-a", "shop"]).expect_ok();
     hop.hop3(["addon", "destroy", "ledger", "--confirm", "ledger", "--now"]).expect_ok();
     assert!(hop.json(["addon", "list", "--json"]).as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_app_sends_mail_into_an_inbox() {
+    let hop = Hop::start();
+    hop.hop3(["addon", "create", "mail", "post", "-o", "inbox=yes"]).expect_ok();
+    probe::push(&hop, "shop");
+    hop.hop3(["addon", "bind", "post", "-a", "shop"]).expect_ok();
+    let send = "printf 'Subject: hello\\r\\n\\r\\nworld\\r\\n' | curl -sS --url smtp://$SMTP_HOST:$SMTP_PORT \
+                -u $SMTP_USER:$SMTP_PASSWORD --mail-from a@b.org --mail-rcpt c@d.org -T - && echo sent";
+    assert_eq!(inside(&hop, "shop", send), "sent\n");
+    let archive = hop.scratch().join("post.tar");
+    let export = ["addon", "export", "post"].map(std::path::Path::new).into_iter();
+    hop.hop3(export.chain([archive.as_path()])).expect_ok();
+    let mut tar = std::process::Command::new("tar");
+    let held = hop.said(tar.arg("-xOf").arg(&archive)).expect_ok().stdout;
+    assert!(held.contains("Delivered-To: c@d.org\r\n") && held.ends_with("world\r\n"), "{held}");
+    let logs = hop.hop3(["addon", "logs", "post"]).expect_ok().stdout;
+    assert!(logs.contains("from <a@b.org> to <c@d.org>: 250"), "{logs}");
+
+    // Without a place to send to there is no other mail.
+    let lost = hop.hop3(["addon", "create", "mail", "lost"]);
+    assert!(!lost.ok && lost.text.contains("inbox=yes"), "{}", lost.text);
+    assert_eq!(hop.json(["addon", "list", "--json"]).as_array().unwrap().len(), 1);
+    let secret = hop3_with(&hop, &["addon", "create", "memcached", "cache", "--secret"], "hunter2");
+    assert!(!secret.ok && !secret.text.contains("hunter2"), "{}", secret.text);
+}
+
+#[test]
+fn brokers_and_caches_reach_their_app() {
+    let hop = Hop::start();
+    probe::push(&hop, "shop");
+    for (kind, program) in [("memcached", "/usr/bin/memcached"), ("nats", "/usr/sbin/nats-server")] {
+        if !std::path::Path::new(program).exists() {
+            skip("brokers_and_caches_reach_their_app", &format!("{program} is not installed"));
+            continue;
+        }
+        let name = format!("the-{kind}");
+        hop.hop3(["addon", "create", kind, &name]).expect_ok();
+        hop.hop3(["addon", "bind", &name, "-a", "shop"]).expect_ok();
+        let variable = kind.to_uppercase();
+        let talk = format!(
+            "exec 2>&1; echo ${variable}_URL; perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(\"127.0.0.1:$ENV{{{variable}_PORT}}\") \
+             or die; print $s \"version\\r\\n\"; print substr(scalar(<$s>), 0, 4)'"
+        );
+        let said = inside(&hop, "shop", &talk);
+        assert!(said.starts_with(&format!("{kind}://")), "{said}");
+        assert!(said.ends_with("VERS") || said.ends_with("INFO"), "{said}");
+        let info = hop.json(["addon", "info", &name, "--json"]);
+        assert_eq!(info["status"]["is_up"], true, "{info}");
+        hop.hop3(["addon", "unbind", &name, "-a", "shop"]).expect_ok();
+        hop.hop3(["addon", "destroy", &name, "--confirm", &name, "--now"]).expect_ok();
+    }
 }
