@@ -54,6 +54,29 @@ fn one_of_each(hop: &Hop) -> Vec<String> {
     kinds
 }
 
+/// Puts something into the databases that have a client.
+fn fill(hop: &Hop) {
+    shell(hop, "one-postgres", &["-c", "create table kept as select 42 as number"]);
+    shell(hop, "one-mysql", &["-e", "create table kept as select 42 as number"]);
+    shell(hop, "one-redis", &["set", "kept", "42"]);
+}
+
+#[track_caller]
+fn expect_filled(hop: &Hop) {
+    for (addon, arguments) in [
+        ("one-postgres", ["-c", "select number from kept"]),
+        ("one-mysql", ["-e", "select number from kept"]),
+        ("one-redis", ["get", "kept"]),
+    ] {
+        assert!(shell(hop, addon, &arguments).contains("42"), "{addon}");
+    }
+}
+
+#[track_caller]
+fn shell(hop: &Hop, addon: &str, arguments: &[&str]) -> String {
+    hop.hop3(["addon", "shell", addon].iter().chain(arguments)).expect_ok().stdout
+}
+
 /// The disaster: apps, addons, a volume, a domain, a certificate of one's own authority, a token and a key.
 #[test]
 fn a_whole_server_comes_back_with_all_it_had() {
@@ -65,6 +88,8 @@ fn a_whole_server_comes_back_with_all_it_had() {
     rows(&hop, "shop", "create table book (title text)");
     rows(&hop, "shop", "insert into book values ('one')");
     let kinds = one_of_each(&hop);
+    assert!(kinds.len() >= 3, "{kinds:?}");
+    fill(&hop);
     for app in ["blog", "wiki", "files"] {
         let volume = [("hop3.toml", "[[volumes]]\nname = \"files\"\ntarget = \"uploads\"\n")];
         let tree = probe::with_procfile_in(&probe::tree(&hop, app, &volume), "web: perl server.pl\n");
@@ -107,6 +132,7 @@ fn a_whole_server_comes_back_with_all_it_had() {
         let told = hop.json(["addon", "info", &format!("one-{kind}"), "--json"]);
         assert_eq!(told["status"]["is_up"], true, "{told}");
     }
+    expect_filled(&hop);
     assert_eq!(hop.hop3(["cert", "ca"]).expect_ok().stdout, authority);
     assert_eq!(hop.json(["app", "info", "shop", "--json"])["domains"][0], "shop.example.org");
     assert_eq!(hop.api("GET", "/api/apps", "").status, 200, "the token of before");
