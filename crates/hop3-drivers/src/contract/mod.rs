@@ -3,5 +3,6 @@
 //! drivers; the same functions judge drivers from outside.
 
 pub mod addon;
+pub mod backup_store;
 pub mod builder;
 pub mod proxy;
