@@ -142,7 +142,7 @@ impl Keeper {
             (InstanceState::Stopping, Some(mut process)) => {
                 // It may have been frozen before.
                 process.tree.members().iter().for_each(|member| member.send(Signal::CONT));
-                process.stop(self.grace()).await;
+                process.stop(self.goodbye()).await;
                 Next::Gone(None, Ok(()))
             }
             (InstanceState::Frozen, Some(process)) => {
@@ -243,7 +243,7 @@ impl Keeper {
         // Standing still, it would not hear that it shall end.
         self.thaw(&process);
         self.update(|record| record.state = InstanceState::Stopping);
-        process.stop(self.grace()).await;
+        process.stop(self.goodbye()).await;
         self.output.drain();
         self.next(order)
     }
@@ -370,8 +370,11 @@ impl Keeper {
         self.instance.record.borrow().spec.job.sandbox.user.filter(|_| self.world.is_privileged)
     }
 
-    fn grace(&self) -> Duration {
-        Duration::from_secs(self.instance.record.borrow().spec.stop_grace_secs.into())
+    /// What asks it to end, and how long it may take.
+    fn goodbye(&self) -> (Signal, Duration) {
+        let record = self.instance.record.borrow();
+        let signal = record.spec.stop_signal.and_then(Signal::from_named_raw);
+        (signal.unwrap_or(Signal::TERM), Duration::from_secs(record.spec.stop_grace_secs.into()))
     }
 }
 

@@ -103,8 +103,8 @@ impl Process {
     }
 
     /// Asks all to end, gives them `grace`, then ends what is left.
-    pub(crate) async fn stop(&mut self, grace: Duration) {
-        self.signal_group(Signal::TERM);
+    pub(crate) async fn stop(&mut self, (signal, grace): (Signal, Duration)) {
+        self.signal_group(signal);
         let gentle = async {
             self.ended().await;
             self.tree.ask_strays();

@@ -23,6 +23,9 @@ pub struct Spec {
     pub name: String,
     pub job: Job,
     pub stop_grace_secs: u32,
+    /// What asks it to end; SIGTERM unless set.
+    #[serde(default)]
+    pub stop_signal: Option<i32>,
     #[serde(default)]
     pub restart: RestartPolicy,
     /// Given back with the status.

@@ -7,6 +7,20 @@ use crate::problem::Problem;
 use crate::sandbox::Job;
 use crate::workload::InstanceState;
 
+/// How a process is asked to end, and how long it may take until it is ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// Its number; SIGTERM unless set.
+    pub signal: Option<i32>,
+    pub grace_secs: u32,
+}
+
+impl From<u32> for Stop {
+    fn from(grace_secs: u32) -> Stop {
+        Stop { signal: None, grace_secs }
+    }
+}
+
 /// A process to keep running for ever.
 #[derive(Clone, Debug)]
 pub struct Daemon {
@@ -14,7 +28,7 @@ pub struct Daemon {
     /// Which of the server's processes: `server`, `receiver`.
     pub process: String,
     pub job: Job,
-    pub stop_grace_secs: u32,
+    pub stop: Stop,
 }
 
 /// One that is kept.

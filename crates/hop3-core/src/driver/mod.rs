@@ -23,7 +23,7 @@ pub use authorities::Authorities;
 pub use backup_store::{BackupPlace, BackupStore, Content, Progress, Save, Saved, Snapshot, Taken};
 pub use builder::{Builder, Detected};
 pub use certificates::Certificates;
-pub use daemons::{Daemon, Daemons, KeptDaemon};
+pub use daemons::{Daemon, Daemons, KeptDaemon, Stop};
 pub use plugins::Plugins;
 pub use proxy::{Drained, Proxy, ProxyStatus, Traffic};
 pub use proxy_choice::{PassedOn, ProxyChoice, ProxyChosen};

@@ -3,7 +3,7 @@
 //! running until they answer.
 
 use hop3_core::addon::AddonServer;
-use hop3_core::driver::{Daemon, Daemons, Exit, Runner, Stdio};
+use hop3_core::driver::{Daemon, Daemons, Exit, Runner, Stdio, Stop};
 use hop3_core::layout::Layout;
 use hop3_core::sandbox::{Command, Job, Limits, Mount, Sandbox};
 use hop3_core::{Kind, Problem};
@@ -160,11 +160,11 @@ impl Host {
         &self,
         server: &AddonServer,
         job: Job,
-        stop_grace_secs: u32,
+        stop: impl Into<Stop>,
         answers: &dyn Fn() -> bool,
     ) -> Result<(), Problem> {
         let ends = self.ends(server, SERVER)?;
-        self.keep_beside(server, SERVER, job, stop_grace_secs)?;
+        self.keep_beside(server, SERVER, job, stop)?;
         // One end may be that of a predecessor which was killed and left its files.
         self.until(server, SERVER, ends + 1, answers)
     }
@@ -175,10 +175,10 @@ impl Host {
         server: &AddonServer,
         process: &str,
         job: Job,
-        stop_grace_secs: u32,
+        stop: impl Into<Stop>,
     ) -> Result<(), Problem> {
         let (server, process) = (server.name.clone(), process.to_owned());
-        self.daemons.keep(&Daemon { server, process, job, stop_grace_secs })
+        self.daemons.keep(&Daemon { server, process, job, stop: stop.into() })
     }
 
     /// Returns when `answers` says so.

@@ -33,7 +33,8 @@ impl Daemons for Kept {
             group: group(&daemon.server),
             name: daemon.process.clone(),
             job: daemon.job.clone(),
-            stop_grace_secs: daemon.stop_grace_secs,
+            stop_grace_secs: daemon.stop.grace_secs,
+            stop_signal: daemon.stop.signal,
             restart: for_ever(),
             labels: BTreeMap::new(),
         }])

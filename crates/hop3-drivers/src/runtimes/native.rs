@@ -173,6 +173,7 @@ fn spec(
         name: id.to_owned(),
         job,
         stop_grace_secs: wanted.stop_grace_secs,
+        stop_signal: None,
         restart: RestartPolicy::default(),
         labels,
     }

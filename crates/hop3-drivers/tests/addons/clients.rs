@@ -3,8 +3,8 @@
 
 use hop3_core::addon::Binding;
 use hop3_drivers::contract::addon::Client;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 
 /// Its standard output.
 pub(crate) fn answer(binding: &Binding, command: &mut Command, input: &str) -> Result<String, String> {
@@ -32,6 +32,23 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS kept (name varchar(100) PRIMARY 
 pub(crate) struct Postgres;
 
 impl Postgres {
+    /// Comes in, and is still there when this returns.
+    pub(crate) fn stay(binding: &Binding) -> Child {
+        let variables = binding.variables.iter().map(|(key, value)| (key.as_str(), value.expose()));
+        let mut command = Command::new("psql");
+        command
+            .args(["-X", "-q", "-A", "-t", "-w"])
+            .envs(variables)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        writeln!(child.stdin.as_mut().unwrap(), "\\echo in").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "in\n");
+        child
+    }
+
     fn psql(binding: &Binding, script: &str) -> Result<String, String> {
         let arguments = ["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"];
         answer(binding, Command::new("psql").args(arguments), script)

@@ -35,11 +35,12 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 14] = [
+    let tests: [(&str, &str, Test); 15] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
         }),
+        ("postgres", "postgres_stops_though_somebody_stays", stops_though_somebody_stays),
         ("mysql", "mysql_keeps_the_contract", |world| keeps_the_contract(world, &clients::Mysql)),
         ("mysql", "an_import_into_mysql_runs_no_command", |world| {
             runs_no_command(world, &|mark| {
@@ -93,4 +94,15 @@ fn runs_no_command(world: &World, hostile: &dyn Fn(&str) -> String) {
     let _ = world.driver.restore(&addon, &mut hostile(&mark.display().to_string()).as_bytes());
     assert!(!mark.exists(), "an import wrote a file as the server's user");
     world.driver.retire(&addon.server).unwrap();
+}
+
+/// Whoever is connected keeps a server from being stopped no longer than what he does takes to be ended.
+fn stops_though_somebody_stays(world: &World) {
+    let addon = world.make("stays_1");
+    let binding = world.driver.provision(&addon).unwrap();
+    let mut client = clients::Postgres::stay(&binding);
+    let before = Instant::now();
+    world.driver.retire(&addon.server).unwrap();
+    assert!(before.elapsed() < std::time::Duration::from_secs(20), "{:?}", before.elapsed());
+    client.wait().unwrap();
 }

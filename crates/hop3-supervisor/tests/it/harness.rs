@@ -150,6 +150,7 @@ pub(crate) fn spec(group: &str, script: &str) -> Spec {
         name: "web.v1.1".into(),
         job: job(script),
         stop_grace_secs: 5,
+        stop_signal: None,
         restart: RestartPolicy { first_delay_ms: 10, max_delay_ms: 40, ..RestartPolicy::default() },
         labels: BTreeMap::new(),
     }

@@ -12,7 +12,7 @@ mod script;
 use super::Host;
 use hop3_core::Problem;
 use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
-use hop3_core::driver::Addon;
+use hop3_core::driver::{Addon, Stop};
 use hop3_core::sandbox::Job;
 use install::Install;
 use std::io::{Read, Write};
@@ -21,6 +21,9 @@ use std::sync::{Arc, Mutex};
 
 /// The operating system's name of the administrator, and PostgreSQL's.
 const ADMIN: &str = "postgres";
+
+/// SIGINT: ends what is under way and stops; on SIGTERM it waits until everybody has left.
+const STOP: Stop = Stop { signal: Some(2), grace_secs: 60 };
 
 /// Connections a server takes unless set.
 const CONNECTIONS: &str = "100";
@@ -158,7 +161,7 @@ impl Addon for Postgres {
     fn serve(&self, server: &AddonServer) -> Result<(), Problem> {
         let install = self.install(&server.version)?;
         self.set_up(server, &install)?;
-        self.host.keep(server, self.server_job(server, &install)?, 60, &|| self.answers(server))?;
+        self.host.keep(server, self.server_job(server, &install)?, STOP, &|| self.answers(server))?;
         self.keep_history(server, &install)
     }
 
