@@ -3,7 +3,7 @@
 //!
 //! A backup is complete when its manifest is there, which is written last. Times are Unix milliseconds.
 
-use crate::name::AppName;
+use crate::name::{AddonName, AppName};
 use crate::problem::{Kind, Problem};
 use crate::secret::Secret;
 use schemars::JsonSchema;
@@ -132,6 +132,9 @@ pub struct RestoreBackupRequest {
     /// Only this file or directory of the app's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Only what this addon held: in place of what it holds now, or as a new addon of the name in `as`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<AddonName>,
 }
 
 /// `hop3 backup restore --server`: where an empty root is filled from. It asks no server, since there is none.

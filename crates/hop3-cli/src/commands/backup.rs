@@ -15,6 +15,7 @@ use hop3_core::backup::{
     BackupDetail, BackupInfo, BackupKey, BackupNews, CreateBackupRequest, Keep, RestoreBackupRequest,
     VerifyBackupRequest,
 };
+use hop3_core::name::AddonName;
 use hyper::Method;
 use serde::Serialize;
 use target::TargetsCommand;
@@ -70,8 +71,14 @@ pub struct RestoreArgs {
     /// Only this file or directory of the app's data; the app goes on running
     #[arg(long, value_name = "FILE")]
     path: Option<String>,
+    /// Only what this addon held: in place of what it holds now, or as a new addon with --as
+    #[arg(long, value_name = "ADDON", conflicts_with_all = ["app", "path"])]
+    addon: Option<String>,
+    /// The addon's name again, for scripts; not needed with --as
+    #[arg(long, value_name = "NAME", requires = "addon")]
+    confirm: Option<String>,
     /// Make the whole server anew in an empty --root; `--server` without an address says the same
-    #[arg(long, requires = "from", conflicts_with_all = ["app", "new_name", "path"])]
+    #[arg(long, requires = "from", conflicts_with_all = ["app", "new_name", "path", "addon"])]
     whole_server: bool,
     /// Where its backups are: a path, or as restic writes it
     #[arg(long, value_name = "LOCATION", requires = "whole_server")]
@@ -226,7 +233,13 @@ fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
     }
     let app = args.app.app.map(|name| name.parse()).transpose()?;
     let new_name = args.new_name.map(|name| name.parse()).transpose()?;
-    let request = RestoreBackupRequest { app, new_name, path: args.path };
+    let addon: Option<AddonName> = args.addon.map(|name| name.parse()).transpose()?;
+    if let Some(addon) = addon.as_ref().filter(|_| new_name.is_none()) {
+        let question = format!("This replaces all that {addon} holds. Type its name to confirm:");
+        let confirm = args.confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == addon.as_str());
+        confirm.ok_or_else(|| problem::not_confirmed(addon.as_str()))?;
+    }
+    let request = RestoreBackupRequest { app, new_name, path: args.path, addon };
     for info in ask(cx, &format!("{}/restore", path(&backup.unwrap_or_default())), &request)? {
         cx.say(&format!("restored from {}", info.id));
     }

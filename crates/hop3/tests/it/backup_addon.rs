@@ -33,6 +33,14 @@ fn a_database_comes_back_with_its_app() {
     assert_eq!(rows(&hop, "copy", "select string_agg(title, ' ') from book"), "one");
     rows(&hop, "copy", "delete from book");
     assert_eq!(rows(&hop, "shop", "select string_agg(title, ' ') from book"), "one two");
+    // The database alone, beside what it holds now and in place of it.
+    hop.hop3(["backup", "restore", &id, "--addon", "books", "--as", "old-books"]).expect_ok();
+    assert!(shell(&hop, "old-books", &["-A", "-t", "-c", "select title from book"]).starts_with("one\n"));
+    assert!(!hop.hop3(["backup", "restore", &id, "--addon", "films", "--as", "x"]).ok);
+    assert!(!hop.hop3(["backup", "restore", &id, "--addon", "books"]).ok, "nobody said so");
+    hop.hop3(["backup", "restore", &id, "--addon", "books", "--confirm", "books"]).expect_ok();
+    until("the app is back in", || rows(&hop, "shop", "select string_agg(title, ' ') from book") == "one");
+    rows(&hop, "shop", "insert into book values ('two')");
     hop.hop3(["backup", "restore", &id]).expect_ok();
     assert_eq!(rows(&hop, "shop", "select string_agg(title, ' ') from book"), "one");
     rows(&hop, "shop", "insert into book values ('three')");

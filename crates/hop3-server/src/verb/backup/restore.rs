@@ -4,6 +4,7 @@
 //! Everything is brought beside first; the app stands still only while directories change places. What was there is
 //! kept until the restored app is up, and put back when it does not come up.
 
+mod addon;
 mod file;
 mod swap;
 
@@ -49,6 +50,9 @@ pub(crate) fn restore(
     let manifest = manifest::read(server, &backup)?;
     let staging = server.layout.backup_staging(&format!("restore-{id}-{}", crate::store::now_ms()));
     let work = Work { server, backup, place, manifest, staging, tell };
+    if let Some(addon) = &request.addon {
+        return work.addon(addon, request.new_name.as_ref()).map(|()| work.backup.info);
+    }
     let outcome = work.app(request.app.as_ref()).and_then(|app| match &request.path {
         Some(path) => work.file(app, request.new_name.as_ref().unwrap_or(&app.name), Path::new(path)),
         None => work.whole(app, request.new_name.as_ref(), None),
