@@ -57,7 +57,9 @@ fn one_of_each(hop: &Hop) -> Vec<String> {
     });
     let kinds: Vec<String> = kinds.map(|kind| kind["kind"].as_str().unwrap().to_owned()).collect();
     for kind in &kinds {
-        hop.hop3(["addon", "create", kind, &format!("one-{kind}")]).expect_ok();
+        let name = format!("one-{kind}");
+        let options: &[&str] = if kind == "mail" { &["-o", "inbox=yes"] } else { &[] };
+        hop.hop3(["addon", "create", kind, &name].iter().chain(options)).expect_ok();
     }
     kinds
 }
