@@ -161,7 +161,7 @@ fn forgets(ground: &Ground<'_>) -> Verdict {
     };
     let (gone, kept) = (fine(save("gone"))?.snapshot, fine(save("kept"))?.snapshot);
     fine(ground.store.forget(&ground.place, std::slice::from_ref(&gone)))?;
-    fine(ground.store.forget(&ground.place, &[gone.clone()]))?;
+    fine(ground.store.forget(&ground.place, std::slice::from_ref(&gone)))?;
     fine(ground.store.forget(&ground.place, &[]))?;
     must(ground.ids("forgets")?.len() == 1, "what was forgotten is listed, or what was not is gone")?;
     let mut back = Vec::new();
