@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const UPKEEP_ROUNDS: u64 = 720;
 
 pub(super) fn run(server: &Arc<Server>) {
-    tell(finish_rotations(server));
+    tell(finish(server));
     let mut comebacks = Comebacks::default();
     for round in 0_u64.. {
         tell(keep_all(server, round % UPKEEP_ROUNDS == 0));
@@ -60,10 +60,17 @@ fn keep(server: &Server, home: &AddonServer) -> Result<(), Problem> {
     })
 }
 
-fn finish_rotations(server: &Server) -> Result<(), Problem> {
-    let unfinished = verb::all(server)?.into_iter().filter(|addon| addon.wanted.credentials.len() > 1);
-    unfinished.filter(|addon| addon.destroyed_ms.is_none()).for_each(|addon| {
-        tell(keep(server, &addon.wanted.server).and_then(|()| verb::drop_former(server, &addon.wanted.name)));
-    });
+/// Ends what the last server left in its middle: a rotation, and an upgrade, during which nobody may come in.
+fn finish(server: &Server) -> Result<(), Problem> {
+    for addon in verb::all(server)?.into_iter().filter(|addon| addon.destroyed_ms.is_none()) {
+        let (name, home) = (&addon.wanted.name, &addon.wanted.server);
+        let is_rotating = addon.wanted.credentials.len() > 1;
+        let may_be_closed = || verb::driver(server, &home.kind).is_ok_and(|d| d.facts().versions.len() > 1);
+        if is_rotating {
+            tell(keep(server, home).and_then(|()| verb::drop_former(server, name)));
+        } else if may_be_closed() {
+            tell(keep(server, home).and_then(|()| verb::reopen(server, name)));
+        }
+    }
     Ok(())
 }

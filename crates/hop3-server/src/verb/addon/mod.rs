@@ -84,6 +84,12 @@ fn provision(server: &Server, addon: &store::Addon) -> Result<(), Problem> {
     server.store.set_binding(addon.id, &binding).map_err(internal)
 }
 
+/// Lets exactly those come in that the store says may.
+pub(crate) fn reopen(server: &Server, name: &AddonName) -> Result<(), Problem> {
+    let home = find(server, name)?.wanted.server.name;
+    server.addon_turn(&home, || provision(server, &find(server, name)?))
+}
+
 /// A password: 190 bits of letters and digits, which no client's rules for addresses change.
 fn password() -> Result<Secret<String>, Problem> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
