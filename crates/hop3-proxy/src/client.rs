@@ -31,10 +31,12 @@ use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A client that is told its error while it still sends gets this long before the close.
-const LINGER: Duration = Duration::from_secs(2);
+/// A client that is told its answer while it still sends gets this long before the close,
+const LINGER: Duration = Duration::from_secs(30);
+/// unless it falls silent.
+const LINGER_SILENCE: Duration = Duration::from_secs(2);
 /// How long a client may not take a byte of an answer of the proxy's own.
 pub(crate) const SEND_IDLE: Duration = Duration::from_secs(60);
 
@@ -432,9 +434,14 @@ impl Client {
     }
 
     async fn linger(&mut self) {
-        self.worker.deadlines.set(&self.watch, LINGER);
+        let end = Instant::now() + if self.worker.may_stay() { LINGER } else { LINGER_SILENCE };
+        let heard = || {
+            let left = end.saturating_duration_since(Instant::now());
+            self.worker.deadlines.set(&self.watch, left.clamp(Duration::from_millis(1), LINGER_SILENCE));
+        };
+        heard();
         self.pending.release();
-        self.in_time(self.stream.linger()).await;
+        self.in_time(self.stream.linger(heard)).await;
     }
 }
 

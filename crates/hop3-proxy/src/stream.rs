@@ -22,9 +22,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// More than this is not waited for.
-const LINGER_BYTES: usize = 1 << 20;
-
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -146,15 +143,11 @@ impl Stream {
     }
 
     /// Tells the end and waits for the other side's, discarding what it still sends, so that a close does not reset
-    /// away what it has yet to read.
-    pub(crate) async fn linger(&self) {
+    /// away what it has yet to read. `heard` is called whenever something came.
+    pub(crate) async fn linger(&self, heard: impl Fn()) {
         self.finish().await.ok();
-        let mut left = LINGER_BYTES;
-        while left > 0 {
-            match poll_fn(|cx| with_scratch(|scratch| self.poll_read(cx, scratch))).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => left = left.saturating_sub(count),
-            }
+        while let Ok(1..) = poll_fn(|cx| with_scratch(|scratch| self.poll_read(cx, scratch))).await {
+            heard();
         }
     }
 

@@ -12,6 +12,7 @@ mod disk;
 pub mod fuzz;
 pub mod git;
 mod jobs;
+mod linger;
 mod listen;
 mod random;
 pub mod reconcile;

@@ -5,6 +5,7 @@
 use crate::api::{self, Peer};
 use crate::git;
 use crate::jobs;
+use crate::linger;
 use crate::reconcile;
 use crate::server::Server;
 use crate::verb::push::Pushes;
@@ -42,8 +43,9 @@ pub async fn serve(
     // and its route for an old one. Connections wait meanwhile.
     first.await.context("first convergence")??;
     let serving = async {
-        let local = axum::serve(local, local_routes.into_make_service_with_connect_info::<Peer>());
-        let forwarded = axum::serve(forwarded, forwarded_routes.into_make_service());
+        let local_routes = linger::around(local_routes).into_make_service_with_connect_info::<Peer>();
+        let local = axum::serve(local, local_routes);
+        let forwarded = axum::serve(forwarded, linger::around(forwarded_routes).into_make_service());
         tokio::try_join!(async { local.await }, async { forwarded.await }).context("serving")
     };
     let serving = tokio::spawn(serving);

@@ -115,7 +115,7 @@ impl Connection {
         self.accept().await;
         self.worker.deadlines.set(&self.watch, FAREWELL);
         self.watch.in_time(poll_fn(|cx| self.frames.poll_closed(cx))).await;
-        self.watch.in_time(stream.linger()).await;
+        self.watch.in_time(stream.linger(|| ())).await;
     }
 
     /// Accepts streams until there are to be no more.

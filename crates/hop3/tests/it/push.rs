@@ -2,6 +2,9 @@
 //! `git push`: live, declined, redeployed, to another branch, by whom.
 
 use crate::harness::{Hop, example};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 
 #[test]
 fn a_pushed_site_is_live_on_its_own_domain() {
@@ -96,4 +99,30 @@ fn an_upload_honours_the_ignore_files() {
     assert_eq!(hop.get("site", "/").status, 200);
     assert_eq!(hop.get("site", "/secret.txt").status, 404);
     assert_eq!(hop.get("site", "/notes.txt").status, 404);
+}
+
+/// Sends 16 MiB before it reads a word.
+fn send_whole(mut stream: impl Read + Write, query: &str, host: &str) -> String {
+    let head = format!(
+        "POST /api/apps/none/deployments{query} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        16 << 20
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    for _ in 0..16 {
+        stream.write_all(&vec![b'x'; 1 << 20]).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn whoever_sends_all_before_reading_is_told_why_it_was_refused() {
+    let hop = Hop::start();
+    let socket = UnixStream::connect(hop.root().join("run/server/api.sock")).unwrap();
+    let told = send_whole(socket, "?create=false", "localhost");
+    assert!(told.starts_with("HTTP/1.1 404") && told.contains("app.unknown"), "{told}");
+    let port = TcpStream::connect(("127.0.0.1", hop.port)).unwrap();
+    let told = send_whole(port, "", &format!("localhost:{}", hop.port));
+    assert!(told.starts_with("HTTP/1.1 403"), "{told}");
 }
