@@ -21,6 +21,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,12 +93,22 @@ impl Bench {
         until(&format!("{host}: {code}"), || self.progress(host).contains(code));
     }
 
+    /// Chain and key out of one directory: a renewal puts another in its place.
+    fn version(&self, host: &str) -> (Vec<u8>, Vec<u8>) {
+        let read = || {
+            let directory = fs::File::open(self.file(host)).unwrap();
+            let within = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+            Some((fs::read(within.join("chain.pem")).ok()?, fs::read(within.join("key.pem")).ok()?))
+        };
+        // A directory that was replaced and removed meanwhile is empty.
+        (0..100).find_map(|_| read()).expect("a certificate that is whole")
+    }
+
     /// The certificate's bytes, after a look whether its key is its.
     fn certificate(&self, host: &str) -> CertificateDer<'static> {
-        let read = |name: &str| fs::read(self.file(host).join(name)).unwrap();
-        let chain: Vec<_> =
-            CertificateDer::pem_slice_iter(&read("chain.pem")).collect::<Result<_, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_slice(&read("key.pem")).unwrap();
+        let (chain, key) = self.version(host);
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(&key).unwrap();
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let certified = rustls::sign::CertifiedKey::from_der(chain, key, &provider).unwrap();
         certified.cert[0].clone().into_owned()
