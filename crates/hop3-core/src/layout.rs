@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Layout`: where things lie beneath the one root. Nobody joins path strings; everybody asks here.
 
-use crate::name::{AppName, PluginName, ServerName, VolumeName};
+use crate::name::{AppName, PluginName, ServerName, SnapshotName, VolumeName};
 use std::path::{Path, PathBuf};
 
 /// Hands out every path of an installation.
@@ -183,6 +183,15 @@ impl Layout {
     /// A consistent copy of the store, made for a backup of the server.
     pub fn backup_database(&self) -> PathBuf {
         self.backups().join("server").join("hop3.db")
+    }
+
+    /// What one snapshot of a volume has.
+    pub fn volume_snapshot(&self, volume: &VolumeName, snapshot: &SnapshotName) -> PathBuf {
+        self.volume_snapshots(volume).join(snapshot.as_str())
+    }
+
+    pub fn volume_snapshots(&self, volume: &VolumeName) -> PathBuf {
+        self.volume(volume).join("snapshots")
     }
 
     /// What one volume has.

@@ -96,6 +96,10 @@ identifier!(
     VolumeName, parse_volume_name
 );
 identifier!(
+    /// The name of a snapshot of a volume: as that of an app.
+    SnapshotName, parse_snapshot_name
+);
+identifier!(
     /// Where an app sees a volume: `uploads` beneath its own directory, or `/data`.
     VolumePath, parse_volume_path
 );
@@ -141,6 +145,10 @@ fn parse_addon_name(text: &str) -> Result<(), Problem> {
 fn parse_volume_name(text: &str) -> Result<(), Problem> {
     // That of an app, a hyphen, and a name of its own.
     parse_plain_name(text, 79, "storage.bad-name", "a volume")
+}
+
+fn parse_snapshot_name(text: &str) -> Result<(), Problem> {
+    parse_plain_name(text, 39, "storage.bad-snapshot-name", "a snapshot")
 }
 
 fn parse_plain_name(text: &str, most: usize, code: &'static str, what: &str) -> Result<(), Problem> {

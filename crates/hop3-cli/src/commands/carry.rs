@@ -37,6 +37,13 @@ pub(super) fn export(of: &str, name: &str, file: &Path, cx: &mut Context) -> Res
     Ok(())
 }
 
+/// Asks for the name of what is going to hold something else.
+pub(super) fn confirm(name: &str, confirm: Option<String>, cx: &mut Context) -> Result<(), Problem> {
+    let question = format!("This replaces all that {name} holds. Type its name to confirm:");
+    let confirm = confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == name);
+    confirm.map(drop).ok_or_else(|| problem::not_confirmed(name))
+}
+
 pub(super) fn import<A: DeserializeOwned + Serialize>(
     of: &str,
     name: &str,
@@ -48,9 +55,7 @@ pub(super) fn import<A: DeserializeOwned + Serialize>(
         true => Box::new(io::stdin()),
         false => Box::new(File::open(file).map_err(|e| problem::unreadable(file, &e))?),
     };
-    let question = format!("This replaces all that {name} holds. Type its name to confirm:");
-    let confirm = confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == name);
-    confirm.ok_or_else(|| problem::not_confirmed(name))?;
+    self::confirm(name, confirm, cx)?;
     let path = format!("{of}/import");
     let info: A = cx.client()?.answer(Method::POST, &path, Upload::copied_from(from))?;
     cx.answer(&info, |_| format!("{name} holds what was in the file\n"));

@@ -4,14 +4,14 @@
 use super::carry;
 use crate::context::{AppArg, Context};
 use crate::problem;
-use crate::render::volume_table;
+use crate::render::{snapshot_table, volume_table};
 use clap::Subcommand;
 use hop3_core::Problem;
 use hop3_core::api::{
     AttachVolumeRequest, CreateVolumeRequest, DestroyVolumeRequest, DetachVolumeRequest, ReleaseMade,
-    VolumeInfo,
+    SnapshotVolumeRequest, VolumeInfo,
 };
-use hop3_core::name::VolumeName;
+use hop3_core::name::{SnapshotName, VolumeName};
 use hyper::Method;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -62,6 +62,23 @@ pub enum StorageCommand {
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
     },
+    /// Keep what a volume holds now beside it, sharing its blocks; needs btrfs or XFS
+    Snapshot {
+        name: String,
+        /// What to call it; the time when nothing is said
+        #[arg(long = "as", value_name = "SNAPSHOT")]
+        called: Option<String>,
+    },
+    /// Replace all that a volume holds by what it held at a snapshot
+    Restore {
+        name: String,
+        snapshot: String,
+        /// The volume's name again, for scripts
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
+    /// Remove a snapshot
+    Forget { name: String, snapshot: String },
     /// Destroy a volume; for seven days it can be brought back
     Destroy {
         name: String,
@@ -102,6 +119,17 @@ pub(crate) fn run(command: StorageCommand, cx: &mut Context) -> Result<(), Probl
         StorageCommand::Import { name, file, confirm } => {
             let name: VolumeName = name.parse()?;
             carry::import::<VolumeInfo>(&of(&name), name.as_str(), &file, confirm, cx)
+        }
+        StorageCommand::Snapshot { name, called } => snapshot(&name.parse()?, called.as_deref(), cx),
+        StorageCommand::Restore { name, snapshot, confirm } => {
+            restore(&name.parse()?, &snapshot.parse()?, confirm, cx)
+        }
+        StorageCommand::Forget { name, snapshot } => {
+            let (name, snapshot) = (name.parse()?, snapshot.parse()?);
+            let info: VolumeInfo =
+                cx.client()?.send(Method::DELETE, &of_snapshot(&name, &snapshot), &Value::Null)?;
+            cx.answer(&info, |_| format!("{name} has no snapshot {snapshot} any more\n"));
+            Ok(())
         }
         StorageCommand::Destroy { name, confirm, now } => destroy(&name.parse()?, confirm, now, cx),
         StorageCommand::Recover { name } => {
@@ -156,8 +184,41 @@ fn list(cx: &mut Context) -> Result<(), Problem> {
 fn tell(info: &VolumeInfo, cx: &mut Context) {
     cx.answer(info, |cx| {
         let table = volume_table(std::slice::from_ref(info), &cx.zone(), cx.style());
-        format!("{table}it lies in {} on the server\n", crate::render::clean(&info.directory))
+        let snapshots = match info.snapshots.is_empty() {
+            true => String::new(),
+            false => format!("\n{}", snapshot_table(&info.snapshots, &cx.zone(), cx.style())),
+        };
+        format!("{table}it lies in {} on the server\n{snapshots}", crate::render::clean(&info.directory))
     });
+}
+
+fn of_snapshot(name: &VolumeName, snapshot: &SnapshotName) -> String {
+    format!("{}/snapshots/{snapshot}", of(name))
+}
+
+fn snapshot(name: &VolumeName, called: Option<&str>, cx: &mut Context) -> Result<(), Problem> {
+    let request = SnapshotVolumeRequest { name: called.map(str::parse).transpose()? };
+    let info: VolumeInfo = cx.client()?.send(Method::POST, &(of(name) + "/snapshots"), &request)?;
+    let made = info.snapshots.last().map(|snapshot| snapshot.name.to_string()).unwrap_or_default();
+    cx.answer(&info, |_| {
+        format!(
+            "{name} as it is now is kept as {made}\nbring it back with: hop3 storage restore {name} {made}\n"
+        )
+    });
+    Ok(())
+}
+
+fn restore(
+    name: &VolumeName,
+    snapshot: &SnapshotName,
+    confirm: Option<String>,
+    cx: &mut Context,
+) -> Result<(), Problem> {
+    carry::confirm(name.as_str(), confirm, cx)?;
+    let path = of_snapshot(name, snapshot) + "/restore";
+    let info: VolumeInfo = cx.client()?.send(Method::POST, &path, &Value::Null)?;
+    cx.answer(&info, |_| format!("{name} holds what it held at {snapshot}\n"));
+    Ok(())
 }
 
 fn destroy(name: &VolumeName, confirm: Option<String>, now: bool, cx: &mut Context) -> Result<(), Problem> {

@@ -23,7 +23,7 @@ pub use event::render_event;
 pub(crate) use log::log_line;
 pub(crate) use plan::plan;
 pub(crate) use proxy::{proxy_chosen, proxy_report};
-pub(crate) use storage::volume_table;
+pub(crate) use storage::{snapshot_table, volume_table};
 pub use style::Style;
 pub(crate) use style::{Tone, clean, clean_lines};
 pub(crate) use table::Table;

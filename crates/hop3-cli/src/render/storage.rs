@@ -5,7 +5,7 @@ use super::size::bytes;
 use super::style::Style;
 use super::table::Table;
 use super::time::clock;
-use hop3_core::api::{VolumeInfo, VolumeMount};
+use hop3_core::api::{VolumeInfo, VolumeMount, VolumeSnapshot};
 use jiff::tz::TimeZone;
 
 pub(crate) fn volume_table(volumes: &[VolumeInfo], zone: &TimeZone, style: Style) -> String {
@@ -22,6 +22,14 @@ pub(crate) fn volume_table(volumes: &[VolumeInfo], zone: &TimeZone, style: Style
                 .map_or_else(|| "-".to_owned(), |gone| format!("destroyed, gone {}", clock(gone, zone))),
             clock(volume.created_ms, zone),
         ]);
+    }
+    table.render(style)
+}
+
+pub(crate) fn snapshot_table(snapshots: &[VolumeSnapshot], zone: &TimeZone, style: Style) -> String {
+    let mut table = Table::new(["SNAPSHOT", "MADE"]);
+    for snapshot in snapshots {
+        table.row([snapshot.name.to_string(), clock(snapshot.created_ms, zone)]);
     }
     table.render(style)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Requests and answers about volumes.
 
-use crate::name::{AppName, VolumeName, VolumePath};
+use crate::name::{AppName, SnapshotName, VolumeName, VolumePath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,22 @@ pub struct DestroyVolumeRequest {
     pub now: bool,
 }
 
+/// `POST /api/storage/{volume}/snapshots`
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotVolumeRequest {
+    /// `at-` and the time when nothing is said.
+    #[serde(default)]
+    pub name: Option<SnapshotName>,
+}
+
+/// What a volume held at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VolumeSnapshot {
+    pub name: SnapshotName,
+    pub created_ms: u64,
+}
+
 /// An app that sees a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VolumeMount {
@@ -61,6 +77,9 @@ pub struct VolumeInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_bytes: Option<u64>,
     pub apps: Vec<VolumeMount>,
+    /// The oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<VolumeSnapshot>,
     /// Where it lies on the server.
     pub directory: String,
     /// It was destroyed, and is gone for good then.

@@ -12,9 +12,10 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use hop3_core::api::{
     AttachVolumeRequest, CreateVolumeRequest, DestroyVolumeRequest, DetachVolumeRequest, ReleaseMade,
-    VolumeInfo,
+    SnapshotVolumeRequest, VolumeInfo,
 };
-use hop3_core::name::VolumeName;
+use hop3_core::name::{SnapshotName, VolumeName};
+use hop3_core::problem::Problem;
 use std::sync::Arc;
 
 type S = State<Arc<Server>>;
@@ -61,6 +62,24 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
             &of("import"),
             "Replaces all it holds by the body, a tar archive",
             post(import),
+        )
+        .on::<SnapshotVolumeRequest, VolumeInfo>(
+            &Method::POST,
+            &of("snapshots"),
+            "Keeps what it holds now beside it",
+            post(snapshot),
+        )
+        .on::<Nothing, VolumeInfo>(
+            &Method::POST,
+            &of("snapshots/{snapshot}/restore"),
+            "Replaces all it holds by what it held at that snapshot",
+            post(restore),
+        )
+        .on::<Nothing, VolumeInfo>(
+            &Method::DELETE,
+            &of("snapshots/{snapshot}"),
+            "Removes a snapshot",
+            delete(forget),
         )
 }
 
@@ -114,5 +133,36 @@ async fn import(
     body: axum::body::Body,
 ) -> Reply<VolumeInfo> {
     let mut from = transfer::reader(body);
-    blocking(move || verb::import(&server, &name, &mut from).and_then(|()| verb::info(&server, &name))).await
+    changed(server, name, move |server, name| verb::import(server, name, &mut from)).await
+}
+
+async fn snapshot(
+    State(server): S,
+    Named(name): Named<VolumeName>,
+    Body(request): Body<SnapshotVolumeRequest>,
+) -> Reply<VolumeInfo> {
+    changed(server, name, move |server, name| verb::snapshot(server, name, request.name)).await
+}
+
+async fn restore(
+    State(server): S,
+    Named((name, snapshot)): Named<(VolumeName, SnapshotName)>,
+) -> Reply<VolumeInfo> {
+    changed(server, name, move |server, name| verb::restore(server, name, &snapshot)).await
+}
+
+async fn forget(
+    State(server): S,
+    Named((name, snapshot)): Named<(VolumeName, SnapshotName)>,
+) -> Reply<VolumeInfo> {
+    changed(server, name, move |server, name| verb::forget(server, name, &snapshot)).await
+}
+
+/// Answers with the volume as it is after a change.
+async fn changed(
+    server: Arc<Server>,
+    name: VolumeName,
+    change: impl FnOnce(&Server, &VolumeName) -> Result<(), Problem> + Send + 'static,
+) -> Reply<VolumeInfo> {
+    blocking(move || change(&server, &name).and_then(|()| verb::info(&server, &name))).await
 }

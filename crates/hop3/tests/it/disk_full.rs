@@ -16,17 +16,23 @@ const DISK: u64 = 96 * MIB;
 /// Set in the process that may mount.
 const INSIDE: &str = "HOP3_TEST_MOUNTS";
 
-/// A directory on a small disk that nobody else sees. The first call runs the test once more, in a mount namespace of
-/// its own, and gives nothing.
+/// A directory on a small disk that nobody else sees; nothing at the first call, which runs the test once more.
 pub(crate) fn small_disk(test: &str) -> Option<TempDir> {
-    if std::env::var_os(INSIDE).is_none() {
+    where_mounts_are_seen_by_nobody(test).then(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let options = std::ffi::CString::new(format!("size={DISK},mode=755")).unwrap();
+        mount("hop3-test", directory.path(), "tmpfs", MountFlags::empty(), options.as_c_str()).unwrap();
+        directory
+    })
+}
+
+/// The first call runs the test once more, in a mount namespace of its own, and gives false.
+pub(crate) fn where_mounts_are_seen_by_nobody(test: &str) -> bool {
+    let is_inside = std::env::var_os(INSIDE).is_some();
+    if !is_inside {
         in_a_namespace(test);
-        return None;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let options = std::ffi::CString::new(format!("size={DISK},mode=755")).unwrap();
-    mount("hop3-test", directory.path(), "tmpfs", MountFlags::empty(), options.as_c_str()).unwrap();
-    Some(directory)
+    is_inside
 }
 
 fn in_a_namespace(test: &str) {

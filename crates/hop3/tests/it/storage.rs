@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Volumes: attached by hand and by hop3.toml, shared, carried, and never destroyed with an app.
 
+use crate::disk_full::{MIB, small_disk, where_mounts_are_seen_by_nobody};
 use crate::harness::{Hop, skip};
 use crate::probe::{self, inside};
 use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
 
 /// Without users of their own apps see no mounts.
 fn has_mounts(test: &str) -> bool {
@@ -176,4 +179,91 @@ fn volumes_of_the_file_are_made_at_the_first_deployment_and_taken_up_again() {
     std::fs::write(tree.join("hop3.toml"), file("/media2")).unwrap();
     hop.hop3(["deploy".as_ref(), tree.as_os_str(), "-a".as_ref(), "shop".as_ref()]).expect_ok();
     assert_eq!(inside(&hop, "shop", "cat /media2/note; echo $HOP3_VOLUME_MEDIA"), "kept\n/media2\n");
+}
+
+/// A directory on a file system whose files can share blocks.
+fn sharing_disk(test: &str) -> Option<TempDir> {
+    let image = tempfile::NamedTempFile::new().unwrap();
+    image.as_file().set_len(128 * MIB).unwrap();
+    let succeeds = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    if !succeeds(Command::new("mkfs.btrfs").arg("--quiet").arg(image.path())) {
+        skip(test, "mkfs.btrfs is not there");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-o", "loop"]).arg(image.path()).arg(directory.path());
+    assert!(succeeds(&mut mount));
+    Some(directory)
+}
+
+/// Blocks that are in use on that disk, after everything was written.
+fn used(disk: &Path) -> u64 {
+    rustix::fs::syncfs(std::fs::File::open(disk).unwrap()).unwrap();
+    let disk = rustix::fs::statvfs(disk).unwrap();
+    (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+}
+
+#[test]
+fn a_snapshot_shares_blocks_and_brings_back_what_was_there() {
+    let test = "storage::a_snapshot_shares_blocks_and_brings_back_what_was_there";
+    if !where_mounts_are_seen_by_nobody(test) {
+        return;
+    }
+    let Some(disk) = sharing_disk(test) else { return };
+    let hop = Hop::start_in(disk);
+    probe::push(&hop, "shop");
+    create(&hop, "pictures", &[]);
+    attach(&hop, "pictures", "shop", "/data");
+    inside(
+        &hop,
+        "shop",
+        "head -c 40m /dev/urandom > /data/cat; echo one > /data/note; mkdir -m 0 /data/shut",
+    );
+    let shut = hop.hop3(["storage", "snapshot", "pictures", "--as", "monday"]);
+    assert!(!shut.ok && shut.text.contains("'data/shut': Permission denied"), "{}", shut.text);
+    inside(&hop, "shop", "rmdir /data/shut");
+    let (cat, before) = (inside(&hop, "shop", "sha256sum /data/cat"), used(hop.scratch()));
+
+    let made = hop.hop3(["storage", "snapshot", "pictures", "--as", "monday"]).expect_ok();
+    assert!(made.text.contains("hop3 storage restore pictures monday"), "{}", made.text);
+    assert!(used(hop.scratch()) - before < 4 * MIB, "{before} {}", used(hop.scratch()));
+    let again = hop.hop3(["storage", "snapshot", "pictures", "--as", "monday"]);
+    assert!(!again.ok && again.text.contains("storage.snapshot-exists"), "{}", again.text);
+
+    inside(
+        &hop,
+        "shop",
+        "echo two > /data/note; echo new > /data/dog; dd if=/dev/zero of=/data/cat bs=1 count=9 conv=notrunc",
+    );
+    hop.hop3(["storage", "snapshot", "pictures"]).expect_ok();
+    let info = hop.json(["storage", "info", "pictures", "--json"]);
+    assert_eq!(info["snapshots"][0]["name"], "monday", "{info}");
+    assert!(info["snapshots"][1]["name"].as_str().unwrap().starts_with("at-2"), "{info}");
+    assert!(info["used_bytes"].as_u64().unwrap() < 42 * MIB, "what is kept beside it is not its own: {info}");
+    assert!(inside(&hop, "shop", "ls -a /data /").contains("dog"), "the app goes on");
+
+    let unsure = hop.hop3(["storage", "restore", "pictures", "monday", "--confirm", "shop"]);
+    assert!(!unsure.ok, "{}", unsure.text);
+    hop.hop3(["storage", "restore", "pictures", "monday", "--confirm", "pictures"]).expect_ok();
+    assert_eq!(inside(&hop, "shop", "sha256sum /data/cat"), cat);
+    assert_eq!(inside(&hop, "shop", "cat /data/note; ls /data | wc -l"), "one\n2\n");
+
+    hop.hop3(["storage", "forget", "pictures", "monday"]).expect_ok();
+    let gone = hop.hop3(["storage", "restore", "pictures", "monday", "--confirm", "pictures"]);
+    assert!(!gone.ok && gone.text.contains("hop3 storage info pictures"), "{}", gone.text);
+    assert_eq!(hop.json(["storage", "info", "pictures", "--json"])["snapshots"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn where_blocks_cannot_be_shared_there_are_no_snapshots() {
+    let Some(disk) = small_disk("storage::where_blocks_cannot_be_shared_there_are_no_snapshots") else {
+        return;
+    };
+    let hop = Hop::start_in(disk);
+    create(&hop, "pictures", &[]);
+    let refused = hop.hop3(["storage", "snapshot", "pictures"]);
+    assert!(!refused.ok && refused.text.contains("storage.no-snapshots"), "{}", refused.text);
+    assert!(refused.text.contains("hop3 storage export"), "{}", refused.text);
+    assert_eq!(std::fs::read_dir(hop.root().join("volumes/pictures")).unwrap().count(), 1);
 }

@@ -2,6 +2,7 @@
 //! `storage list|info`, and how much volumes hold.
 
 use super::create::gone_ms;
+use super::snapshot::snapshots;
 use super::{find, inside};
 use crate::server::{Server, internal};
 use crate::store::Volume;
@@ -29,6 +30,7 @@ fn of(server: &Server, volume: &Volume) -> Result<VolumeInfo, Problem> {
         size_bytes: volume.size_bytes,
         used_bytes: measure(server, volume),
         apps: apps.collect(),
+        snapshots: snapshots(server, volume),
         directory: server.layout.volume_data(&volume.name).to_string_lossy().into_owned(),
         gone_ms: gone_ms(volume),
         created_ms: volume.created_ms,

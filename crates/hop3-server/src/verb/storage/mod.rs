@@ -9,12 +9,15 @@ mod create;
 mod inside;
 mod look;
 mod mount;
+mod replace;
+mod snapshot;
 mod transfer;
 
 pub(crate) use attach::{attach, detach, wanted};
 pub(crate) use create::{create, destroy, forget_destroyed, recover};
 pub(crate) use look::{info, list, measure_all};
 pub(crate) use mount::view;
+pub(crate) use snapshot::{forget, restore, snapshot};
 pub(crate) use transfer::{export, import};
 
 use crate::server::{Server, internal};
