@@ -9,6 +9,7 @@ use crate::secret::{Secret, exposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A server that should run.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +151,85 @@ pub struct AddonStatus {
     pub trouble: Option<String>,
 }
 
+/// What an addon holds, counted part by part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub unit: HeldUnit,
+    /// Parts by their names, with how much is in each.
+    pub parts: BTreeMap<String, u64>,
+}
+
+/// What is counted, and in what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldUnit {
+    /// Rows, in tables. Every table is among the parts.
+    Rows,
+    /// Keys that do not go by themselves, in databases. Databases that could not be counted are not among the parts.
+    Keys,
+}
+
+impl Held {
+    pub fn total(&self) -> u64 {
+        self.parts.values().sum()
+    }
+
+    /// Where what was restored is not what was saved: a line for each part.
+    pub fn differences(&self, restored: &Held) -> Vec<String> {
+        let (part, thing) = match self.unit {
+            HeldUnit::Rows => ("table", "rows"),
+            HeldUnit::Keys => ("database", "keys"),
+        };
+        let said = |name: &str, saved: u64, found: u64| {
+            let (saved, found) = (grouped(saved), grouped(found));
+            format!("{part} {name}: {saved} {thing} were saved, {found} are in what was restored")
+        };
+        let mut lines = Vec::new();
+        for (name, saved) in &self.parts {
+            match (restored.parts.get(name), self.unit) {
+                (Some(found), _) if found == saved => {}
+                (Some(found), _) => lines.push(said(name, *saved, *found)),
+                (None, HeldUnit::Keys) if *saved == 0 => {}
+                (None, HeldUnit::Keys) => lines.push(said(name, *saved, 0)),
+                (None, HeldUnit::Rows) => lines.push(format!("{part} {name} was saved, and is not there")),
+            }
+        }
+        let is_new = |name: &&String| self.unit == HeldUnit::Rows && !self.parts.contains_key(*name);
+        let new = restored.parts.keys().filter(is_new);
+        lines.extend(new.map(|name| format!("{part} {name} is there, and was not saved")));
+        lines
+    }
+}
+
+/// `12 tables, 48,210 rows`
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = |count: u64, one: &str, many: &str| {
+            format!("{} {}", grouped(count), if count == 1 { one } else { many })
+        };
+        match self.unit {
+            HeldUnit::Rows => {
+                let tables = counted(self.parts.len() as u64, "table", "tables");
+                write!(f, "{tables}, {}", counted(self.total(), "row", "rows"))
+            }
+            HeldUnit::Keys => f.write_str(&counted(self.total(), "lasting key", "lasting keys")),
+        }
+    }
+}
+
+/// `48,210`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The word that Hop3 uses for a kind that people call otherwise.
 pub fn usual_kind(kind: &AddonKind) -> AddonKind {
     let usual = match kind.as_str() {
@@ -162,3 +242,6 @@ pub fn usual_kind(kind: &AddonKind) -> AddonKind {
     };
     usual.parse().unwrap_or_else(|_| kind.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 //!
 //! A backup is complete when its manifest is there, which is written last. Times are Unix milliseconds.
 
-use crate::name::{AddonName, AppName};
+use crate::addon::{Held, HeldUnit};
+use crate::name::{AddonKind, AddonName, AppName};
 use crate::problem::{Kind, Problem};
 use crate::secret::Secret;
 use schemars::JsonSchema;
@@ -57,14 +58,76 @@ impl fmt::Display for BackupId {
     }
 }
 
+/// What a backup is of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BackupOf {
+    Server,
+    App(AppName),
+    /// An addon by itself.
+    Addon(AddonName),
+}
+
+/// Before the name of an addon where names of apps stand too, of which none has a colon.
+const ADDON: &str = "addon:";
+
+impl BackupOf {
+    /// As requests say it: neither is the whole server.
+    pub fn new(app: Option<&AppName>, addon: Option<&AddonName>) -> BackupOf {
+        match (app, addon) {
+            (_, Some(addon)) => BackupOf::Addon(addon.clone()),
+            (Some(app), None) => BackupOf::App(app.clone()),
+            (None, None) => BackupOf::Server,
+        }
+    }
+
+    /// The word that is kept; none for the server.
+    pub fn word(&self) -> Option<String> {
+        match self {
+            BackupOf::Server => None,
+            BackupOf::App(app) => Some(app.to_string()),
+            BackupOf::Addon(addon) => Some(format!("{ADDON}{addon}")),
+        }
+    }
+
+    pub fn of_word(word: Option<&str>) -> Result<BackupOf, Problem> {
+        match word.map(|word| (word, word.strip_prefix(ADDON))) {
+            None => Ok(BackupOf::Server),
+            Some((_, Some(addon))) => Ok(BackupOf::Addon(addon.parse()?)),
+            Some((app, None)) => Ok(BackupOf::App(app.parse()?)),
+        }
+    }
+
+    pub fn app(&self) -> Option<AppName> {
+        if let BackupOf::App(app) = self { Some(app.clone()) } else { None }
+    }
+
+    pub fn addon(&self) -> Option<AddonName> {
+        if let BackupOf::Addon(addon) = self { Some(addon.clone()) } else { None }
+    }
+}
+
+/// As lists say it.
+impl fmt::Display for BackupOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BackupOf::Server => f.write_str("the server"),
+            BackupOf::App(app) => f.write_str(app.as_str()),
+            BackupOf::Addon(addon) => write!(f, "addon {addon}"),
+        }
+    }
+}
+
 /// `GET /api/backups`, one element
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupInfo {
     pub id: BackupId,
     pub target: String,
-    /// Absent: of the whole server.
+    /// Absent, as the addon is: of the whole server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppName>,
+    /// Of an addon by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<AddonName>,
     pub made_ms: u64,
     pub files: u64,
     pub bytes: u64,
@@ -83,6 +146,12 @@ pub struct BackupInfo {
     pub problem: Option<Problem>,
 }
 
+impl BackupInfo {
+    pub fn of(&self) -> BackupOf {
+        BackupOf::new(self.app.as_ref(), self.addon.as_ref())
+    }
+}
+
 /// `GET /api/backups/{id}`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BackupDetail {
@@ -90,6 +159,8 @@ pub struct BackupDetail {
     /// Version of Hop3 that made it.
     pub hop3: String,
     pub apps: Vec<BackupApp>,
+    #[serde(default)]
+    pub addons: Vec<BackupAddon>,
     /// What could not be read when it was made.
     pub unread: Vec<String>,
 }
@@ -107,13 +178,51 @@ pub struct BackupApp {
     pub parts: Vec<String>,
 }
 
+/// What an addon held, in a backup.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BackupAddon {
+    pub name: AddonName,
+    pub kind: AddonKind,
+    pub bytes: u64,
+    /// Tables and rows of a database, counted when it was saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Keys that do not go by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<u64>,
+    /// The same in words: `12 tables, 48,210 rows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<String>,
+}
+
+impl BackupAddon {
+    pub fn new(name: AddonName, kind: AddonKind, bytes: u64, held: Option<&Held>) -> BackupAddon {
+        let of = |unit: HeldUnit| held.filter(|held| held.unit == unit);
+        let rows = of(HeldUnit::Rows);
+        BackupAddon {
+            name,
+            kind,
+            bytes,
+            tables: rows.map(|held| held.parts.len() as u64),
+            rows: rows.map(Held::total),
+            keys: of(HeldUnit::Keys).map(Held::total),
+            holds: held.map(Held::to_string),
+        }
+    }
+}
+
 /// `POST /api/backups`
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateBackupRequest {
-    /// Absent: the whole server.
+    /// Absent, as the addon is: the whole server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppName>,
+    /// This addon by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<AddonName>,
     /// The target; `local` unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -200,9 +309,12 @@ pub struct BackupKey {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyBackupRequest {
-    /// The newest of each app and of the server unless named.
+    /// The newest of each app, each addon and of the server unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupId>,
+    /// Whether copies of the apps are started too; as their `[backup]` says unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<bool>,
 }
 
 /// `POST /api/backups/prune`
@@ -212,6 +324,9 @@ pub struct PruneBackupsRequest {
     /// Only those of this app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppName>,
+    /// Only those of this addon by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<AddonName>,
     /// Instead of what the schedules say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
@@ -237,9 +352,12 @@ impl Default for Keep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupSchedule {
-    /// Absent: the whole server.
+    /// Absent, as the addon is: the whole server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppName>,
+    /// This addon by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addon: Option<AddonName>,
     /// Five fields as in a crontab, in the server's time zone.
     pub at: String,
     /// When the newest one is restored into a scratch place and checked.
@@ -249,6 +367,15 @@ pub struct BackupSchedule {
     /// The target; `local` unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Why the last one was not made, or what should go did not; absent once all went well. The server says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Problem>,
+}
+
+impl BackupSchedule {
+    pub fn of(&self) -> BackupOf {
+        BackupOf::new(self.app.as_ref(), self.addon.as_ref())
+    }
 }
 
 /// Tells whether a location is a directory of this machine.

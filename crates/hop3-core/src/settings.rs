@@ -218,6 +218,9 @@ pub struct BackupSettings {
     /// Paths and patterns within the data that are left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// A proof of a backup starts a copy of the app.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub proof_start: bool,
 }
 
 impl BackupSettings {

@@ -79,6 +79,13 @@ pub enum AddonCommand {
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
     },
+    /// Make a backup of an addon by itself; restore it with: hop3 backup restore
+    Backup {
+        name: String,
+        /// Where to; `local` on the server's own disk unless given
+        #[arg(long, value_name = "TARGET")]
+        to: Option<String>,
+    },
     /// Bring an addon, or a new one, to what it held at a past moment
     Restore {
         name: String,
@@ -230,6 +237,7 @@ pub(crate) fn run(command: AddonCommand, cx: &mut Context) -> Result<u8, Problem
             let request = NewAddonNameRequest { name: new.parse()? };
             change(&name.parse()?, "clone", &request, &format!("{new} holds what {name} holds"), cx)
         }
+        AddonCommand::Backup { name, to } => super::backup::of_addon(&name, to, cx),
         AddonCommand::Restore { name, to, new, confirm } => restore::restore(&name, &to, new, confirm, cx),
         AddonCommand::Scale { name, options } => {
             let request = ScaleAddonRequest { options: pairs(&options)? };

@@ -34,8 +34,8 @@ pub enum BackupCommand {
     Info { backup: String },
     /// Restore an app in place, as a new app, or one file of its data
     Restore(RestoreArgs),
-    /// Restore backups into a scratch place and compare: the newest of each app and of the server, or one
-    Verify { backup: Option<String> },
+    /// Restore backups into a scratch place and compare: the newest of each app, addon and of the server, or one
+    Verify(VerifyArgs),
     /// Make and prove backups by themselves; without --at, list the schedules
     Schedule(ScheduleArgs),
     /// Forget backups that need not be kept, by their schedule or by what is given here
@@ -75,7 +75,7 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "ADDON", conflicts_with_all = ["app", "path"])]
     addon: Option<String>,
     /// The addon's name again, for scripts; not needed with --as
-    #[arg(long, value_name = "NAME", requires = "addon")]
+    #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
     /// Make the whole server anew in an empty --root; `--server` without an address says the same
     #[arg(long, requires = "from", conflicts_with_all = ["app", "new_name", "path", "addon"])]
@@ -89,11 +89,26 @@ pub struct RestoreArgs {
 }
 
 #[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// As `hop3 backup list` names it
+    backup: Option<String>,
+    /// Start a copy of each app on what was restored, whatever its hop3.toml says; it must pass its health check
+    #[arg(long)]
+    start: bool,
+    /// Start no copy of any app
+    #[arg(long, conflicts_with = "start")]
+    no_start: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct ScheduleArgs {
     #[command(flatten)]
     app: AppArg,
+    /// An addon by itself
+    #[arg(long, value_name = "ADDON", conflicts_with = "app")]
+    addon: Option<String>,
     /// The whole server; `--server` without an address says the same
-    #[arg(long, conflicts_with = "app")]
+    #[arg(long, conflicts_with_all = ["app", "addon"])]
     whole_server: bool,
     /// When it is made, five fields as in a crontab, in the server's time zone
     #[arg(long, value_name = "CRON")]
@@ -116,6 +131,9 @@ pub struct PruneArgs {
     /// Only those of this app
     #[command(flatten)]
     app: AppArg,
+    /// Only those of this addon by itself
+    #[arg(long, value_name = "ADDON", conflicts_with = "app")]
+    addon: Option<String>,
     #[command(flatten)]
     keep: KeepArgs,
 }
@@ -166,7 +184,7 @@ pub(crate) fn run(command: BackupCommand, cx: &mut Context) -> Result<(), Proble
             Ok(())
         }
         BackupCommand::Restore(args) => restore(args, cx),
-        BackupCommand::Verify { backup } => verify(backup, cx),
+        BackupCommand::Verify(args) => verify(args, cx),
         BackupCommand::Schedule(args) => schedule::schedule(args, cx),
         BackupCommand::Prune(args) => schedule::prune(args, cx),
         BackupCommand::Targets(command) => target::run(command, cx),
@@ -184,12 +202,20 @@ fn path(backup: &str) -> String {
 
 fn create(args: &CreateArgs, cx: &mut Context) -> Result<(), Problem> {
     let app = if args.whole_server { None } else { Some(cx.app(&args.app)?) };
-    let made = ask(cx, "/api/backups", &CreateBackupRequest { app, target: args.to.clone() })?;
-    for info in made {
-        let what = info.app.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string);
+    make(cx, &CreateBackupRequest { app, addon: None, target: args.to.clone() })
+}
+
+/// `addon backup`
+pub(super) fn of_addon(name: &str, to: Option<String>, cx: &mut Context) -> Result<(), Problem> {
+    make(cx, &CreateBackupRequest { app: None, addon: Some(name.parse()?), target: to })
+}
+
+fn make(cx: &mut Context, request: &CreateBackupRequest) -> Result<(), Problem> {
+    for info in ask(cx, "/api/backups", request)? {
         cx.say(&format!(
-            "backup {} of {what}: {} files, {}, {} of it new",
+            "backup {} of {}: {} files, {}, {} of it new",
             info.id,
+            info.of(),
             info.files,
             size(info.bytes),
             size(info.added_bytes)
@@ -214,7 +240,7 @@ fn list(app: &AppArg, cx: &mut Context) -> Result<(), Problem> {
             };
             table.row([
                 one.id.to_string(),
-                one.app.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string),
+                one.of().to_string(),
                 one.target.clone(),
                 clock(one.made_ms, &cx.zone()),
                 size(one.bytes),
@@ -233,22 +259,29 @@ fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
     }
     let app = args.app.app.map(|name| name.parse()).transpose()?;
     let new_name = args.new_name.map(|name| name.parse()).transpose()?;
-    let addon: Option<AddonName> = args.addon.map(|name| name.parse()).transpose()?;
+    let backup = backup.unwrap_or_default();
+    let mut addon: Option<AddonName> = args.addon.map(|name| name.parse()).transpose()?;
+    if addon.is_none() {
+        // A backup of an addon by itself has nothing else.
+        let all: Vec<BackupInfo> = cx.client()?.get("/api/backups")?;
+        addon = all.into_iter().find(|info| info.id.as_str() == backup).and_then(|info| info.addon);
+    }
     if let Some(addon) = addon.as_ref().filter(|_| new_name.is_none()) {
         let question = format!("This replaces all that {addon} holds. Type its name to confirm:");
         let confirm = args.confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == addon.as_str());
         confirm.ok_or_else(|| problem::not_confirmed(addon.as_str()))?;
     }
     let request = RestoreBackupRequest { app, new_name, path: args.path, addon };
-    for info in ask(cx, &format!("{}/restore", path(&backup.unwrap_or_default())), &request)? {
+    for info in ask(cx, &format!("{}/restore", path(&backup)), &request)? {
         cx.say(&format!("restored from {}", info.id));
     }
     Ok(())
 }
 
-fn verify(backup: Option<String>, cx: &mut Context) -> Result<(), Problem> {
-    let backup = backup.map(|id| id.parse()).transpose()?;
-    for info in ask(cx, "/api/backups/verify", &VerifyBackupRequest { backup })? {
+fn verify(args: VerifyArgs, cx: &mut Context) -> Result<(), Problem> {
+    let backup = args.backup.map(|id| id.parse()).transpose()?;
+    let start = args.start.then_some(true).or(args.no_start.then_some(false));
+    for info in ask(cx, "/api/backups/verify", &VerifyBackupRequest { backup, start })? {
         cx.say(&format!("{} was restored and is whole: {} files, {}", info.id, info.files, size(info.bytes)));
     }
     Ok(())

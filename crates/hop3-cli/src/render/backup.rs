@@ -29,10 +29,7 @@ pub(crate) fn backup_detail(detail: &BackupDetail, style: Style, zone: &TimeZone
     let info = &detail.backup;
     let mut table = Table::headless();
     table.row(["backup".to_owned(), info.id.to_string()]);
-    table.row([
-        "of".to_owned(),
-        info.app.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string),
-    ]);
+    table.row(["of".to_owned(), info.of().to_string()]);
     table.row(["target".to_owned(), info.target.clone()]);
     table.row(["made".to_owned(), format!("{} by hop3 {}", clock(info.made_ms, zone), detail.hop3)]);
     table.row(["holds".to_owned(), format!("{} files, {}", info.files, size(info.bytes))]);
@@ -46,6 +43,13 @@ pub(crate) fn backup_detail(detail: &BackupDetail, style: Style, zone: &TimeZone
     if !apps.is_empty() {
         text += "\n";
         text += &apps.render(style);
+    }
+    if !detail.addons.is_empty() {
+        text.push('\n');
+    }
+    for addon in &detail.addons {
+        let holds = addon.holds.clone().unwrap_or_else(|| size(addon.bytes));
+        text += &format!("{}: {holds}\n", addon.name);
     }
     for path in &detail.unread {
         text += &format!("not read: {}\n", clean(path));

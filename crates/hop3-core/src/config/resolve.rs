@@ -108,6 +108,7 @@ fn backup(raw: Backup, place: &Place<'_>) -> Result<BackupSettings, Problem> {
         before: lines(raw.before)?,
         after: lines(raw.after)?,
         exclude: exclude.collect::<Result<_, _>>()?,
+        proof_start: raw.proof_start,
     })
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Calls on one server never overlap, but for `backup` and `status`, which may run beside anything.
 
-use crate::addon::{AddonServer, AddonStatus, Binding, KindFacts, WantedAddon};
+use crate::addon::{AddonServer, AddonStatus, Binding, Held, KindFacts, WantedAddon};
 use crate::problem::Problem;
 use std::io::{Read, Write};
 
@@ -39,4 +39,19 @@ pub trait Addon: Send + Sync {
 
     /// Stops the server and removes all it has. Absent is fine.
     fn retire(&self, server: &AddonServer) -> Result<(), Problem>;
+
+    /// What counts the things of this kind; nothing when they are not known.
+    fn counts(&self) -> Option<&dyn Counts> {
+        None
+    }
+}
+
+/// Counts what an addon holds, so that a backup can be compared with what becomes of it.
+pub trait Counts {
+    /// Does what `backup` does, as of one moment from now on, and counts what is held at that very moment. Nothing when
+    /// that cannot be known of this one.
+    fn backup_counted(&self, addon: &WantedAddon, to: &mut dyn Write) -> Result<Option<Held>, Problem>;
+
+    /// Counts what it holds now; nothing when that cannot be known.
+    fn count(&self, addon: &WantedAddon) -> Result<Option<Held>, Problem>;
 }

@@ -121,6 +121,12 @@ fn plain(text: &str) -> Result<&str, Problem> {
     Err(Problem::new(Kind::Bug, "addon.bad-credential", "a credential has characters that Hop3 does not use"))
 }
 
+/// The text that hexadecimal digits stand for.
+fn unhex(digits: &str) -> Option<String> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    String::from_utf8(digits.trim().as_bytes().chunks(2).map(byte).collect::<Option<_>>()?).ok()
+}
+
 /// What an option says, when it is a number.
 fn number<'t>(option: &str, text: &'t str) -> Result<&'t str, Problem> {
     if text.parse::<u16>().is_ok() {

@@ -23,12 +23,13 @@ pub fn broken_rules(ground: &Ground<'_>) -> Vec<String> {
     };
     let judge = Judge::new(ground, version);
     let can = facts.capabilities;
-    let rules: [(&str, bool, Rule); 10] = [
+    let rules: [(&str, bool, Rule); 11] = [
         ("creates", true, door::creates),
         ("strangers", true, door::strangers),
         ("rotates", can.rotates, door::rotates),
         ("closes", can.rotates, door::closes),
         ("carries", can.backs_up, data::carries),
+        ("counts", can.backs_up, data::counts),
         ("refuses", can.backs_up, data::refuses),
         ("is away", can.serves, crash::away),
         ("crashes", can.serves && can.backs_up, crash::crashes),

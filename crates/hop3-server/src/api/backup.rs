@@ -14,11 +14,11 @@ use axum::routing::{delete, get, post, put};
 use futures_util::stream;
 use hop3_core::Problem;
 use hop3_core::backup::{
-    AddBackupTargetRequest, BackupDetail, BackupId, BackupInfo, BackupKey, BackupNews, BackupSchedule,
-    BackupTargetInfo, CreateBackupRequest, PruneBackupsRequest, RestoreBackupRequest, Tell,
+    AddBackupTargetRequest, BackupDetail, BackupId, BackupInfo, BackupKey, BackupNews, BackupOf,
+    BackupSchedule, BackupTargetInfo, CreateBackupRequest, PruneBackupsRequest, RestoreBackupRequest, Tell,
     VerifyBackupRequest,
 };
-use hop3_core::name::AppName;
+use hop3_core::name::{AddonName, AppName};
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) fn endpoints(endpoints: Endpoints) -> Endpoints {
         .on::<CreateBackupRequest, BackupNews>(
             &Method::POST,
             "/api/backups",
-            "Makes a backup of an app or of the server; answers with a stream of news",
+            "Makes a backup of an app, of an addon or of the server; answers with a stream of news",
             post(create),
         )
         .on::<Nothing, BackupDetail>(
@@ -78,13 +78,13 @@ pub(super) fn settings(endpoints: Endpoints) -> Endpoints {
         .on::<BackupSchedule, BackupSchedule>(
             &Method::PUT,
             "/api/backup-schedules",
-            "Sets the schedule of an app or of the server",
+            "Sets the schedule of an app, of an addon or of the server",
             put(schedule),
         )
         .on::<Nothing, Nothing>(
             &Method::DELETE,
             "/api/backup-schedules",
-            "Ends the schedule of the app of ?app=, or of the server",
+            "Ends the schedule of the app of ?app=, of the addon of ?addon=, or of the server",
             delete(unschedule),
         )
         .on::<Nothing, Vec<BackupTargetInfo>>(
@@ -113,6 +113,8 @@ pub(super) fn settings(endpoints: Endpoints) -> Endpoints {
 struct Of {
     #[serde(default)]
     app: Option<AppName>,
+    #[serde(default)]
+    addon: Option<AddonName>,
 }
 
 async fn list(State(server): S, Query(of): Query<Of>) -> Reply<Vec<BackupInfo>> {
@@ -152,7 +154,11 @@ async fn schedule(State(server): S, Body(request): Body<BackupSchedule>) -> Repl
 }
 
 async fn unschedule(State(server): S, Query(of): Query<Of>) -> Reply<Nothing> {
-    blocking(move || verb::backup::unschedule(&server, of.app.as_ref()).map(|()| Nothing {})).await
+    blocking(move || {
+        let of = BackupOf::new(of.app.as_ref(), of.addon.as_ref());
+        verb::backup::unschedule(&server, &of).map(|()| Nothing {})
+    })
+    .await
 }
 
 async fn targets(State(server): S) -> Reply<Vec<BackupTargetInfo>> {

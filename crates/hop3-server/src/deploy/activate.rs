@@ -165,6 +165,16 @@ pub(crate) fn until_healthy(cx: &Context<'_>, release: &Release, web: &[Instance
     health::wait(cx, release, web)
 }
 
+/// Starts the web process of a release that does not serve, sees whether it becomes healthy, and stops it. Nobody is led
+/// to it. The caller holds the app's lock.
+pub(crate) fn try_out(cx: &Context<'_>, release: &Release) -> Result<(), Problem> {
+    let runtime = &cx.server.drivers.runtime;
+    let one = workload(cx.server, &cx.app, release, &BTreeMap::from([(ProcessName::web(), 1)]))?;
+    let tried = runtime.apply(&one).and_then(|instances| health::wait(cx, release, &instances));
+    let removed = runtime.remove(&cx.app.name, None);
+    tried.and(removed)
+}
+
 /// Restarts one instance in place: out of the route, drained, fresh, healthy, back in the route.
 pub(crate) fn restart_instance(cx: &Context<'_>, release: &Release, id: &str) -> Result<(), Problem> {
     let turn = cx.server.turn_of(&cx.app);

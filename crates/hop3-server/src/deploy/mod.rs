@@ -22,7 +22,7 @@ mod slot;
 mod sweep;
 
 pub(crate) use activate::{
-    converge, restart_instance, retire_releases, run_all, stop_surplus, until_healthy, wanted,
+    converge, restart_instance, retire_releases, run_all, stop_surplus, try_out, until_healthy, wanted,
 };
 pub(crate) use checkout::Upload;
 pub(crate) use context::Context;

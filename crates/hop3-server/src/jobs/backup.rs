@@ -55,23 +55,30 @@ fn work(server: &Arc<Server>, due: &Due) {
         Due::Make(schedule) => ("made", make(server, schedule)),
         Due::Prove(schedule) => ("proven", prove(server, schedule)),
     };
+    // Whoever looks at the schedules or at the server is told of what was not made; of what was not proven, the list.
+    let noted = match due {
+        Due::Make(schedule) => backup::note_outcome(server, schedule, done.as_ref().err().cloned()),
+        Due::Prove(_) => Ok(()),
+    };
     // The event of it tells the app's people.
-    if let Err(problem) = done {
+    for problem in [done, noted].into_iter().filter_map(Result::err) {
         tracing::warn!(code = problem.code, problem = problem.title, "a scheduled backup was not {what}");
     }
 }
 
 fn make(server: &Arc<Server>, schedule: &BackupSchedule) -> Result<(), Problem> {
-    let request = CreateBackupRequest { app: schedule.app.clone(), target: schedule.target.clone() };
+    let (app, addon) = (schedule.app.clone(), schedule.addon.clone());
+    let target = schedule.target.clone();
+    let request = CreateBackupRequest { app: app.clone(), addon: addon.clone(), target };
     backup::create(server, &request, true, &|_| {})?;
-    let request = PruneBackupsRequest { app: schedule.app.clone(), keep: None };
+    let request = PruneBackupsRequest { app, addon, keep: None };
     backup::prune(server, &request, &|_| {}).map(drop)
 }
 
 /// The newest one that is in the schedule's target.
 fn prove(server: &Arc<Server>, schedule: &BackupSchedule) -> Result<(), Problem> {
     match backup::newest_of(server, schedule)? {
-        Some(newest) => backup::prove(server, &newest, &|_| {}),
+        Some(newest) => backup::prove(server, &newest, None, &|_| {}),
         None => Ok(()),
     }
 }

@@ -5,8 +5,7 @@ use super::app::foreign;
 use super::{Store, now_ms};
 use anyhow::{Context, Result};
 use hop3_core::Problem;
-use hop3_core::backup::{BackupId, BackupInfo, BackupSchedule};
-use hop3_core::name::AppName;
+use hop3_core::backup::{BackupId, BackupInfo, BackupOf, BackupSchedule};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -111,7 +110,7 @@ impl Store {
             params![
                 info.target,
                 info.id.as_str(),
-                info.app.as_ref().map(|name| name.as_str()),
+                info.of().word(),
                 info.made_ms,
                 info.files,
                 info.bytes,
@@ -165,24 +164,22 @@ impl Store {
 
     pub fn set_backup_schedule(&self, schedule: &BackupSchedule) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO backup_schedule (what, body) VALUES (?1, ?2)";
-        let what = schedule.app.as_ref().map_or(WHOLE, |app| app.as_str());
-        self.db().execute(sql, params![what, serde_json::to_string(schedule)?])?;
+        self.db().execute(sql, params![what(&schedule.of()), serde_json::to_string(schedule)?])?;
         Ok(())
     }
 
-    pub fn rename_backup_schedule(&self, from: &AppName, to: &AppName) -> Result<()> {
+    pub fn rename_backup_schedule(&self, from: &BackupOf, to: &BackupOf) -> Result<()> {
         let all = self.backup_schedules()?;
-        if let Some(schedule) = all.into_iter().find(|schedule| schedule.app.as_ref() == Some(from)) {
-            self.set_backup_schedule(&BackupSchedule { app: Some(to.clone()), ..schedule })?;
-            self.remove_backup_schedule(Some(from))?;
+        if let Some(schedule) = all.into_iter().find(|schedule| schedule.of() == *from) {
+            self.set_backup_schedule(&BackupSchedule { app: to.app(), addon: to.addon(), ..schedule })?;
+            self.remove_backup_schedule(from)?;
         }
         Ok(())
     }
 
     /// Tells whether there was one.
-    pub fn remove_backup_schedule(&self, app: Option<&AppName>) -> Result<bool> {
-        let what = app.map_or(WHOLE, |app| app.as_str());
-        Ok(self.db().execute("DELETE FROM backup_schedule WHERE what = ?1", [what])? == 1)
+    pub fn remove_backup_schedule(&self, of: &BackupOf) -> Result<bool> {
+        Ok(self.db().execute("DELETE FROM backup_schedule WHERE what = ?1", [what(of)])? == 1)
     }
 
     /// Tells whether a copy of the store is whole.
@@ -201,15 +198,21 @@ impl Store {
     }
 }
 
+fn what(of: &BackupOf) -> String {
+    of.word().unwrap_or_else(|| WHOLE.to_owned())
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Backup> {
-    let app: Option<String> = row.get(2)?;
+    let of: Option<String> = row.get(2)?;
+    let of = BackupOf::of_word(of.as_deref()).map_err(|p| foreign(2, p))?;
     let problem: Option<String> = row.get(9)?;
     let id: String = row.get(1)?;
     Ok(Backup {
         info: BackupInfo {
             target: row.get(0)?,
             id: id.parse().map_err(|p: Problem| foreign(1, p))?,
-            app: app.map(|name| name.parse()).transpose().map_err(|p: Problem| foreign(2, p))?,
+            app: of.app(),
+            addon: of.addon(),
             made_ms: row.get(3)?,
             files: row.get(4)?,
             bytes: row.get(5)?,

@@ -8,6 +8,7 @@ use crate::reconcile;
 use crate::server::{Server, internal};
 use crate::store::App;
 use hop3_core::api::{AppInfo, AppState, AppSummary};
+use hop3_core::backup::BackupOf;
 use hop3_core::event::Event;
 use hop3_core::name::{AppName, ProcessName};
 use hop3_core::problem::{Kind, Problem};
@@ -127,7 +128,7 @@ pub(crate) fn destroy(server: &Arc<Server>, name: &AppName, confirm: &str) -> Re
     server.drivers.runtime.forget_logs(name)?;
     server.store.destroy_app(&app).map_err(internal)?;
     // What was backed up stays; nothing more is.
-    server.store.remove_backup_schedule(Some(name)).map_err(internal)?;
+    server.store.remove_backup_schedule(&BackupOf::App(name.clone())).map_err(internal)?;
     for directory in [server.layout.app(name), server.layout.cache(name)] {
         server.drivers.runner.remove(&directory)?;
     }
@@ -148,7 +149,8 @@ pub(crate) fn rename(server: &Arc<Server>, from: &AppName, to: &AppName) -> Resu
     std::fs::rename(&old, &new).map_err(internal)?;
     // Running instances without a sandbox of their own still use the old path until they are retired.
     std::os::unix::fs::symlink(&new, &old).map_err(internal)?;
-    server.store.rename_backup_schedule(from, to).map_err(internal)?;
+    let (was, is) = (BackupOf::App(from.clone()), BackupOf::App(to.clone()));
+    server.store.rename_backup_schedule(&was, &is).map_err(internal)?;
     let renamed = server.app(to)?;
     server.record(Some(&renamed), None, Event::AppRenamed { from: from.to_string() });
     let taken_over = match renamed.current.is_some() && !renamed.stopped {

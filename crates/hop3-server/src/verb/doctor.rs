@@ -3,6 +3,7 @@
 
 use crate::disk;
 use crate::server::{Server, internal};
+use crate::verb;
 use hop3_core::api::{Check, ServerInfo, Verdict};
 use hop3_core::problem::Problem;
 use std::path::Path;
@@ -37,6 +38,7 @@ fn checks(server: &Server) -> Vec<Check> {
     checks.push(authorities(server));
     checks.push(control_plane_user());
     checks.push(room(server));
+    checks.extend(backups(server));
     for (name, found) in server.drivers.toolchains.installed() {
         let detail = format!("{} in {}", found.version, found.prefix.display());
         checks.push(check(&name, Verdict::Ok, &detail));
@@ -65,6 +67,23 @@ fn room(server: &Server) -> Check {
         }
         (_, Err(error)) => check("disk", Verdict::Missing, &format!("{root}: {error}")),
     }
+}
+
+/// What is backed up by itself; nothing to say where nothing is.
+fn backups(server: &Server) -> Option<Check> {
+    let count = verb::backup::schedules(server).map(|all| all.len());
+    let told = match (count, verb::backup::failing(server)) {
+        (Ok(0), _) => return None,
+        (Ok(count), Ok(failing)) if failing.is_empty() => {
+            return Some(check("backups", Verdict::Ok, &format!("{count} schedules, none of them fails")));
+        }
+        (_, Ok(failing)) => {
+            let each = failing.iter().map(|(of, problem)| format!("of {of}: {}", problem.title));
+            each.collect::<Vec<_>>().join("; ")
+        }
+        (_, Err(problem)) => told(&problem),
+    };
+    Some(check("backups", Verdict::Missing, &told))
 }
 
 fn role<T>(name: &str, answer: Result<T, Problem>) -> Check {

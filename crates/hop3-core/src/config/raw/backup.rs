@@ -20,6 +20,9 @@ pub(crate) struct Backup {
     /// Paths within the app's data that are left out; `*` stands for any part of a name.
     #[schemars(with = "Vec<String>")]
     pub(crate) exclude: Vec<Text>,
+    /// A proof of a backup starts a copy of the app too: its web process, on restored files and addons, for as long as
+    /// its health check takes. The copy knows by HOP3_PROOF what it is.
+    pub(crate) proof_start: bool,
     /// What is saved beside the data; all of the app is.
     pub(crate) paths: Option<Later>,
 }

@@ -5,6 +5,7 @@
 //! made them. The server's own administrator comes in over a socket in the server's directory and has no password.
 //! What a transaction of InnoDB acknowledged is on disk.
 
+mod count;
 mod dump;
 mod restore;
 mod script;
@@ -12,7 +13,7 @@ mod script;
 use super::Host;
 use hop3_core::Problem;
 use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
-use hop3_core::driver::Addon;
+use hop3_core::driver::{Addon, Counts};
 use hop3_core::sandbox::Job;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -207,6 +208,10 @@ impl Addon for Mariadb {
 
     fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
         self.host.retire(server)
+    }
+
+    fn counts(&self) -> Option<&dyn Counts> {
+        Some(self)
     }
 }
 

@@ -9,6 +9,7 @@
 
 use super::{Mariadb, dump::Dump, script};
 use hop3_core::addon::{AddonServer, WantedAddon};
+use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
 use std::io::Read;
 
@@ -40,9 +41,13 @@ impl Mariadb {
             .hint("it was cut on its way; fetch it again"))
     }
 
-    /// Statements are those of whoever wrote them: they run as the addon's own user. The client runs commands that it
-    /// reads, unless told otherwise; and it is nobody.
+    /// Statements are those of whoever wrote them: they run as the addon's own user.
     fn read_as_user(&self, addon: &WantedAddon, database: &str, from: &mut dyn Read) -> Result<(), Problem> {
+        self.host.feed(&self.user(addon, database), from).map(drop)
+    }
+
+    /// A client as the addon's own user. It runs commands that it reads, unless told otherwise; and it is nobody.
+    pub(super) fn user(&self, addon: &WantedAddon, database: &str) -> Job {
         let credential = addon.credential();
         let port = format!("--port={}", addon.server.port);
         let user = format!("--user={}", credential.user);
@@ -50,6 +55,7 @@ impl Mariadb {
             "mariadb",
             "--no-defaults",
             "--batch",
+            "--skip-column-names",
             "--binary-mode",
             "--default-character-set=utf8mb4",
             "--protocol=tcp",
@@ -60,7 +66,7 @@ impl Mariadb {
         ];
         let mut job = self.host.stranger_job(&addon.server, argv);
         job.env.insert("MYSQL_PWD".to_owned(), credential.password.expose().clone());
-        self.host.feed(&job, from).map(drop)
+        job
     }
 
     fn swap(&self, addon: &WantedAddon) -> Result<(), Problem> {
@@ -94,7 +100,12 @@ impl Mariadb {
     }
 
     fn tables(&self, server: &AddonServer, database: &str) -> Result<Vec<String>, Problem> {
-        unfolded(&self.ask(server, &script::tables(database))?)
+        self.names(server, &script::tables(database))
+    }
+
+    /// Names that statements give in hexadecimal digits.
+    pub(super) fn names(&self, server: &AddonServer, script: &str) -> Result<Vec<String>, Problem> {
+        unfolded(&self.ask(server, script)?)
     }
 
     fn definitions(&self, server: &AddonServer, database: &str) -> Result<Definitions, Problem> {
@@ -125,11 +136,7 @@ impl Mariadb {
 
 /// Lines of hexadecimal digits, as the text that they stand for.
 fn unfolded(lines: &str) -> Result<Vec<String>, Problem> {
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let text = |line: &str| -> Option<String> {
-        String::from_utf8(line.trim().as_bytes().chunks(2).map(byte).collect::<Option<_>>()?).ok()
-    };
-    lines.lines().map(text).collect::<Option<_>>().ok_or_else(|| {
+    lines.lines().map(super::super::unhex).collect::<Option<_>>().ok_or_else(|| {
         Problem::new(Kind::Unavailable, "addon.client-failed", "mariadb printed what is no list of names")
     })
 }

@@ -104,6 +104,23 @@ pub(super) fn tables(database: &str) -> String {
     )
 }
 
+/// The same of those that hold rows.
+pub(super) fn filled(database: &str) -> String {
+    format!(
+        "SELECT hex(table_name) FROM information_schema.tables
+         WHERE table_schema = '{database}' AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED');"
+    )
+}
+
+/// For each table its name in hexadecimal digits, and how many rows it has.
+pub(super) fn count(tables: &[String]) -> String {
+    let each = tables.iter().map(|table| {
+        let digits: String = table.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("SELECT '{digits}', count(*) FROM `{}`;\n", table.replace('`', "``"))
+    });
+    each.collect()
+}
+
 pub(super) fn views(database: &str) -> String {
     format!("SELECT hex(table_name) FROM information_schema.views WHERE table_schema = '{database}';")
 }

@@ -5,6 +5,7 @@
 //! what one credential made the next one owns, and a password can be changed while both are valid. The server's own
 //! administrator comes in over a socket in the server's directory and has no password.
 
+mod count;
 mod history;
 mod install;
 mod script;
@@ -12,7 +13,7 @@ mod script;
 use super::Host;
 use hop3_core::Problem;
 use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
-use hop3_core::driver::{Addon, Stop};
+use hop3_core::driver::{Addon, Counts, Stop};
 use hop3_core::sandbox::Job;
 use install::Install;
 use std::io::{Read, Write};
@@ -30,6 +31,9 @@ const CONNECTIONS: &str = "100";
 
 /// How dumps of the custom format begin.
 const DUMP_MARK: &[u8] = b"PGDMP";
+
+/// How psql is asked by a program: it prints rows alone, their fields separated by `|`, and ends at the first error.
+const PLAIN: [&str; 8] = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"];
 
 pub struct Postgres {
     host: Arc<Host>,
@@ -76,8 +80,7 @@ impl Postgres {
 
     /// Runs statements, each in a transaction of its own; gives the rows, fields separated by `|`.
     fn psql(&self, server: &AddonServer, database: &str, script: &str) -> Result<String, Problem> {
-        let arguments =
-            ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-d", database];
+        let arguments = [&PLAIN[..], &["-d", database]].concat();
         self.host.ask(&self.client(server, "psql", &arguments)?, script)
     }
 
@@ -200,6 +203,7 @@ impl Addon for Postgres {
             None => self.dump(addon, None, to),
         }
     }
+
     fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         let mut mark = Vec::new();
         from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
@@ -235,19 +239,32 @@ impl Addon for Postgres {
     fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
         self.host.retire(server)
     }
+
+    fn counts(&self) -> Option<&dyn Counts> {
+        Some(self)
+    }
 }
 
 impl Postgres {
     /// Writes a database of the server, or of a copy of it whose socket lies there.
     fn dump(&self, addon: &WantedAddon, socket: Option<&str>, to: &mut dyn Write) -> Result<(), Problem> {
-        // Not compressed: what keeps it compresses, and finds what did not change since the last time.
-        let arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-acl", &addon.database];
-        let mut job = self.client(&addon.server, "pg_dump", &arguments)?;
+        let mut job = self.dumper(addon, &[])?;
         if let Some(socket) = socket {
             let socket = self.host.directory(&addon.server).join(socket);
             job.env.insert("PGHOST".into(), socket.to_string_lossy().into_owned());
         }
         self.host.drain(&job, to)
+    }
+
+    /// Writes a database as a transaction that is still open sees it.
+    fn dump_at(&self, addon: &WantedAddon, snapshot: &str, to: &mut dyn Write) -> Result<(), Problem> {
+        self.host.drain(&self.dumper(addon, &[&format!("--snapshot={snapshot}")])?, to)
+    }
+
+    fn dumper(&self, addon: &WantedAddon, more: &[&str]) -> Result<Job, Problem> {
+        // Not compressed: what keeps it compresses, and finds what did not change since the last time.
+        let arguments = ["--format=custom", "--compress=0", "--no-owner", "--no-acl"];
+        self.client(&addon.server, "pg_dump", &[&arguments[..], more, &[&addon.database]].concat())
     }
 
     fn reader_of_dump(&self, addon: &WantedAddon, database: &str) -> Result<Job, Problem> {

@@ -7,12 +7,13 @@
 //! server's own administrator has a password that nobody is told.
 
 mod config;
+mod keys;
 mod mark;
 mod restore;
 
 use super::Host;
 use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
-use hop3_core::driver::Addon;
+use hop3_core::driver::{Addon, Counts};
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
 use std::io::{Read, Write};
@@ -207,6 +208,10 @@ impl Addon for Redis {
 
     fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
         self.host.retire(server)
+    }
+
+    fn counts(&self) -> Option<&dyn Counts> {
+        Some(self)
     }
 }
 

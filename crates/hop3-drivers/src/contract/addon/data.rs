@@ -51,6 +51,35 @@ fn moment(judge: &Judge<'_>, made: &Made) -> Verdict {
     Ok(wrong)
 }
 
+/// What is counted with a backup beside writes is what the backup holds, and whoever has another count is found out.
+pub(super) fn counts(judge: &Judge<'_>) -> Verdict {
+    let Some(counts) = judge.driver().counts() else { return Ok(Vec::new()) };
+    let from = judge.make("counted")?;
+    let to = judge.make("recounted")?;
+    let (saved, _) = Writer::beside(judge.ground.client, &from.binding, |writer| {
+        writer.more(10)?;
+        let mut backup = Vec::new();
+        let held = counts.backup_counted(&from.wanted, &mut backup)?;
+        writer.more(3)?;
+        Ok((backup, held))
+    })?;
+    let (backup, held) = saved;
+    let Some(held) = held else { return Ok(vec!["nothing was counted".to_owned()]) };
+    judge.driver().restore(&to.wanted, &mut backup.as_slice())?;
+    let restored = || -> Result<_, Box<dyn std::error::Error>> {
+        Ok(counts.count(&to.wanted)?.ok_or("nothing was counted afterwards")?)
+    };
+    let mut wrong = held.differences(&restored()?);
+    if held.total() < 10 {
+        wrong.push(format!("only {held} were counted"));
+    }
+    judge.ground.client.write(&to.binding, "one-more", "is found out")?;
+    if held.differences(&restored()?).is_empty() {
+        wrong.push("one more is not found out".to_owned());
+    }
+    Ok(wrong)
+}
+
 /// What is no backup, or not a whole one, changes nothing.
 pub(super) fn refuses(judge: &Judge<'_>) -> Verdict {
     let made = judge.make("refuses")?;

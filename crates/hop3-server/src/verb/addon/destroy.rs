@@ -7,6 +7,7 @@ use super::{all, driver, find, find_any};
 use crate::server::{Server, internal};
 use crate::store::{Addon, now_ms};
 use hop3_core::api::{AddonInfo, DestroyAddonRequest};
+use hop3_core::backup::BackupOf;
 use hop3_core::event::Event;
 use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
@@ -33,6 +34,8 @@ pub(crate) fn destroy(
     }
     check_unused(server, &addon)?;
     super::expose::close(server, &addon)?;
+    // What was backed up stays; nothing more is.
+    server.store.remove_backup_schedule(&BackupOf::Addon(name.clone())).map_err(internal)?;
     let now = now_ms();
     if addon.destroyed_ms.is_none() {
         server.store.set_destroyed(addon.id, Some(now)).map_err(internal)?;

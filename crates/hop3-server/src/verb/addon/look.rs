@@ -5,6 +5,7 @@ use super::{all, destroy, driver, find};
 use crate::server::{Server, internal};
 use crate::store::Addon;
 use hop3_core::api::{AddonApp, AddonCredentials, AddonInfo, AddonKinds, AddonSummary};
+use hop3_core::backup::BackupOf;
 use hop3_core::driver::LogLine;
 use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
@@ -75,5 +76,7 @@ pub(crate) fn rename(server: &Arc<Server>, from: &AddonName, to: &AddonName) -> 
             format!("there is an addon \"{to}\" already"),
         ));
     }
+    let (was, is) = (BackupOf::Addon(from.clone()), BackupOf::Addon(to.clone()));
+    server.store.rename_backup_schedule(&was, &is).map_err(internal)?;
     info(server, to)
 }

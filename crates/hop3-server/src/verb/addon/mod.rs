@@ -19,7 +19,7 @@ pub(crate) use look::{credentials, info, kinds, list, logs, rename};
 pub(crate) use provide::provide;
 pub(crate) use rotate::{drop_former, rotate, set};
 pub(crate) use shell::shell;
-pub(crate) use transfer::{clone, export, import, restore, upgrade};
+pub(crate) use transfer::{check as check_holds, clone, export, import, restore, upgrade};
 
 use crate::server::{Server, internal};
 use crate::store;

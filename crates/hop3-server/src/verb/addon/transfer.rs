@@ -30,7 +30,7 @@ pub(crate) fn import(server: &Server, name: &AddonName, from: &mut dyn Read) -> 
     server.addon_turn(&addon.wanted.server.name, || driver.restore(&addon.wanted, from))
 }
 
-fn check(facts: &KindFacts) -> Result<(), Problem> {
+pub(crate) fn check(facts: &KindFacts) -> Result<(), Problem> {
     if facts.capabilities.backs_up {
         return Ok(());
     }

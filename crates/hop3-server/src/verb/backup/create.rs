@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `backup create`: of an app, or of the whole server.
+//! `backup create`: of an app, of an addon by itself, or of the whole server.
 //!
 //! Order: what services give of themselves, then all files in one snapshot, then the manifest. Only the manifest
 //! makes it a backup.
 
 use super::manifest::{self, Files, Manifest, SavedApp, Stream};
 use super::service::{self, Way};
-use super::{hook, import, progress, say, target, whole};
+use super::{hook, import, progress, say, scratch, target, whole};
 use crate::server::{Server, internal};
-use crate::store::{App, Backup, Release, now_ms};
-use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest, Tell};
+use crate::store::{Addon, App, Backup, Release, now_ms};
+use hop3_core::backup::{BackupId, BackupInfo, BackupOf, CreateBackupRequest, Tell};
 use hop3_core::driver::{BackupPlace, Content, Save, Saved};
 use hop3_core::event::Event;
-use hop3_core::name::AppName;
 use hop3_core::problem::Problem;
 use hop3_core::settings::BackupSettings;
 use jiff::Timestamp;
@@ -23,11 +22,18 @@ use std::sync::{Arc, PoisonError};
 struct Work<'a> {
     server: &'a Arc<Server>,
     id: BackupId,
+    of: BackupOf,
     target: String,
     place: BackupPlace,
     /// It is one of this server's backups, and not somebody's parcel.
     is_kept: bool,
     tell: Tell<'a>,
+}
+
+/// What goes into it.
+struct Wanted {
+    apps: Vec<App>,
+    addons: Vec<Addon>,
 }
 
 pub(crate) fn create(
@@ -36,22 +42,41 @@ pub(crate) fn create(
     scheduled: bool,
     tell: Tell<'_>,
 ) -> Result<BackupInfo, Problem> {
-    crate::disk::require_room(&server.layout)?;
-    let apps = match &request.app {
-        Some(name) => vec![server.app(name)?],
-        None => server.store.apps().map_err(internal)?,
-    };
-    let _one = server.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
-    let (target, place) = target::place(server, request.target.as_deref())?;
-    let work = Work { server, id: new_id()?, target, place, is_kept: true, tell };
-    let made = work.run(&apps, request.app.is_none(), scheduled);
-    let of = apps.first().filter(|_| request.app.is_some());
+    let of = BackupOf::new(request.app.as_ref(), request.addon.as_ref());
+    let app = request.app.as_ref().map_or(Ok(None), |name| server.store.app(name)).map_err(internal)?;
+    let made = make(server, (&of, request.target.as_deref()), scheduled, tell);
     let event = match &made {
         Ok(info) => Event::BackupMade { backup: info.id.clone(), bytes: info.bytes },
         Err(problem) => Event::BackupFailed { problem: problem.clone() },
     };
-    server.record(of, None, event);
+    server.record(app.as_ref(), None, event);
     made
+}
+
+fn make(
+    server: &Arc<Server>,
+    (of, target): (&BackupOf, Option<&str>),
+    scheduled: bool,
+    tell: Tell<'_>,
+) -> Result<BackupInfo, Problem> {
+    crate::disk::require_room(&server.layout)?;
+    let (apps, addons) = match of {
+        BackupOf::Server => (server.store.apps().map_err(internal)?, service::all(server)?),
+        BackupOf::App(name) => {
+            let app = server.app(name)?;
+            let addons = service::bound(server, &app)?;
+            (vec![app], addons)
+        }
+        BackupOf::Addon(name) => (Vec::new(), vec![service::savable(server, name)?]),
+    };
+    let proven = scratch::names(&server.layout);
+    let is_scratch = |name: &str| proven.iter().any(|scratch| scratch == name);
+    let apps = apps.into_iter().filter(|app| !is_scratch(app.name.as_str())).collect();
+    let addons = addons.into_iter().filter(|addon| !is_scratch(addon.wanted.name.as_str())).collect();
+    let _one = server.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
+    let (target, place) = target::place(server, target)?;
+    let work = Work { server, id: new_id()?, of: of.clone(), target, place, is_kept: true, tell };
+    work.run(&Wanted { apps, addons }, scheduled)
 }
 
 /// Saves an app in a place of its own; the store hears nothing of it.
@@ -61,33 +86,35 @@ pub(super) fn aside(
     place: BackupPlace,
     tell: Tell<'_>,
 ) -> Result<(), Problem> {
-    let work = Work { server, id: new_id()?, target: "parcel".to_owned(), place, is_kept: false, tell };
-    work.run(std::slice::from_ref(app), false, false).map(drop)
+    let of = BackupOf::App(app.name.clone());
+    let work = Work { server, id: new_id()?, of, target: "parcel".to_owned(), place, is_kept: false, tell };
+    let addons = service::bound(server, app)?;
+    work.run(&Wanted { apps: vec![app.clone()], addons }, false).map(drop)
 }
 
 impl Work<'_> {
-    fn run(&self, apps: &[App], whole: bool, scheduled: bool) -> Result<BackupInfo, Problem> {
+    fn run(&self, wanted: &Wanted, scheduled: bool) -> Result<BackupInfo, Problem> {
         let server = self.server;
-        let name = (!whole).then(|| apps.first().map(|app| app.name.clone())).flatten();
-        let of = name.as_ref().map(|name| name.as_str());
         let mut parts = Vec::new();
-        for app in apps {
+        for app in &wanted.apps {
             parts.push((app, self.release(app)?));
         }
-        let saved = self.hooked(&parts, |hooks| &hooks.before).and_then(|()| self.save(apps, &parts, of));
+        let saved =
+            self.hooked(&parts, |hooks| &hooks.before).and_then(|()| self.save(&wanted.addons, &parts));
         // Whatever happened, what was done before is undone.
         let after = self.hooked(&parts, |hooks| &hooks.after);
         let (files, paths, streams) = saved?;
         after?;
+        let is_whole = self.of == BackupOf::Server;
         let counted = counted(&files, paths);
-        let mut manifest = Manifest::new(self.id.clone(), server.layout.root(), counted, whole);
+        let mut manifest = Manifest::new(self.id.clone(), server.layout.root(), counted, is_whole);
         manifest.apps = parts
             .iter()
             .map(|(app, release)| SavedApp::of(server, app, release.as_ref()))
             .collect::<anyhow::Result<_>>()
             .map_err(internal)?;
         (manifest.streams, manifest.scheduled, manifest.unread) = (streams, scheduled, files.unread.clone());
-        self.finish(&manifest, of, &files).map(|()| self.info(&manifest, name))
+        self.finish(&manifest)
     }
 
     fn hooked(
@@ -107,50 +134,48 @@ impl Work<'_> {
     /// Addons first: files may be written that tell of rows, never the other way round.
     fn save(
         &self,
-        apps: &[App],
+        addons: &[Addon],
         parts: &[(&App, Option<Release>)],
-        of: Option<&str>,
     ) -> Result<(Saved, Vec<PathBuf>, Vec<Stream>), Problem> {
         let way = Way { server: self.server, place: &self.place, tell: self.tell };
         let mut streams = Vec::new();
-        for addon in service::addons(self.server, apps, of.is_none())? {
+        for addon in addons {
             let part = format!("addon:{}", addon.wanted.name);
-            streams.extend(way.save(&addon, &self.tags(of, &[&part]))?);
+            streams.extend(way.save(addon, &self.tags(&[&part]))?);
+        }
+        if let BackupOf::Addon(_) = self.of {
+            return Ok((none(&streams), Vec::new(), streams));
         }
         let mut paths = Vec::new();
         for (app, release) in parts {
             paths.extend(self.paths(app, release.as_ref())?);
         }
-        if of.is_none() {
+        if self.of == BackupOf::Server {
             paths.extend(whole::paths(self.server)?);
         }
         paths.sort();
         paths.dedup();
         let exclude =
             parts.iter().flat_map(|(app, release)| self.excluded(app, release.as_ref())).collect::<Vec<_>>();
-        let files = self.files(of, &paths, &exclude)?;
+        let files = self.files(&paths, &exclude)?;
         Ok((files, paths, streams))
     }
 
     /// Writes the manifest: from now on it is a backup.
-    fn finish(&self, manifest: &Manifest, of: Option<&str>, files: &Saved) -> Result<(), Problem> {
+    fn finish(&self, manifest: &Manifest) -> Result<BackupInfo, Problem> {
         let text = serde_json::to_vec(manifest).map_err(internal)?;
         let content = Content::Stream { name: manifest::FILE, from: &mut text.as_slice() };
-        let mut tags = self.tags(of, &["manifest"]);
-        let info =
-            self.info(manifest, manifest.apps.first().filter(|_| of.is_some()).map(|app| app.name.clone()));
+        let info = manifest.info(self.target.clone(), &self.of);
+        let mut tags = self.tags(&["manifest"]);
         tags.extend(import::tags(&info));
         let save = Save { tags: &tags, content, exclude: &[], parent: None };
         let kept = self.server.drivers.backups.save(&self.place, save, &mut |_| {})?;
-        if !self.is_kept {
-            return Ok(());
+        if self.is_kept {
+            let files_snapshot = manifest.files.snapshot.clone();
+            let row = Backup { info: info.clone(), manifest: kept.snapshot, files_snapshot };
+            self.server.store.add_backup(&row).map_err(internal)?;
         }
-        let row = Backup { info, manifest: kept.snapshot, files_snapshot: files.snapshot.clone() };
-        self.server.store.add_backup(&row).map_err(internal)
-    }
-
-    fn info(&self, manifest: &Manifest, app: Option<AppName>) -> BackupInfo {
-        manifest.info(self.target.clone(), app)
+        Ok(info)
     }
 
     fn release(&self, app: &App) -> Result<Option<Release>, Problem> {
@@ -176,10 +201,10 @@ impl Work<'_> {
         patterns.map(|pattern| data.join(pattern)).collect()
     }
 
-    fn files(&self, app: Option<&str>, paths: &[PathBuf], exclude: &[PathBuf]) -> Result<Saved, Problem> {
+    fn files(&self, paths: &[PathBuf], exclude: &[PathBuf]) -> Result<Saved, Problem> {
         say(self.tell, format!("saving to {}", self.target));
-        let parent = self.parent(app)?;
-        let tags = self.tags(app, &["data", "repo", "release"]);
+        let parent = self.parent()?;
+        let tags = self.tags(&["data", "repo", "release"]);
         let save = |parent: Option<&str>| {
             let save = Save { tags: &tags, content: Content::Paths(paths), exclude, parent };
             self.server.drivers.backups.save(&self.place, save, &mut progress(self.tell))
@@ -192,20 +217,25 @@ impl Work<'_> {
     }
 
     /// The newest backup of the same there, which most of this one is in already.
-    fn parent(&self, app: Option<&str>) -> Result<Option<String>, Problem> {
+    fn parent(&self) -> Result<Option<String>, Problem> {
         let all = self.server.store.backups().map_err(internal)?;
-        let same = |backup: &&Backup| {
-            backup.info.target == self.target && backup.info.app.as_ref().map(|name| name.as_str()) == app
-        };
+        let same = |backup: &&Backup| backup.info.target == self.target && backup.info.of() == self.of;
         Ok(all.iter().find(same).map(|backup| backup.files_snapshot.clone()))
     }
 
-    fn tags(&self, app: Option<&str>, parts: &[&str]) -> Vec<String> {
+    /// What is of the whole server is of no app; an addon's word stands where an app's name would.
+    fn tags(&self, parts: &[&str]) -> Vec<String> {
         let mut tags = vec!["hop3".to_owned(), format!("backup={}", self.id)];
-        tags.extend(app.map(|app| format!("app={app}")));
+        tags.extend(self.of.word().map(|word| format!("app={word}")));
         tags.extend(parts.iter().map(|part| format!("part={part}")));
         tags
     }
+}
+
+/// No files at all; the snapshot is that of the stream, so that there is one.
+fn none(streams: &[Stream]) -> Saved {
+    let snapshot = streams.first().map(|stream| stream.snapshot.clone()).unwrap_or_default();
+    Saved { snapshot, files: 0, bytes: 0, added_bytes: 0, unread: Vec::new() }
 }
 
 fn counted(saved: &Saved, paths: Vec<PathBuf>) -> Files {

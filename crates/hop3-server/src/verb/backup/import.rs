@@ -4,7 +4,7 @@
 
 use crate::server::{Server, internal};
 use crate::store::Backup;
-use hop3_core::backup::{BackupId, BackupInfo};
+use hop3_core::backup::{BackupId, BackupInfo, BackupOf};
 use hop3_core::driver::{BackupPlace, Snapshot};
 use hop3_core::problem::Problem;
 use std::str::FromStr;
@@ -40,14 +40,18 @@ pub(super) fn import(server: &Server, target: &str, place: &BackupPlace) -> Resu
 pub(super) fn backup(target: &str, manifest: &Snapshot, all: &[Snapshot]) -> Option<Backup> {
     let id: BackupId = tag(manifest, "backup")?;
     let of_id = format!("backup={id}");
+    let word: Option<String> = tag(manifest, "app");
+    let of = BackupOf::of_word(word.as_deref()).ok()?;
+    let part = of.addon().map_or_else(|| "part=data".to_owned(), |addon| format!("part=addon:{addon}"));
     let is_files = |snapshot: &&Snapshot| {
         let has = |wanted: &str| snapshot.tags.iter().any(|tag| tag == wanted);
-        has(&of_id) && has("part=data")
+        has(&of_id) && has(&part)
     };
     Some(Backup {
         info: BackupInfo {
             target: target.to_owned(),
-            app: tag(manifest, "app"),
+            app: of.app(),
+            addon: of.addon(),
             made_ms: tag(manifest, "made")?,
             files: tag(manifest, "files")?,
             bytes: tag(manifest, "bytes")?,

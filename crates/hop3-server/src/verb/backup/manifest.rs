@@ -5,7 +5,8 @@
 use super::{service, target};
 use crate::server::{Server, internal};
 use crate::store::{App, Backup, Release, SleepWish};
-use hop3_core::backup::{BackupId, BackupInfo};
+use hop3_core::addon::Held;
+use hop3_core::backup::{BackupId, BackupInfo, BackupOf};
 use hop3_core::layout::Layout;
 use hop3_core::name::{
     AddonKind, AddonName, AppName, Domain, DomainPath, EnvKey, ProcessName, VolumeName, VolumePath,
@@ -42,7 +43,7 @@ pub(super) struct Manifest {
     pub unread: Vec<String>,
 }
 
-/// The one snapshot of all directories, and what was counted when it was made.
+/// The one snapshot of all directories, and what was counted when it was made. Of an addon by itself there are none.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Files {
     pub snapshot: String,
@@ -63,6 +64,9 @@ pub(super) struct Stream {
     pub settings: BTreeMap<String, String>,
     pub snapshot: String,
     pub bytes: u64,
+    /// What was counted at the moment it is of; not known of some kinds, and of what earlier versions saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -128,12 +132,13 @@ impl Manifest {
 
 impl Manifest {
     /// What lists tell of it, kept in that target.
-    pub(super) fn info(&self, target: String, app: Option<AppName>) -> BackupInfo {
+    pub(super) fn info(&self, target: String, of: &BackupOf) -> BackupInfo {
         let of_addons: u64 = self.streams.iter().map(|stream| stream.bytes).sum();
         BackupInfo {
             id: self.id.clone(),
             target,
-            app,
+            app: of.app(),
+            addon: of.addon(),
             made_ms: self.made_ms,
             files: self.files.files + self.streams.len() as u64,
             bytes: self.files.bytes + of_addons,

@@ -2,7 +2,8 @@
 //! `backup create|list|info|restore|verify|schedule|prune|targets|key`.
 //!
 //! A backup is a few snapshots with its id as a tag; its manifest is made last, so that one that was cut off is none.
-//! Reading order: `manifest`, `target` (where they go), `create`, `service` (addons), `restore`, `verify`.
+//! Reading order: `manifest`, `target` (where they go), `create`, `service` (addons), `restore`, `verify`, `scratch`
+//! (what a proof makes).
 
 mod create;
 mod hook;
@@ -12,6 +13,7 @@ mod parcel;
 mod prune;
 pub mod rebuild;
 mod restore;
+mod scratch;
 mod service;
 mod target;
 mod verify;
@@ -19,14 +21,16 @@ mod whole;
 
 pub(crate) use create::create;
 pub(crate) use parcel::{export, import};
-pub(crate) use prune::{prune, schedule, schedules, unschedule};
+pub(crate) use prune::{failing, note_outcome, prune, schedule, schedules, unschedule};
 pub(crate) use restore::{interrupted, restore};
 pub(crate) use target::{add, key, remove, targets};
 pub(crate) use verify::{prove, verify};
 
 use crate::server::{Server, internal};
 use crate::store::Backup;
-use hop3_core::backup::{BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews, BackupSchedule, Tell};
+use hop3_core::backup::{
+    BackupAddon, BackupApp, BackupDetail, BackupId, BackupInfo, BackupNews, BackupOf, BackupSchedule, Tell,
+};
 use hop3_core::driver::Progress;
 use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
@@ -42,7 +46,9 @@ fn progress(tell: Tell<'_>) -> impl FnMut(Progress) {
 /// Newest first; of an app, those of the whole server are among them.
 pub(crate) fn list(server: &Server, app: Option<&AppName>) -> Result<Vec<BackupInfo>, Problem> {
     let all = server.store.backups().map_err(internal)?.into_iter().map(|backup| backup.info);
-    Ok(all.filter(|info| app.is_none() || info.app.is_none() || info.app.as_ref() == app).collect())
+    Ok(all
+        .filter(|info| app.is_none() || info.of() == BackupOf::Server || info.app.as_ref() == app)
+        .collect())
 }
 
 pub(crate) fn info(server: &Server, id: &BackupId) -> Result<BackupDetail, Problem> {
@@ -55,8 +61,12 @@ pub(crate) fn info(server: &Server, id: &BackupId) -> Result<BackupDetail, Probl
         config_keys: app.config.keys().map(ToString::to_string).collect(),
         parts: app.parts(&manifest),
     });
+    let addons = manifest.streams.iter().map(|stream| {
+        BackupAddon::new(stream.name.clone(), stream.kind.clone(), stream.bytes, stream.held.as_ref())
+    });
     Ok(BackupDetail {
         apps: apps.collect(),
+        addons: addons.collect(),
         hop3: manifest.hop3,
         unread: manifest.unread,
         backup: backup.info,
@@ -75,5 +85,5 @@ fn find(server: &Server, id: &BackupId) -> Result<Backup, Problem> {
 pub(crate) fn newest_of(server: &Server, schedule: &BackupSchedule) -> Result<Option<Backup>, Problem> {
     let target = schedule.target.as_deref().unwrap_or(target::LOCAL);
     let all = server.store.backups().map_err(internal)?;
-    Ok(all.into_iter().find(|backup| backup.info.app == schedule.app && backup.info.target == target))
+    Ok(all.into_iter().find(|backup| backup.info.of() == schedule.of() && backup.info.target == target))
 }

@@ -3,13 +3,12 @@
 
 mod keep;
 
-use super::{say, target};
+use super::{say, service, target};
 use crate::server::{Server, internal};
 use crate::store::{Backup, now_ms};
-use hop3_core::backup::{BackupInfo, BackupSchedule, Keep, PruneBackupsRequest, Tell};
+use hop3_core::backup::{BackupInfo, BackupOf, BackupSchedule, Keep, PruneBackupsRequest, Tell};
 use hop3_core::cron::Schedule;
 use hop3_core::driver::Snapshot;
-use hop3_core::name::AppName;
 use hop3_core::problem::{Kind, Problem};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -20,7 +19,7 @@ use std::sync::PoisonError;
 const ABANDONED_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Backups of one thing in one target, newest first.
-type Row = ((String, Option<AppName>), Vec<Backup>);
+type Row = ((String, BackupOf), Vec<Backup>);
 
 /// Forgets backups that need not be kept, and what was begun and never finished; gives those that went.
 pub(crate) fn prune(
@@ -31,11 +30,12 @@ pub(crate) fn prune(
     let _one = server.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
     let schedules = schedules(server)?;
     let mut gone: BTreeMap<String, Vec<Backup>> = BTreeMap::new();
-    for ((target, app), backups) in rows(server)? {
-        if request.app.is_some() && request.app != app {
+    let only = BackupOf::new(request.app.as_ref(), request.addon.as_ref());
+    for ((target, of), backups) in rows(server)? {
+        if only != BackupOf::Server && only != of {
             continue;
         }
-        let scheduled = schedules.iter().find(|schedule| schedule.app == app).map(|schedule| schedule.keep);
+        let scheduled = schedules.iter().find(|schedule| schedule.of() == of).map(|schedule| schedule.keep);
         let keep = request.keep.or(scheduled).unwrap_or_default();
         let times: Vec<u64> = backups.iter().map(|backup| backup.info.made_ms).collect();
         let kept = keep::kept(&times, keep, &TimeZone::system());
@@ -51,7 +51,7 @@ pub(crate) fn prune(
 fn rows(server: &Server) -> Result<Vec<Row>, Problem> {
     let mut rows: BTreeMap<_, Vec<Backup>> = BTreeMap::new();
     for backup in server.store.backups().map_err(internal)? {
-        rows.entry((backup.info.target.clone(), backup.info.app.clone())).or_default().push(backup);
+        rows.entry((backup.info.target.clone(), backup.info.of())).or_default().push(backup);
     }
     Ok(rows.into_iter().collect())
 }
@@ -100,8 +100,10 @@ pub(crate) fn schedules(server: &Server) -> Result<Vec<BackupSchedule>, Problem>
 pub(crate) fn schedule(server: &Server, schedule: &BackupSchedule) -> Result<BackupSchedule, Problem> {
     Schedule::parse(&schedule.at)?;
     Schedule::parse(&schedule.prove)?;
-    if let Some(app) = &schedule.app {
-        server.app(app)?;
+    match schedule.of() {
+        BackupOf::Server => {}
+        BackupOf::App(app) => drop(server.app(&app)?),
+        BackupOf::Addon(addon) => drop(service::savable(server, &addon)?),
     }
     let Keep { last, daily, weekly, monthly } = schedule.keep;
     if last + daily + weekly + monthly == 0 {
@@ -112,12 +114,41 @@ pub(crate) fn schedule(server: &Server, schedule: &BackupSchedule) -> Result<Bac
     }
     // It must be there, and known before the night.
     target::place(server, schedule.target.as_deref())?;
-    server.store.set_backup_schedule(schedule).map_err(internal)?;
-    Ok(schedule.clone())
+    let schedule = BackupSchedule { failed: None, ..schedule.clone() };
+    server.store.set_backup_schedule(&schedule).map_err(internal)?;
+    Ok(schedule)
 }
 
-pub(crate) fn unschedule(server: &Server, app: Option<&AppName>) -> Result<(), Problem> {
-    match server.store.remove_backup_schedule(app).map_err(internal)? {
+/// Keeps how it went the last time, unless the schedule is another by now.
+pub(crate) fn note_outcome(
+    server: &Server,
+    schedule: &BackupSchedule,
+    failed: Option<Problem>,
+) -> Result<(), Problem> {
+    let same = |one: &&BackupSchedule| {
+        (one.of(), &one.at, &one.target) == (schedule.of(), &schedule.at, &schedule.target)
+    };
+    match schedules(server)?.iter().find(same) {
+        Some(now) if now.failed != failed => {
+            server.store.set_backup_schedule(&BackupSchedule { failed, ..now.clone() }).map_err(internal)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Of what is backed up by itself, what was not made or not proven the last time.
+pub(crate) fn failing(server: &Server) -> Result<Vec<(BackupOf, Problem)>, Problem> {
+    let mut failing = Vec::new();
+    for schedule in schedules(server)? {
+        let newest = super::newest_of(server, &schedule)?;
+        let unproven = newest.and_then(|newest| newest.info.problem);
+        failing.extend(schedule.failed.clone().or(unproven).map(|problem| (schedule.of(), problem)));
+    }
+    Ok(failing)
+}
+
+pub(crate) fn unschedule(server: &Server, of: &BackupOf) -> Result<(), Problem> {
+    match server.store.remove_backup_schedule(of).map_err(internal)? {
         true => Ok(()),
         false => Err(Problem::new(Kind::NotFound, "backup.not-scheduled", "there is no such schedule")
             .hint("see them with: hop3 backup schedule")),

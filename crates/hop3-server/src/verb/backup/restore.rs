@@ -8,6 +8,7 @@ mod addon;
 mod file;
 mod swap;
 
+pub(super) use swap::Swaps;
 pub(crate) use swap::interrupted;
 
 use super::manifest::{self, Manifest, SavedApp};
@@ -18,7 +19,7 @@ use crate::server::{Server, internal};
 use crate::store::{App, Backup};
 use crate::verb;
 use crate::verb::change::{changing, start, stop, with_lock};
-use hop3_core::backup::{BackupId, BackupInfo, CreateBackupRequest, RestoreBackupRequest, Tell};
+use hop3_core::backup::{BackupId, BackupInfo, BackupOf, CreateBackupRequest, RestoreBackupRequest, Tell};
 use hop3_core::driver::{BackupPlace, Taken};
 use hop3_core::event::Event;
 use hop3_core::name::AppName;
@@ -50,7 +51,11 @@ pub(crate) fn restore(
     let manifest = manifest::read(server, &backup)?;
     let staging = server.layout.backup_staging(&format!("restore-{id}-{}", crate::store::now_ms()));
     let work = Work { server, backup, place, manifest, staging, tell };
-    if let Some(addon) = &request.addon {
+    // A backup of an addon by itself has nothing else.
+    if let Some(addon) = request.addon.as_ref().or(work.backup.info.addon.as_ref()) {
+        if request.new_name.is_none() && server.store.addon(addon).map_err(internal)?.is_some() {
+            work.keep_present(&BackupOf::Addon(addon.clone()))?;
+        }
         return work.addon(addon, request.new_name.as_ref()).map(|()| work.backup.info);
     }
     let outcome = work.app(request.app.as_ref()).and_then(|app| match &request.path {
@@ -83,7 +88,7 @@ impl Work<'_> {
         self.give(&self.staging, rustix::process::getuid().as_raw())
     }
 
-    fn give(&self, directory: &Path, user: u32) -> Result<(), Problem> {
+    pub(super) fn give(&self, directory: &Path, user: u32) -> Result<(), Problem> {
         let runner = &self.server.drivers.runner;
         runner.give(directory, runner.is_privileged().then_some(user))
     }
@@ -102,7 +107,9 @@ impl Work<'_> {
                 Problem::new(Kind::Conflict, "app.exists", title).hint("choose another name after --as")
             );
         }
-        self.keep_present(name)?;
+        if self.server.store.app(name).map_err(internal)?.is_some() {
+            self.keep_present(&BackupOf::App(name.clone()))?;
+        }
         say(self.tell, "bringing the files beside");
         self.fetch(&self.wanted(saved))?;
         self.put_built(saved)?;
@@ -127,14 +134,11 @@ impl Work<'_> {
     }
 
     /// What is there now is backed up before it is replaced: a restore can be taken back.
-    fn keep_present(&self, name: &AppName) -> Result<(), Problem> {
-        if self.server.store.app(name).map_err(internal)?.is_none() {
-            return Ok(());
-        }
+    fn keep_present(&self, of: &BackupOf) -> Result<(), Problem> {
         let target = Some(self.backup.info.target.clone());
-        let request = CreateBackupRequest { app: Some(name.clone()), target };
+        let request = CreateBackupRequest { app: of.app(), addon: of.addon(), target };
         let kept = create(self.server, &request, false, self.tell)?;
-        say(self.tell, format!("{name} as it is now is kept as backup {}", kept.id));
+        say(self.tell, format!("{of} as it is now is kept as backup {}", kept.id));
         Ok(())
     }
 
@@ -150,7 +154,7 @@ impl Work<'_> {
         all.filter(|path| self.manifest.files.paths.contains(path)).collect()
     }
 
-    fn put_built(&self, saved: &SavedApp) -> Result<(), Problem> {
+    pub(super) fn put_built(&self, saved: &SavedApp) -> Result<(), Problem> {
         let layout = &self.server.layout;
         for path in saved.release.iter().flat_map(|release| manifest::built(layout, &release.artifact)) {
             let Ok(beneath) = path.strip_prefix(layout.root()) else { continue };

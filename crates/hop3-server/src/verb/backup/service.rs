@@ -8,11 +8,13 @@ use super::{progress, say};
 use crate::server::{Server, internal};
 use crate::store::{Addon, App};
 use crate::verb;
+use hop3_core::addon::Held;
 use hop3_core::api::{CreateAddonRequest, DestroyAddonRequest};
 use hop3_core::backup::Tell;
 use hop3_core::driver::{BackupPlace, Content, Save};
-use hop3_core::name::AddonName;
+use hop3_core::name::{AddonKind, AddonName};
 use hop3_core::problem::Problem;
+use std::collections::BTreeMap;
 use std::io::{self, PipeReader, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,14 +28,23 @@ pub(super) struct Way<'a> {
     pub tell: Tell<'a>,
 }
 
-/// The addons an app is bound to; all of them, bound or not, when there is no app.
-pub(super) fn addons(server: &Server, apps: &[App], whole: bool) -> Result<Vec<Addon>, Problem> {
-    let mut bound = Vec::new();
-    for app in apps {
-        bound.extend(server.store.bindings(app).map_err(internal)?.into_iter().map(|bound| bound.addon));
-    }
-    let all = verb::addon::all(server)?.into_iter();
-    Ok(all.filter(|addon| addon.destroyed_ms.is_none() && (whole || bound.contains(&addon.id))).collect())
+/// All that were not destroyed.
+pub(super) fn all(server: &Server) -> Result<Vec<Addon>, Problem> {
+    Ok(verb::addon::all(server)?.into_iter().filter(|addon| addon.destroyed_ms.is_none()).collect())
+}
+
+/// Those that an app is bound to.
+pub(super) fn bound(server: &Server, app: &App) -> Result<Vec<Addon>, Problem> {
+    let bindings = server.store.bindings(app).map_err(internal)?;
+    let is_bound = |addon: &Addon| bindings.iter().any(|bound| bound.addon == addon.id);
+    Ok(all(server)?.into_iter().filter(is_bound).collect())
+}
+
+/// One whose kind holds something.
+pub(super) fn savable(server: &Server, name: &AddonName) -> Result<Addon, Problem> {
+    let addon = verb::addon::find(server, name)?;
+    verb::addon::check_holds(&verb::addon::driver(server, &addon.wanted.server.kind)?.facts())?;
+    Ok(addon)
 }
 
 pub(super) fn bindings(server: &Server, app: &App) -> anyhow::Result<Vec<SavedBinding>> {
@@ -45,6 +56,9 @@ pub(super) fn bindings(server: &Server, app: &App) -> anyhow::Result<Vec<SavedBi
     }
     Ok(saved)
 }
+
+/// The option of kinds that pass on what they are given, by which they keep it.
+const KEEPS: &str = "inbox";
 
 fn file(name: &AddonName) -> String {
     format!("addon-{name}")
@@ -60,8 +74,12 @@ impl Way<'_> {
         }
         say(self.tell, format!("saving the addon {}", wanted.name));
         let file = file(&wanted.name);
+        let mut held = None;
         let saved = through(
-            |to| driver.backup(wanted, None, to),
+            |to| match driver.counts() {
+                Some(counts) => counts.backup_counted(wanted, to).map(|counted| held = counted),
+                None => driver.backup(wanted, None, to),
+            },
             |from| {
                 let content = Content::Stream { name: &file, from };
                 let save = Save { tags, content, exclude: &[], parent: None };
@@ -76,6 +94,7 @@ impl Way<'_> {
             settings: wanted.settings.clone(),
             snapshot: saved.snapshot,
             bytes: saved.bytes,
+            held,
         }))
     }
 
@@ -91,18 +110,45 @@ impl Way<'_> {
 
     /// Makes an addon like the saved one.
     pub(super) fn create(&self, stream: &Stream, name: &AddonName) -> Result<(), Problem> {
+        let kind = (&stream.kind, stream.version.as_str());
+        self.make(name, kind, (stream.shared, stream.settings.clone()))
+    }
+
+    /// Makes an addon for a proof: it keeps to itself whatever the saved one passes on.
+    pub(super) fn create_scratch(&self, stream: &Stream, name: &AddonName) -> Result<(), Problem> {
+        let mut settings = stream.settings.clone();
         let driver = verb::addon::driver(self.server, &stream.kind)?;
+        if driver.facts().options.contains_key(KEEPS) {
+            settings.insert(KEEPS.to_owned(), "yes".to_owned());
+        }
+        self.make(name, (&stream.kind, &stream.version), (stream.shared, settings))
+    }
+
+    fn make(
+        &self,
+        name: &AddonName,
+        (kind, version): (&AddonKind, &str),
+        (is_shared, options): (bool, BTreeMap<String, String>),
+    ) -> Result<(), Problem> {
+        let facts = verb::addon::driver(self.server, kind)?.facts();
         // The newest that is here reads what an older one wrote.
-        let version = driver.facts().versions.contains(&stream.version).then(|| stream.version.clone());
+        let version = facts.versions.iter().find(|one| *one == version).cloned();
         let request = CreateAddonRequest {
             name: name.clone(),
-            kind: stream.kind.clone(),
+            kind: kind.clone(),
             version,
-            dedicated: !stream.shared,
-            options: stream.settings.clone(),
+            dedicated: !is_shared,
+            options,
             secret: None,
         };
         verb::addon::create(self.server, &request).map(drop)
+    }
+
+    /// What an addon that was restored holds, where its kind counts.
+    pub(super) fn count(&self, name: &AddonName) -> Result<Option<Held>, Problem> {
+        let addon = verb::addon::find(self.server, name)?;
+        let driver = verb::addon::driver(self.server, &addon.wanted.server.kind)?;
+        driver.counts().map_or(Ok(None), |counts| counts.count(&addon.wanted))
     }
 
     /// Brings an addon back on a server that was rebuilt: the store knows it, its data are gone.
@@ -164,7 +210,7 @@ impl Way<'_> {
         Ok(())
     }
 
-    fn bind(&self, app: &App, name: &AddonName, binding: &SavedBinding) -> Result<(), Problem> {
+    pub(super) fn bind(&self, app: &App, name: &AddonName, binding: &SavedBinding) -> Result<(), Problem> {
         let (store, addon) = (&self.server.store, verb::addon::find(self.server, name)?);
         store.bind(app, addon.id, &binding.prefix, &binding.slot).map_err(internal)?;
         if binding.is_primary {

@@ -2,9 +2,14 @@
 //! `backup verify`: restores into a scratch place and compares with what was counted when the backup was made.
 //!
 //! Every byte is compared with its checksum on the way out and read again from the disk; the files are counted; the
-//! digest of all of them is the same each time; a copy of the store opens; addons are restored into scratch ones.
+//! digest of all of them is the same each time; a copy of the store opens; addons are restored into scratch ones, which
+//! must hold what was counted. Last, where that is wanted, a copy of each app is started on all of it (`start`).
 
-use super::manifest::{self, Manifest};
+mod start;
+
+use super::manifest::{self, Manifest, SavedBinding, Stream};
+use super::restore::Work;
+use super::scratch::Scratch;
 use super::service::Way;
 use super::{find, say, target};
 use crate::server::{Server, internal};
@@ -12,6 +17,7 @@ use crate::store::{Backup, Store, now_ms};
 use hop3_core::backup::{BackupInfo, Tell, VerifyBackupRequest};
 use hop3_core::driver::Taken;
 use hop3_core::event::Event;
+use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -32,7 +38,7 @@ pub(crate) fn verify(
     };
     let mut first = None;
     for backup in &chosen {
-        if let Err(problem) = prove(server, backup, tell) {
+        if let Err(problem) = prove(server, backup, request.start, tell) {
             say(tell, format!("{}: {}", backup.info.id, problem.title));
             first = first.or(Some(problem));
         }
@@ -43,17 +49,22 @@ pub(crate) fn verify(
     }
 }
 
-/// The newest of each app and of the server, in each target.
+/// The newest of each app, of each addon and of the server, in each target.
 fn newest(server: &Server) -> Result<Vec<Backup>, Problem> {
     let mut seen = HashSet::new();
     let all = server.store.backups().map_err(internal)?.into_iter();
-    Ok(all.filter(|backup| seen.insert((backup.info.target.clone(), backup.info.app.clone()))).collect())
+    Ok(all.filter(|backup| seen.insert((backup.info.target.clone(), backup.info.of()))).collect())
 }
 
-/// Proves one backup and keeps what was found.
-pub(crate) fn prove(server: &Arc<Server>, backup: &Backup, tell: Tell<'_>) -> Result<(), Problem> {
+/// Proves one backup and keeps what was found. Apps are started as each of them says, unless it is said here.
+pub(crate) fn prove(
+    server: &Arc<Server>,
+    backup: &Backup,
+    start: Option<bool>,
+    tell: Tell<'_>,
+) -> Result<(), Problem> {
     say(tell, format!("restoring {} into a scratch place", backup.info.id));
-    let found = examine(server, backup, tell);
+    let found = examine(server, backup, start, tell);
     server.store.set_proven(&backup.info, found.as_deref()).map_err(internal)?;
     let of = match &backup.info.app {
         Some(name) => server.store.app(name).map_err(internal)?,
@@ -68,26 +79,71 @@ pub(crate) fn prove(server: &Arc<Server>, backup: &Backup, tell: Tell<'_>) -> Re
     found.map(drop)
 }
 
-fn examine(server: &Arc<Server>, backup: &Backup, tell: Tell<'_>) -> Result<String, Problem> {
+fn examine(
+    server: &Arc<Server>,
+    backup: &Backup,
+    start: Option<bool>,
+    tell: Tell<'_>,
+) -> Result<String, Problem> {
     let place = target::place(server, Some(&backup.info.target))?.1;
     let manifest = manifest::read(server, backup)?;
     let staging = server.layout.backup_staging(&format!("verify-{}-{}", backup.info.id, now_ms()));
-    let taken = Taken { snapshot: &manifest.files.snapshot, paths: &[], twice: true };
-    let digest = server.drivers.backups.restore(&place, taken, &staging).and_then(|()| {
-        let runner = &server.drivers.runner;
-        runner.give(&staging, runner.is_privileged().then(|| rustix::process::getuid().as_raw()))?;
-        compare(backup, &manifest, &staging)
+    let work = Work { server, backup: backup.clone(), place, manifest, staging, tell };
+    let mut scratch = Scratch::new(server)?;
+    let found = work.files().and_then(|digest| {
+        work.prove_services(&mut scratch, start)?;
+        Ok(digest)
     });
-    server.drivers.runner.remove(&staging)?;
-    let way = Way { server, place: &place, tell };
-    for (number, stream) in manifest.streams.iter().enumerate() {
-        let scratch = format!("scratch-{}-{number}", now_ms()).parse()?;
-        way.create(stream, &scratch)?;
-        let restored = way.restore(stream, &scratch);
-        way.destroy(&scratch)?;
-        restored?;
+    let cleared = scratch.clear(&work.way());
+    server.drivers.runner.remove(&work.staging)?;
+    found.and_then(|digest| cleared.map(|()| digest))
+}
+
+impl Work<'_> {
+    fn way(&self) -> Way<'_> {
+        Way { server: self.server, place: &self.place, tell: self.tell }
     }
-    digest
+
+    /// Restores all files and compares them; gives their digest.
+    fn files(&self) -> Result<String, Problem> {
+        if self.manifest.files.paths.is_empty() {
+            return Ok(Tree::default().digest());
+        }
+        let taken = Taken { snapshot: &self.manifest.files.snapshot, paths: &[], twice: true };
+        self.server.drivers.backups.restore(&self.place, taken, &self.staging)?;
+        self.give(&self.staging, rustix::process::getuid().as_raw())?;
+        compare(&self.backup, &self.manifest, &self.staging)
+    }
+
+    /// Restores each addon into a scratch one and compares; then starts the apps that are to be started on those. What no
+    /// app needs any more goes at once: all of them at the same time may be more than the disk has room for.
+    fn prove_services(&self, scratch: &mut Scratch<'_>, start: Option<bool>) -> Result<(), Problem> {
+        let way = self.way();
+        let apps = self.started(start);
+        for stream in &self.manifest.streams {
+            let name = scratch.addon(&stream.name)?;
+            way.create_scratch(stream, &name)?;
+            way.restore(stream, &name)?;
+            recount(&way, stream, &name)?;
+            let is_needed = |binding: &SavedBinding| binding.addon == stream.name;
+            if !apps.iter().any(|app| app.bindings.iter().any(is_needed)) {
+                scratch.forget_addon(&way, &stream.name)?;
+            }
+        }
+        apps.iter().try_for_each(|app| self.start_copy(app, scratch))
+    }
+}
+
+/// Compares what a scratch addon holds with what was counted when it was saved.
+fn recount(way: &Way<'_>, stream: &Stream, scratch: &AddonName) -> Result<(), Problem> {
+    let Some(saved) = &stream.held else { return Ok(()) };
+    let Some(restored) = way.count(scratch)? else { return Ok(()) };
+    let wrong = saved.differences(&restored);
+    if wrong.is_empty() {
+        say(way.tell, format!("{}: {saved}, as saved", stream.name));
+        return Ok(());
+    }
+    Err(differs(format!("the addon {} held {saved}; {}", stream.name, wrong.join("; "))))
 }
 
 /// Compares what was restored with what the manifest says; gives its digest.

@@ -4,6 +4,7 @@
 //! Each is renamed while it is the server's own, and given to whom it belongs at its place.
 
 use super::super::manifest::{SavedApp, SavedVolume};
+use super::super::scratch;
 use super::Work;
 use crate::server::{Server, internal};
 use crate::store::App;
@@ -15,6 +16,7 @@ use hop3_core::problem::Problem;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One directory that is replaced.
 pub(super) struct Swap {
@@ -26,14 +28,14 @@ pub(super) struct Swap {
 
 /// What of an app is replaced, and which volumes had to be made for it.
 #[derive(Default)]
-pub(super) struct Swaps {
+pub(in super::super) struct Swaps {
     all: Vec<Swap>,
     new_volumes: Vec<VolumeName>,
 }
 
 impl Work<'_> {
     /// Finds the places; a volume that is not there is made and attached.
-    pub(super) fn swaps(&self, saved: &SavedApp, app: &App) -> Result<Swaps, Problem> {
+    pub(in super::super) fn swaps(&self, saved: &SavedApp, app: &App) -> Result<Swaps, Problem> {
         let layout = &self.server.layout;
         let staged = Layout::new(&self.staging);
         let mut swaps = Swaps {
@@ -86,7 +88,7 @@ impl Work<'_> {
         store.set_volume_owner(&volume, app.uid()).map_err(internal)
     }
 
-    pub(super) fn swap(&self, swaps: &Swaps) -> Result<(), Problem> {
+    pub(in super::super) fn swap(&self, swaps: &Swaps) -> Result<(), Problem> {
         for swap in &swaps.all {
             self.server.drivers.runner.remove(&beside(&swap.place))?;
             match fs::rename(&swap.place, beside(&swap.place)) {
@@ -100,7 +102,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    pub(super) fn swap_back(&self, app: &App, swaps: &Swaps) -> Result<(), Problem> {
+    pub(in super::super) fn swap_back(&self, app: &App, swaps: &Swaps) -> Result<(), Problem> {
         for swap in swaps.all.iter().filter(|swap| beside(&swap.place).exists()) {
             self.server.drivers.runner.remove(&swap.place)?;
             fs::rename(beside(&swap.place), &swap.place).map_err(internal)?;
@@ -139,8 +141,9 @@ fn beside(place: &Path) -> PathBuf {
 
 /// Cleans after restores that the last server left half-way: a directory that was moved aside and not replaced is put
 /// back. One that was replaced stays beside until the next restore.
-pub(crate) fn interrupted(server: &Server) -> Result<(), Problem> {
+pub(crate) fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
     let layout = &server.layout;
+    scratch::interrupted(server)?;
     server.drivers.runner.remove(&layout.backup_stagings())?;
     let mut places = Vec::new();
     for app in server.store.apps().map_err(internal)? {
