@@ -58,7 +58,7 @@ fn a_schedule_makes_prunes_and_proves_by_itself() {
 
     // What failed is told to the app's people, and stands where the operator looks.
     let failed = event(&hop, "blog", "backup-failed");
-    assert!(failed.contains("\"code\":\"backup."), "{failed}");
+    assert!(failed.contains("\"code\":\"backup.unreachable\""), "{failed}");
     let logs = hop.hop3(["logs", "-a", "blog"]).expect_ok().text;
     let scheduled = hop.hop3(["backup", "schedule"]).expect_ok().stdout;
     assert!(scheduled.contains("FAILED:"), "{scheduled}");

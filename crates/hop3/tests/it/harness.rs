@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -29,11 +30,16 @@ const KEPT: &[&str] = &[
     "maven_opts",
 ];
 
+/// Debian's uid for it.
+const NOBODY: u32 = 65_534;
+
 pub(crate) struct Hop {
     directory: TempDir,
     root_name: &'static str,
     /// The `hop3` that is run.
     program: PathBuf,
+    /// Whose everything is; the test's own otherwise.
+    user: Option<u32>,
     /// Variables of the server's environment beside the usual.
     variables: Vec<(&'static str, &'static str)>,
     /// Options of `hop3 server` beside the usual.
@@ -79,6 +85,15 @@ impl Hop {
         Hop::start_as(directory, env!("CARGO_BIN_EXE_hop3").into(), Vec::new())
     }
 
+    /// Boots a server whose every role is an ordinary user's.
+    pub(crate) fn start_unprivileged() -> Hop {
+        let directory = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+        std::os::unix::fs::chown(directory.path(), user, user).unwrap();
+        let program = env!("CARGO_BIN_EXE_hop3").into();
+        Hop::of_user(directory, program, (user, Vec::new()), (None, Vec::new()))
+    }
+
     /// Boots a server that listens for HTTPS too.
     pub(crate) fn start_secure() -> Hop {
         Hop::start_secure_with(&[])
@@ -104,13 +119,25 @@ impl Hop {
         directory: TempDir,
         program: PathBuf,
         variables: Vec<(&'static str, &'static str)>,
+        listening: (Option<u16>, Vec<String>),
+    ) -> Hop {
+        Hop::of_user(directory, program, (None, variables), listening)
+    }
+
+    fn of_user(
+        directory: TempDir,
+        program: PathBuf,
+        (user, variables): (Option<u32>, Vec<(&'static str, &'static str)>),
         (https, options): (Option<u16>, Vec<String>),
     ) -> Hop {
-        std::fs::create_dir(directory.path().join("home")).unwrap();
+        let home = directory.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::os::unix::fs::chown(home, user, user).unwrap();
         let mut hop = Hop {
             directory,
             root_name: "root",
             program,
+            user,
             variables,
             options,
             server: None,
@@ -192,6 +219,9 @@ impl Hop {
         command.args(arguments).envs(environment(&self.directory.path().join("home")));
         command.env("HOP3_ROOT", self.root()).stdin(Stdio::null());
         command.envs(self.variables.iter().copied());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 

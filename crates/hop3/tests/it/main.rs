@@ -21,6 +21,7 @@ mod backup_schedule;
 mod backup_server;
 mod backup_single;
 mod backup_trouble;
+mod backup_unprivileged;
 mod broken;
 mod cli;
 mod disk_full;

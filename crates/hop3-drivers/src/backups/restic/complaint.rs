@@ -62,6 +62,12 @@ pub(super) fn check_problem(exit: Exit, complaints: &[String]) -> Problem {
     }
 }
 
+pub(super) fn gone(location: &str) -> Problem {
+    Problem::new(Kind::Unavailable, "backup.unreachable", "the directory of the backups is not there")
+        .detail(location)
+        .hint("is its disk plugged in and mounted? where backups go: hop3 backup targets list")
+}
+
 fn detail(exit: Exit, complaints: &[String]) -> String {
     format!("restic ended with: {exit}\n{}", complaints.join("\n")).trim_end().to_owned()
 }

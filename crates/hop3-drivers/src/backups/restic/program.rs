@@ -110,7 +110,7 @@ pub(super) struct Program<'p> {
 impl Program<'_> {
     pub(super) fn run(&self, mut call: Call<'_>) -> Result<Ran, Problem> {
         let job = self.job(&mut call);
-        let attached = self.runner.attach(&job, Stdio::Data).map_err(complaint::not_started)?;
+        let attached = self.runner.attach(&job, Stdio::Data).map_err(|problem| self.not_started(problem))?;
         let Attached { stream, errors, wait, signal } = attached;
         let stream = UnixStream::from(stream);
         let into = stream.try_clone().map_err(complaint::broken)?;
@@ -128,6 +128,15 @@ impl Program<'_> {
         taken.map_err(complaint::broken)?;
         let (complaints, unread) = heard.unwrap_or_default();
         Ok(Ran { exit, complaints, unread })
+    }
+
+    /// A directory that is not there any more is the commonest reason.
+    fn not_started(&self, problem: Problem) -> Problem {
+        let location = self.place.location.expose();
+        match is_path(location) && matches!(Path::new(location).try_exists(), Ok(false)) {
+            true => complaint::gone(location),
+            false => complaint::not_started(problem),
+        }
     }
 
     fn job(&self, call: &mut Call<'_>) -> Job {

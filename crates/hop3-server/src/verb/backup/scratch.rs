@@ -7,6 +7,7 @@ use super::service::Way;
 use crate::server::{Server, internal};
 use crate::store::now_ms;
 use crate::verb;
+use hop3_core::api::DestroyVolumeRequest;
 use hop3_core::layout::Layout;
 use hop3_core::name::{AddonName, AppName};
 use hop3_core::problem::Problem;
@@ -86,6 +87,11 @@ pub(super) fn names(layout: &Layout) -> Vec<String> {
     texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
+/// Tells whether something has a scratch name, or one that begins with it, as volumes of an app have.
+pub(super) fn is_of(name: &str, scratch: &str) -> bool {
+    name.strip_prefix(scratch).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// Removes what the last server's proofs have left. Addons go with those whose time is over, since their servers may not
 /// run yet.
 pub(super) fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
@@ -94,6 +100,12 @@ pub(super) fn interrupted(server: &Arc<Server>) -> Result<(), Problem> {
             && server.store.app(&app).map_err(internal)?.is_some()
         {
             verb::app::destroy(server, &app, app.as_str())?;
+        }
+        for volume in server.store.volumes().map_err(internal)? {
+            if is_of(volume.name.as_str(), &name) {
+                let request = DestroyVolumeRequest { confirm: volume.name.to_string(), now: true };
+                verb::storage::destroy(server, &volume.name, &request)?;
+            }
         }
         if let Ok(addon) = name.parse::<AddonName>()
             && let Some(addon) = server.store.addon(&addon).map_err(internal)?
