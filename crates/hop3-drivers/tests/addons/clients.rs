@@ -49,7 +49,7 @@ impl Postgres {
         child
     }
 
-    fn psql(binding: &Binding, script: &str) -> Result<String, String> {
+    pub(crate) fn psql(binding: &Binding, script: &str) -> Result<String, String> {
         let arguments = ["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"];
         answer(binding, Command::new("psql").args(arguments), script)
     }

@@ -9,6 +9,7 @@ mod clients;
 mod mail;
 mod mysql;
 mod nats;
+mod postgres;
 mod rabbitmq;
 mod redis;
 mod services;
@@ -35,11 +36,16 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 15] = [
+    let tests: [(&str, &str, Test); 16] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
         }),
+        (
+            "postgres",
+            "nothing_of_an_app_runs_as_the_postgres_administrator",
+            postgres::nothing_of_an_app_runs_as_the_administrator,
+        ),
         ("postgres", "postgres_stops_though_somebody_stays", stops_though_somebody_stays),
         ("mysql", "mysql_keeps_the_contract", |world| keeps_the_contract(world, &clients::Mysql)),
         ("mysql", "an_import_into_mysql_runs_no_command", |world| {

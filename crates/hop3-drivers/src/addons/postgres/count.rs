@@ -48,9 +48,7 @@ impl Counts for Postgres {
 impl Postgres {
     fn counter(&self, addon: &WantedAddon) -> Result<Job, Problem> {
         let arguments = ["-d", addon.database.as_str()];
-        let mut job = self.client(&addon.server, "psql", &[&PLAIN[..], &arguments].concat())?;
-        job.env.insert("PGOPTIONS".to_owned(), "-c search_path=pg_catalog".to_owned());
-        Ok(job)
+        self.client(&addon.server, "psql", &[&PLAIN[..], &arguments].concat())
     }
 }
 

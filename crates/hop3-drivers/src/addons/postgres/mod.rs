@@ -73,6 +73,8 @@ impl Postgres {
             ("PGPORT", server.port.to_string()),
             ("PGUSER", ADMIN.to_owned()),
             ("PGCONNECT_TIMEOUT", "10".to_owned()),
+            // A database belongs to its app, which may say where names in it are looked up first; not for him.
+            ("PGOPTIONS", "-c search_path=pg_catalog".to_owned()),
         ];
         job.env.extend(own.map(|(key, value)| (key.to_owned(), value)));
         Ok(job)

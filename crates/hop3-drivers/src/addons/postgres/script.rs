@@ -71,7 +71,9 @@ pub(super) fn extensions(addon: &WantedAddon) -> Result<String, Problem> {
         Ok(format!(
             r#"SELECT CASE WHEN EXISTS (SELECT FROM pg_available_extension_versions
                    WHERE name = '{name}' AND trusted) THEN 'SET ROLE "{database}"' ELSE 'RESET ROLE' END \gexec
+               SET search_path = public;
                CREATE EXTENSION IF NOT EXISTS "{name}";
+               RESET search_path;
                RESET ROLE;
             "#
         ))
