@@ -30,7 +30,7 @@ fn expect_clean(hop: &Hop) {
         assert!(left.is_empty(), "{list}: {left:?}");
     }
     let staging = hop.root().join("backups/staging");
-    let left: Vec<_> = staging.read_dir().unwrap().flatten().map(|entry| entry.path()).collect();
+    let left: Vec<_> = staging.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     assert!(left.is_empty(), "{left:?}");
     let apps = fs::read_dir(hop.root().join("apps")).unwrap().flatten();
     let left: Vec<_> = apps.filter(|app| app.file_name().to_string_lossy().contains("scratch")).collect();

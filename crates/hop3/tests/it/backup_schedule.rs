@@ -62,10 +62,10 @@ fn a_schedule_makes_prunes_and_proves_by_itself() {
     let logs = hop.hop3(["logs", "-a", "blog"]).expect_ok().text;
     let scheduled = hop.hop3(["backup", "schedule"]).expect_ok().stdout;
     assert!(scheduled.contains("FAILED:"), "{scheduled}");
-    let status = hop.hop3(["status"]);
-    assert!(status.text.contains("of blog:"), "{}", status.text);
+    let doctor = hop.hop3(["doctor"]).text;
+    assert!(doctor.contains("of blog: the directory of the backups is not there"), "{doctor}");
     assert!(hop.operator_log().contains("a scheduled backup was not made"), "{}", hop.operator_log());
-    println!("{failed}\n{scheduled}\n{logs}\n{}", status.text);
+    println!("{failed}\n{scheduled}\n{logs}\n{doctor}");
 
     // The disk is back: nothing has to be done, and nothing fails any more.
     std::fs::rename(hop.scratch().join("unplugged"), &place).unwrap();

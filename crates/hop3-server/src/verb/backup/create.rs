@@ -12,7 +12,7 @@ use crate::store::{Addon, App, Backup, Release, now_ms};
 use hop3_core::backup::{BackupId, BackupInfo, BackupOf, CreateBackupRequest, Tell};
 use hop3_core::driver::{BackupPlace, Content, Save, Saved};
 use hop3_core::event::Event;
-use hop3_core::problem::Problem;
+use hop3_core::problem::{Kind, Problem};
 use hop3_core::settings::BackupSettings;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ pub(crate) fn create(
     let made = make(server, (&of, request.target.as_deref()), scheduled, tell);
     let event = match &made {
         Ok(info) => Event::BackupMade { backup: info.id.clone(), bytes: info.bytes },
+        // A name that somebody mistyped is news to him alone.
+        Err(problem) if problem.kind == Kind::NotFound && !scheduled => return made,
         Err(problem) => Event::BackupFailed { problem: problem.clone() },
     };
     server.record(app.as_ref(), None, event);
