@@ -2,6 +2,8 @@
 //! `Host`: what every kind of addon needs of this machine: directories, clients that are asked, servers that are kept
 //! running until they answer.
 
+mod beside;
+
 use hop3_core::addon::AddonServer;
 use hop3_core::driver::{Daemon, Daemons, Exit, Runner, Stdio, Stop};
 use hop3_core::layout::Layout;
@@ -9,7 +11,7 @@ use hop3_core::sandbox::{Command, Job, Limits, Mount, Sandbox};
 use hop3_core::{Kind, Problem};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -150,34 +152,6 @@ impl Host {
         let said = said(attached.errors);
         io::copy(&mut &stream, to).map_err(|e| broken(job, &e))?;
         judge(job, (attached.wait)()?, said)
-    }
-
-    /// Runs a client that stays while something else is done, which is told the first line of what it answers to this.
-    /// Gives the rest of its answer.
-    pub(super) fn beside(
-        &self,
-        job: &Job,
-        input: &str,
-        done: impl FnOnce(&str) -> Result<(), Problem>,
-    ) -> Result<String, Problem> {
-        let attached = self.runner.attach(job, Stdio::Data)?;
-        let stream = UnixStream::from(attached.stream);
-        let said = said(attached.errors);
-        let mut answer = BufReader::new(&stream).take(ANSWER_BYTES);
-        let mut first = String::new();
-        let begun = (&stream).write_all(input.as_bytes()).and_then(|()| answer.read_line(&mut first));
-        // One that ends without a word says below why.
-        if matches!(begun, Ok(1..))
-            && let Err(problem) = done(first.trim())
-        {
-            (attached.signal)(9);
-            return (attached.wait)().and(Err(problem));
-        }
-        let _ = stream.shutdown(Shutdown::Write);
-        let mut rest = String::new();
-        let read = answer.read_to_string(&mut rest);
-        judge(job, (attached.wait)()?, said)?;
-        read.map(|_| rest).map_err(|e| broken(job, &e))
     }
 
     /// Keeps a server running, and returns when `answers` says so.
