@@ -75,7 +75,7 @@ fn backups(server: &Server) -> Option<Check> {
     let told = match (count, verb::backup::failing(server)) {
         (Ok(0), _) => return None,
         (Ok(count), Ok(failing)) if failing.is_empty() => {
-            return Some(check("backups", Verdict::Ok, &format!("{count} schedules, none of them fails")));
+            return Some(check("backups", Verdict::Ok, &format!("none of the schedules fails, of {count}")));
         }
         (_, Ok(failing)) => {
             let each = failing.iter().map(|(of, problem)| format!("of {of}: {}", problem.title));
