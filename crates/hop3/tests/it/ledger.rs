@@ -3,14 +3,14 @@
 //! know which were acknowledged. Whatever happens to addons is judged by it.
 
 use crate::harness::{Hop, Repository, fixture, skip, until};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const WRITERS: usize = 4;
 
@@ -50,15 +50,21 @@ struct Shared {
     host: String,
     is_over: AtomicBool,
     next: AtomicU32,
-    acknowledged: Mutex<BTreeSet<u32>>,
+    /// Each number, and when it was acknowledged.
+    acknowledged: Mutex<BTreeMap<u32, Instant>>,
     failures: Mutex<Vec<String>>,
 }
 
 impl Ledger {
     /// Pushes the app with an addon of that kind, and begins to write.
     pub(crate) fn start(hop: &Hop, kind: &str) -> (Ledger, Repository) {
-        let (app, addon) = (format!("{kind}-ledger"), format!("{kind}-numbers"));
         let options = KINDS.iter().find(|(word, ..)| *word == kind).unwrap().2;
+        Ledger::start_with(hop, kind, kind, options)
+    }
+
+    /// The same under another name, with these lines about its addon.
+    pub(crate) fn start_with(hop: &Hop, name: &str, kind: &str, options: &str) -> (Ledger, Repository) {
+        let (app, addon) = (format!("{name}-ledger"), format!("{name}-numbers"));
         let repository = hop.repository(&app, &fixture("ledger"));
         repository
             .write("hop3.toml", &format!("[[addons]]\ntype = \"{kind}\"\nname = \"{addon}\"\n{options}"));
@@ -96,7 +102,14 @@ impl Ledger {
             told.status == 200
         });
         let kept: BTreeSet<u32> = told.text().split(' ').filter_map(|number| number.parse().ok()).collect();
-        acknowledged.difference(&kept).copied().collect()
+        acknowledged.into_keys().filter(|number| !kept.contains(number)).collect()
+    }
+
+    /// Does not miss these any more; gives how long before that moment the oldest of them was acknowledged.
+    pub(crate) fn forgive(&self, lost: &[u32], moment: Instant) -> Duration {
+        let mut acknowledged = self.shared.acknowledged.lock().unwrap();
+        let ages = lost.iter().filter_map(|number| acknowledged.remove(number));
+        ages.map(|at| moment.saturating_duration_since(at)).max().unwrap_or_default()
     }
 
     /// Ends the writers; gives how many numbers were acknowledged, and what failed.
@@ -120,7 +133,7 @@ impl Shared {
         while !self.is_over.load(Relaxed) {
             let number = self.next.fetch_add(1, Relaxed);
             match self.post(number, &mut kept) {
-                Ok(()) => drop(self.acknowledged.lock().unwrap().insert(number)),
+                Ok(()) => drop(self.acknowledged.lock().unwrap().insert(number, Instant::now())),
                 Err(what) => {
                     kept = None;
                     self.failures.lock().unwrap().push(format!("{number}: {what}"));
