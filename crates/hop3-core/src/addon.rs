@@ -4,7 +4,7 @@
 //! A *server* is the process of a product (PostgreSQL 15 on a port); an *addon* is what one app or a few share of it: a
 //! database with its users. A kind either shares one server among many addons or has a server for each.
 
-use crate::name::{AddonKind, AddonName, EnvKey, ServerName};
+use crate::name::{AddonKind, AddonName, EnvKey, ServerName, TableName};
 use crate::secret::{Secret, exposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,25 @@ pub struct AddonServer {
     pub password: Secret<String>,
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Of the process before it that shares its connections, where an addon on it asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooler: Option<Pooler>,
 }
+
+/// What a server's pooler runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pooler {
+    /// As the server's own, and never the same.
+    pub user: Option<u32>,
+    /// On 127.0.0.1.
+    pub port: u16,
+}
+
+/// The option that asks a pooler to stand before an addon, of kinds that can have one.
+pub const POOL_OPTION: &str = "pool";
+
+/// What that option says while apps that were led to the pooler are told of the server itself.
+pub const POOL_ENDING: &str = "ending";
 
 /// A user of an addon that may come in.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -130,6 +148,10 @@ pub struct KindCapabilities {
     pub rotates: bool,
     /// What it held at a past moment can be had, where the option `history` is set.
     pub remembers: bool,
+    /// A pooler can stand before it, where the option `pool` is set.
+    pub pools: bool,
+    /// One table can be read out of a backup.
+    pub has_tables: bool,
     /// It may be given a secret when it is made, and another one later: the address of what lies elsewhere.
     pub takes_secret: bool,
 }
@@ -149,6 +171,31 @@ pub struct AddonStatus {
     /// Why it does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What its pooler carries, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolStatus>,
+}
+
+/// How a pooler serves an addon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolStatus {
+    /// For how long a client has a connection of the server's: `transaction` or `session`.
+    pub mode: String,
+    pub port: u16,
+    /// Connections of apps to it, those that wait for one of the server's among them.
+    pub clients: u64,
+    pub waiting: u64,
+    /// Connections of its own to the server.
+    pub connections: u64,
+}
+
+/// One table of an addon, out of a backup of all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTable {
+    /// As it is called in the backup.
+    pub name: TableName,
+    /// Beside what is there, under this name; in place of its rows unless set.
+    pub new_name: Option<TableName>,
 }
 
 /// What an addon holds, counted part by part.

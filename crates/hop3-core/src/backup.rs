@@ -4,7 +4,7 @@
 //! A backup is complete when its manifest is there, which is written last. Times are Unix milliseconds.
 
 use crate::addon::{Held, HeldUnit};
-use crate::name::{AddonKind, AddonName, AppName};
+use crate::name::{AddonKind, AddonName, AppName, TableName};
 use crate::problem::{Kind, Problem};
 use crate::secret::Secret;
 use schemars::JsonSchema;
@@ -244,6 +244,11 @@ pub struct RestoreBackupRequest {
     /// Only what this addon held: in place of what it holds now, or as a new addon of the name in `as`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addon: Option<AddonName>,
+    /// Of that addon, only this table, into the addon of its name: in place of its rows, or beside it as `new_table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_table: Option<TableName>,
 }
 
 /// `hop3 backup restore --server`: where an empty root is filled from. It asks no server, since there is none.

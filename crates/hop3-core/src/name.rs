@@ -3,6 +3,7 @@
 //! label or an environment key; a string is not.
 
 mod domain_path;
+mod table;
 mod volume_path;
 
 pub use domain_path::DomainPath;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
+use table::parse_table_name;
 use volume_path::parse_volume_path;
 
 /// Names that would be mistaken for something of Hop3's own or of the operating system's.
@@ -86,6 +88,10 @@ identifier!(
 identifier!(
     /// The server of an addon, `postgres-3`: its kind and a number that is never given again.
     ServerName, parse_server_name
+);
+identifier!(
+    /// The name of a table as SQL writes it: `orders`, `shop.orders`, `"Order Lines"`.
+    TableName, parse_table_name
 );
 identifier!(
     /// The name of a plugin: as that of an app.

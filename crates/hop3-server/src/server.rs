@@ -73,6 +73,8 @@ pub struct Server {
     addon_turns: Mutex<HashMap<ServerName, Arc<Mutex<()>>>>,
     /// One change of a volume at a time; beneath the lock of an app's changes.
     volume_turns: Mutex<HashMap<VolumeName, Arc<Mutex<()>>>>,
+    /// Held while an addon moves to another server, until its apps know.
+    pub(crate) moving_addon: Mutex<()>,
     /// Held while an addon's server is chosen, made or given up.
     pub(crate) choosing_addon_server: Mutex<()>,
     /// Held from the look at the store to the proxy's answer, so that no route is replaced by an older one.
@@ -118,6 +120,7 @@ impl Server {
             turns: Mutex::default(),
             addon_turns: Mutex::default(),
             volume_turns: Mutex::default(),
+            moving_addon: Mutex::default(),
             choosing_addon_server: Mutex::default(),
             routing: Mutex::default(),
             backing_up: Mutex::default(),

@@ -15,7 +15,7 @@ use hop3_core::backup::{
     BackupDetail, BackupInfo, BackupKey, BackupNews, CreateBackupRequest, Keep, RestoreBackupRequest,
     VerifyBackupRequest,
 };
-use hop3_core::name::AddonName;
+use hop3_core::name::{AddonName, TableName};
 use hyper::Method;
 use serde::Serialize;
 use target::TargetsCommand;
@@ -65,7 +65,7 @@ pub struct RestoreArgs {
     backup: Option<String>,
     #[command(flatten)]
     app: AppArg,
-    /// Make a new app of it and leave the one that is there alone
+    /// Make a new app, addon or table of it and leave the one that is there alone
     #[arg(long = "as", value_name = "NEW")]
     new_name: Option<String>,
     /// Only this file or directory of the app's data; the app goes on running
@@ -74,6 +74,9 @@ pub struct RestoreArgs {
     /// Only what this addon held: in place of what it holds now, or as a new addon with --as
     #[arg(long, value_name = "ADDON", conflicts_with_all = ["app", "path"])]
     addon: Option<String>,
+    /// Of that addon, only this table: in place of its rows, or as a new table with --as
+    #[arg(long, value_name = "TABLE", requires = "addon")]
+    table: Option<String>,
     /// The addon's name again, for scripts; not needed with --as
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
@@ -258,7 +261,11 @@ fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
         return rebuild::run(location, &args.env, backup, cx);
     }
     let app = args.app.app.map(|name| name.parse()).transpose()?;
-    let new_name = args.new_name.map(|name| name.parse()).transpose()?;
+    let table: Option<TableName> = args.table.map(|name| name.parse()).transpose()?;
+    let (new_name, new_table) = match args.new_name {
+        Some(name) if table.is_some() => (None, Some(name.parse()?)),
+        name => (name.map(|name| name.parse()).transpose()?, None),
+    };
     let backup = backup.unwrap_or_default();
     let mut addon: Option<AddonName> = args.addon.map(|name| name.parse()).transpose()?;
     if addon.is_none() {
@@ -266,12 +273,13 @@ fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
         let all: Vec<BackupInfo> = cx.client()?.get("/api/backups")?;
         addon = all.into_iter().find(|info| info.id.as_str() == backup).and_then(|info| info.addon);
     }
-    if let Some(addon) = addon.as_ref().filter(|_| new_name.is_none()) {
-        let question = format!("This replaces all that {addon} holds. Type its name to confirm:");
+    if let Some(addon) = addon.as_ref().filter(|_| new_name.is_none() && new_table.is_none()) {
+        let what = table.as_ref().map_or("all".to_owned(), |table| format!("the rows of {table}"));
+        let question = format!("This replaces {what} that {addon} holds. Type its name to confirm:");
         let confirm = args.confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == addon.as_str());
         confirm.ok_or_else(|| problem::not_confirmed(addon.as_str()))?;
     }
-    let request = RestoreBackupRequest { app, new_name, path: args.path, addon };
+    let request = RestoreBackupRequest { app, new_name, path: args.path, addon, table, new_table };
     for info in ask(cx, &format!("{}/restore", path(&backup)), &request)? {
         cx.say(&format!("restored from {}", info.id));
     }

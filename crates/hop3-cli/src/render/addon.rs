@@ -66,6 +66,11 @@ pub(crate) fn addon_info(info: &AddonInfo, zone: &TimeZone, style: Style) -> Str
     if let Some(connections) = info.status.connections {
         line("connections", connections.to_string());
     }
+    if let Some(pool) = &info.status.pool {
+        let carries = format!("{} clients share {} connections", pool.clients, pool.connections);
+        let waiting = if pool.waiting > 0 { format!(", {} wait", pool.waiting) } else { String::new() };
+        line("pooler", format!("127.0.0.1:{}, {carries}{waiting}", pool.port));
+    }
     if info.port != 0 {
         let shared = if info.shared { ", shared" } else { "" };
         line("server", format!("{} on 127.0.0.1:{}{shared}", info.server, info.port));

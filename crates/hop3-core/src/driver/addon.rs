@@ -4,7 +4,7 @@
 //!
 //! Calls on one server never overlap, but for `backup` and `status`, which may run beside anything.
 
-use crate::addon::{AddonServer, AddonStatus, Binding, Held, KindFacts, WantedAddon};
+use crate::addon::{AddonServer, AddonStatus, Binding, Held, KindFacts, WantedAddon, WantedTable};
 use crate::problem::Problem;
 use std::io::{Read, Write};
 
@@ -32,7 +32,16 @@ pub trait Addon: Send + Sync {
     fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem>;
 
     /// Replaces everything the addon holds by what was written. When it fails the addon holds what it held, or is empty.
-    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem>;
+    /// Of kinds that have tables, it may be one of them: then nothing else changes, and when it fails nothing at all.
+    ///
+    /// # Errors
+    /// `addon.no-table` where what was written, or the addon, has no such table.
+    fn restore(
+        &self,
+        addon: &WantedAddon,
+        table: Option<&WantedTable>,
+        from: &mut dyn Read,
+    ) -> Result<(), Problem>;
 
     /// Removes the addon and its users from its server. Absent is fine.
     fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem>;

@@ -177,3 +177,45 @@ fn a_volume_is_mounted_where_nothing_of_the_machine_is_hidden() {
     }
     assert!("a".repeat(256).parse::<VolumePath>().is_err());
 }
+
+#[test]
+fn a_table_is_named_as_in_sql() {
+    let parts = |text: &str| text.parse::<TableName>().unwrap().parts();
+    let named = |schema: Option<&str>, table: &str| (schema.map(str::to_owned), table.to_owned());
+    assert_eq!(parts("orders"), named(None, "orders"));
+    assert_eq!(parts("Shop.Orders_2$"), named(Some("shop"), "orders_2$"));
+    assert_eq!(parts("\"Order Lines\""), named(None, "Order Lines"));
+    assert_eq!(parts("shop.\"a.b\"\"c\""), named(Some("shop"), "a.b\"c"));
+    assert_eq!(parts("\"é; --\".x"), named(Some("é; --"), "x"));
+    let long = "a".repeat(64);
+    let hostile = [
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a.b.c",
+        "a b",
+        "a;b",
+        "a--",
+        "-a",
+        "--all",
+        "1a",
+        "$a",
+        "a'b",
+        "a*",
+        "é",
+        "\"a",
+        "a\"",
+        "\"\"",
+        "\"a\"b",
+        "a\"b\"",
+        "\"a\nb\"",
+        "\"a\0b\"",
+        "a\\",
+        "a\n",
+        long.as_str(),
+    ];
+    for text in hostile {
+        assert_eq!(text.parse::<TableName>().unwrap_err().code, "addon.bad-table", "{text:?}");
+    }
+}

@@ -3,7 +3,9 @@
 //! it is checked, bound and replaced like every other addon. The URL is the addon's credential.
 
 use super::address::Address;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::Addon;
 use hop3_core::name::EnvKey;
 use hop3_core::secret::Secret;
@@ -74,7 +76,12 @@ impl Addon for External {
         Err(elsewhere())
     }
 
-    fn restore(&self, _addon: &WantedAddon, _from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        _addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        _from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         Err(elsewhere())
     }
 

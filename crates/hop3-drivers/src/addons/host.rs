@@ -3,19 +3,16 @@
 //! running until they answer.
 
 mod beside;
+mod client;
 
 use hop3_core::addon::AddonServer;
-use hop3_core::driver::{Daemon, Daemons, Exit, Runner, Stdio, Stop};
+use hop3_core::driver::{Daemon, Daemons, Runner, Stop};
 use hop3_core::layout::Layout;
 use hop3_core::sandbox::{Command, Job, Limits, Mount, Sandbox};
 use hop3_core::{Kind, Problem};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,14 +25,8 @@ const CHANGE_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at a server that starts.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
-/// What a problem quotes of what a client said.
-const SAID_BYTES: usize = 4096;
-
 /// The process that has the data.
 pub(super) const SERVER: &str = "server";
-
-/// What is read of an answer that is no data.
-const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Debian's uid for it.
 const NOBODY: u32 = 65_534;
@@ -69,6 +60,15 @@ impl Host {
         let directory = self.directory(server);
         self.runner.give(&directory, server.user)?;
         Ok(directory)
+    }
+
+    /// Makes a directory beneath a server's and gives it to another user.
+    pub(super) fn make_place(&self, place: &Path, user: Option<u32>) -> Result<(), Problem> {
+        self.runner.give(place, user)
+    }
+
+    pub(super) fn remove_place(&self, place: &Path) -> Result<(), Problem> {
+        self.runner.remove(place)
     }
 
     /// A command as the server's user, who sees of Hop3 only the server's directory.
@@ -114,44 +114,6 @@ impl Host {
         job.sandbox.mounts.clear();
         job.sandbox.home.clone_from(&away);
         Job { cwd: away, ..job }
-    }
-
-    /// Runs a client with this on its standard input and gives what it printed.
-    ///
-    /// # Errors
-    /// `addon.client-failed` with what it said.
-    pub(crate) fn ask(&self, job: &Job, input: &str) -> Result<String, Problem> {
-        let answer = self.feed(job, &mut input.as_bytes())?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
-    }
-
-    /// The same with data.
-    pub(crate) fn feed(&self, job: &Job, from: &mut dyn Read) -> Result<Vec<u8>, Problem> {
-        let attached = self.runner.attach(job, Stdio::Data)?;
-        let stream = UnixStream::from(attached.stream);
-        let reader = stream.try_clone().map_err(|e| broken(job, &e))?;
-        let answer = std::thread::spawn(move || {
-            let mut answer = Vec::new();
-            reader.take(ANSWER_BYTES).read_to_end(&mut answer).map(|_| answer)
-        });
-        let said = said(attached.errors);
-        // A client that ends early says why; that it no longer listens is not the news.
-        let copied = copy(from, &mut &stream);
-        let _ = stream.shutdown(Shutdown::Write);
-        let exit = (attached.wait)()?;
-        judge(job, exit, said)?;
-        copied.map_err(|e| broken(job, &e))?;
-        answer.join().unwrap_or_else(|_| Ok(Vec::new())).map_err(|e| broken(job, &e))
-    }
-
-    /// Runs a client without input and writes what it prints.
-    pub(crate) fn drain(&self, job: &Job, to: &mut dyn Write) -> Result<(), Problem> {
-        let attached = self.runner.attach(job, Stdio::Data)?;
-        let stream = UnixStream::from(attached.stream);
-        let _ = stream.shutdown(Shutdown::Write);
-        let said = said(attached.errors);
-        io::copy(&mut &stream, to).map_err(|e| broken(job, &e))?;
-        judge(job, (attached.wait)()?, said)
     }
 
     /// Keeps a server running, and returns when `answers` says so.
@@ -214,9 +176,17 @@ impl Host {
         file: &str,
         text: &str,
     ) -> Result<(), Problem> {
-        let run = |argv: &[&str], input: &str| {
-            self.ask(&self.job(server, user_name, argv.iter().copied()), input).map(drop)
-        };
+        self.write_by(&|argv| Ok(self.job(server, user_name, argv.iter().copied())), file, text)
+    }
+
+    /// The same as whoever has these jobs, where they are.
+    pub(super) fn write_by(
+        &self,
+        job: &dyn Fn(&[&str]) -> Result<Job, Problem>,
+        file: &str,
+        text: &str,
+    ) -> Result<(), Problem> {
+        let run = |argv: &[&str], input: &str| self.ask(&job(argv)?, input).map(drop);
         run(&["install", "-m", "0600", "/dev/null", "draft"], "")?;
         run(&["tee", "draft"], text)?;
         run(&["mv", "-T", "draft", file], "")
@@ -245,7 +215,7 @@ impl Host {
         Ok(kept.into_iter().find(|daemon| daemon.process == SERVER).and_then(|daemon| daemon.pid))
     }
 
-    fn ends(&self, server: &AddonServer, process: &str) -> Result<u32, Problem> {
+    pub(super) fn ends(&self, server: &AddonServer, process: &str) -> Result<u32, Problem> {
         let kept = self.daemons.status(&server.name)?;
         Ok(kept.iter().find(|daemon| daemon.process == process).map_or(0, |daemon| daemon.restarts))
     }
@@ -278,50 +248,4 @@ impl Host {
         self.daemons.forget_logs(&server.name)?;
         self.runner.remove(&self.directory(server))
     }
-}
-
-fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
-    match io::copy(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome.map(drop),
-    }
-}
-
-type Said = std::thread::JoinHandle<String>;
-
-/// Reads what a client says beside its data; keeps the end of it.
-fn said(errors: Option<OwnedFd>) -> Said {
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        let mut buffer = [0; 1024];
-        let Some(mut errors) = errors.map(File::from) else { return String::new() };
-        while let Ok(length @ 1..) = errors.read(&mut buffer) {
-            kept.extend_from_slice(&buffer[..length]);
-            let surplus = kept.len().saturating_sub(SAID_BYTES);
-            kept.drain(..surplus);
-        }
-        String::from_utf8_lossy(&kept).trim().to_owned()
-    })
-}
-
-fn judge(job: &Job, exit: Exit, said: Said) -> Result<(), Problem> {
-    let said = said.join().unwrap_or_default();
-    if exit.is_success() {
-        return Ok(());
-    }
-    let program = program(job);
-    Err(Problem::new(Kind::Unavailable, "addon.client-failed", format!("{program} failed: {exit}"))
-        .detail(said))
-}
-
-fn broken(job: &Job, error: &io::Error) -> Problem {
-    let program = program(job);
-    Problem::new(Kind::Unavailable, "addon.data-cut", format!("the data to or from {program} were cut"))
-        .detail(error.to_string())
-}
-
-/// Its name without its directory: arguments may be long.
-fn program(job: &Job) -> String {
-    let argv = job.command.argv();
-    argv.first().map_or("", |program| program.rsplit('/').next().unwrap_or(program)).to_owned()
 }

@@ -6,7 +6,9 @@
 
 use super::Host;
 use super::program::Product;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
@@ -114,6 +116,7 @@ impl Addon for Memcached {
             // This question is one of them.
             connections: count("curr_connections").map(|count: u64| count.saturating_sub(1)),
             trouble: None,
+            pool: None,
         })
     }
 
@@ -126,7 +129,12 @@ impl Addon for Memcached {
         Err(forgets())
     }
 
-    fn restore(&self, _addon: &WantedAddon, _from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        _addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        _from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         Err(forgets())
     }
 

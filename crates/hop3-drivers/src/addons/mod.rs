@@ -91,15 +91,27 @@ fn binding<const N: usize>(variables: [(&'static str, String); N], shell: &[&str
 fn seen(trouble: Option<Problem>) -> AddonStatus {
     match trouble {
         Some(problem) => down(format!("{}: {}", problem.title, problem.detail)),
-        None => {
-            AddonStatus { is_up: true, version: None, size_bytes: None, connections: None, trouble: None }
-        }
+        None => AddonStatus {
+            is_up: true,
+            version: None,
+            size_bytes: None,
+            connections: None,
+            trouble: None,
+            pool: None,
+        },
     }
 }
 
 /// A server that is away.
 fn down(trouble: String) -> AddonStatus {
-    AddonStatus { is_up: false, version: None, size_bytes: None, connections: None, trouble: Some(trouble) }
+    AddonStatus {
+        is_up: false,
+        version: None,
+        size_bytes: None,
+        connections: None,
+        trouble: Some(trouble),
+        pool: None,
+    }
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

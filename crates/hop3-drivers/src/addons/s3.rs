@@ -4,7 +4,9 @@
 
 use super::address::Address;
 use super::external::elsewhere;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::Addon;
 use hop3_core::{Kind, Problem};
 use std::io::{Read, Write};
@@ -122,7 +124,12 @@ impl Addon for S3 {
         Err(elsewhere())
     }
 
-    fn restore(&self, _addon: &WantedAddon, _from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        _addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        _from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         Err(elsewhere())
     }
 

@@ -36,8 +36,18 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 16] = [
+    let tests: [(&str, &str, Test); 22] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
+        ("postgres", "postgres_keeps_the_contract_behind_a_pooler", |world| {
+            keeps_the_contract_with(world, &clients::Postgres, &[("pool", "transaction")]);
+        }),
+        ("postgres", "postgres_keeps_the_contract_with_pooled_sessions", |world| {
+            keeps_the_contract_with(world, &clients::Postgres, &[("pool", "session")]);
+        }),
+        ("postgres", "postgres_sessions_of_a_pool_begin_alike", postgres::sessions_begin_alike),
+        ("postgres", "postgres_pooler_comes_and_goes", postgres::pooler_comes_and_goes),
+        ("postgres", "postgres_fills_one_table_of_a_backup", postgres::fills_one_table),
+        ("postgres", "postgres_reads_one_table_of_a_backup", postgres::reads_one_table),
         ("postgres", "an_import_into_postgres_runs_no_command", |world| {
             runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
         }),
@@ -84,7 +94,11 @@ fn run(filter: Option<&String>) -> ExitCode {
 }
 
 fn keeps_the_contract(world: &World, client: &dyn Client) {
-    let broken = hop3_drivers::contract::addon::broken_rules(&world.ground(client));
+    keeps_the_contract_with(world, client, &[]);
+}
+
+fn keeps_the_contract_with(world: &World, client: &dyn Client, options: &[(&str, &str)]) {
+    let broken = hop3_drivers::contract::addon::broken_rules(&world.ground(client, options));
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
@@ -97,7 +111,7 @@ fn runs_no_command(world: &World, hostile: &dyn Fn(&str) -> String) {
     let addon = world.make("victim");
     let mark = world.layout.addon_server(&addon.server.name).join("mark");
     // Whether it is refused or read to its end is the client's own.
-    let _ = world.driver.restore(&addon, &mut hostile(&mark.display().to_string()).as_bytes());
+    let _ = world.driver.restore(&addon, None, &mut hostile(&mark.display().to_string()).as_bytes());
     assert!(!mark.exists(), "an import wrote a file as the server's user");
     world.driver.retire(&addon.server).unwrap();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A supervisor in a temporary root, and one kind of addon on it.
 
-use hop3_core::addon::{AddonServer, Credential, WantedAddon};
+use hop3_core::addon::{AddonServer, Credential, Pooler, WantedAddon};
 use hop3_core::driver::{Addon, Daemons, Runner};
 use hop3_core::layout::Layout;
 use hop3_core::secret::Secret;
@@ -70,9 +70,13 @@ impl World {
             version: facts.versions[0].clone(),
             kind: facts.kind,
             user: self.client.is_privileged().then_some(FIRST_USER + 100),
-            port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
+            port: free_port(),
             password: Secret::new("ofTheAdministrator".to_owned()),
             settings: BTreeMap::new(),
+            pooler: Some(Pooler {
+                user: self.client.is_privileged().then_some(FIRST_USER + 200),
+                port: free_port(),
+            }),
         };
         let credential =
             Credential { user: format!("{database}_1"), password: Secret::new("ofTheUser".to_owned()) };
@@ -91,11 +95,16 @@ impl World {
     }
 
     pub(crate) fn pid(&self, server: &AddonServer) -> Option<u32> {
-        let kept = self.daemons.status(&server.name).unwrap();
-        kept.into_iter().find(|daemon| daemon.process == "server").and_then(|daemon| daemon.pid)
+        self.pid_of(server, "server")
     }
 
-    pub(crate) fn ground<'a>(&'a self, client: &'a dyn Visitor) -> Ground<'a> {
+    pub(crate) fn pid_of(&self, server: &AddonServer, process: &str) -> Option<u32> {
+        let kept = self.daemons.status(&server.name).unwrap();
+        kept.into_iter().find(|daemon| daemon.process == process).and_then(|daemon| daemon.pid)
+    }
+
+    pub(crate) fn ground<'a>(&'a self, client: &'a dyn Visitor, options: &[(&str, &str)]) -> Ground<'a> {
+        let settings = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Ground {
             driver: self.driver.as_ref(),
             client,
@@ -104,9 +113,13 @@ impl World {
             first_user: self.client.is_privileged().then_some(FIRST_USER),
             first_number: 0,
             kill: &|_, pid| kill(pid),
-            settings: BTreeMap::new(),
+            settings: settings.collect(),
         }
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn kill(pid: u32) -> Result<(), String> {

@@ -281,7 +281,8 @@ async fn export(State(server): S, Named(name): Named<AddonName>) -> Result<Respo
 
 async fn import(State(server): S, Named(name): Named<AddonName>, body: axum::body::Body) -> Reply<AddonInfo> {
     let mut from = transfer::reader(body);
-    blocking(move || verb::import(&server, &name, &mut from).and_then(|()| verb::info(&server, &name))).await
+    blocking(move || verb::import(&server, &name, None, &mut from).and_then(|()| verb::info(&server, &name)))
+        .await
 }
 
 #[derive(Deserialize)]

@@ -19,13 +19,14 @@ const PAUSE: Duration = Duration::from_secs(5);
 const UPKEEP_ROUNDS: u64 = 720;
 
 pub(super) fn run(server: &Arc<Server>) {
+    tell(keep_all(server, true));
     tell(finish(server));
     let mut comebacks = Comebacks::default();
-    for round in 0_u64.. {
-        tell(keep_all(server, round % UPKEEP_ROUNDS == 0));
+    for round in 1_u64.. {
         tell(comebacks.look(server));
         tell(verb::forget_destroyed(server));
         std::thread::sleep(PAUSE);
+        tell(keep_all(server, round % UPKEEP_ROUNDS == 0));
     }
 }
 
@@ -35,14 +36,16 @@ fn tell(outcome: Result<(), Problem>) {
     }
 }
 
-/// Starts every server that is not kept; those that keep a history are also looked after now and then. Each on its own: one that replays a long log keeps no other waiting.
+/// Starts every server that is not kept; those that keep a history or have a pooler are also looked after now and then.
+/// Each on its own: one that replays a long log keeps no other waiting.
 fn keep_all(server: &Arc<Server>, upkeep: bool) -> Result<(), Problem> {
     let servers = server.store.addon_servers().map_err(internal)?;
     std::thread::scope(|scope| {
         for home in servers.iter().filter(|home| home.port != 0) {
             // A supervisor that is being started again gives no answer; the next look will.
             let is_away = server.drivers.daemons.status(&home.name).is_ok_and(|kept| kept.is_empty());
-            if is_away || (upkeep && home.settings.contains_key("history")) {
+            let has_more = home.settings.contains_key("history") || home.pooler.is_some();
+            if is_away || (upkeep && has_more) {
                 scope.spawn(|| tell(keep(server, home)));
             }
         }
@@ -51,8 +54,7 @@ fn keep_all(server: &Arc<Server>, upkeep: bool) -> Result<(), Problem> {
 }
 
 fn keep(server: &Server, home: &AddonServer) -> Result<(), Problem> {
-    let user = home.user.filter(|_| server.drivers.runner.is_privileged());
-    let home = AddonServer { user, ..home.clone() };
+    let home = verb::with_users(server, home.clone());
     // One that is just being made, or given up, has no addon yet, or none any more.
     server.addon_turn(&home.name, || match server.store.has_addons(&home.name).map_err(internal)? {
         true => verb::driver(server, &home.kind)?.serve(&home),
@@ -60,17 +62,25 @@ fn keep(server: &Server, home: &AddonServer) -> Result<(), Problem> {
     })
 }
 
-/// Ends what the last server left in its middle: a rotation, and an upgrade, during which nobody may come in.
-fn finish(server: &Server) -> Result<(), Problem> {
+/// Ends what the last server left in its middle, where apps may know what is no more, or nobody may come in. What takes
+/// long is a release of each app.
+fn finish(server: &Arc<Server>) -> Result<(), Problem> {
     for addon in verb::all(server)?.into_iter().filter(|addon| addon.destroyed_ms.is_none()) {
-        let (name, home) = (&addon.wanted.name, &addon.wanted.server);
-        let is_rotating = addon.wanted.credentials.len() > 1;
-        let may_be_closed = || verb::driver(server, &home.kind).is_ok_and(|d| d.facts().versions.len() > 1);
-        if is_rotating {
-            tell(keep(server, home).and_then(|()| verb::drop_former(server, name)));
-        } else if may_be_closed() {
-            tell(keep(server, home).and_then(|()| verb::reopen(server, name)));
+        let (server, is_rotating) = (Arc::clone(server), addon.wanted.credentials.len() > 1);
+        let is_leaving = verb::is_ending(&addon);
+        if addon.other_home.is_none() && !is_rotating && !is_leaving {
+            continue;
         }
+        let end = move || {
+            tell(verb::settle(&server, &addon.wanted.name));
+            if is_rotating {
+                tell(verb::resume(&server, &addon));
+            }
+            if is_leaving {
+                tell(verb::leave(&server, &addon));
+            }
+        };
+        std::thread::Builder::new().name("finish".into()).spawn(end).map_err(internal)?;
     }
     Ok(())
 }

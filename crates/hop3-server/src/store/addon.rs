@@ -4,7 +4,7 @@
 use super::app::foreign;
 use super::{Store, now_ms};
 use anyhow::{Context, Result};
-use hop3_core::addon::{AddonServer, Binding, Credential, WantedAddon};
+use hop3_core::addon::{AddonServer, Binding, Credential, Pooler, WantedAddon};
 use hop3_core::name::{AddonKind, AddonName, ServerName};
 use hop3_core::secret::Secret;
 use hop3_core::tcp::Port;
@@ -22,6 +22,8 @@ pub struct Addon {
     pub is_protected: bool,
     /// A port of the machine that leads to its server.
     pub exposed: Option<Port>,
+    /// Where a copy of it lies that nobody comes to: an upgrade was begun and not ended.
+    pub other_home: Option<ServerName>,
     pub destroyed_ms: Option<u64>,
     pub created_ms: u64,
 }
@@ -37,10 +39,14 @@ pub struct NewServer {
     pub settings: BTreeMap<String, String>,
 }
 
-const SERVER: &str = "s.id, s.name, s.kind, s.version, s.shared, s.uid, s.port, s.password, s.settings";
-const ADDON: &str = "a.id, a.name, a.database, a.settings, a.binding, a.protected, a.destroyed_ms, a.created_ms, a.exposed_port";
+const SERVER: &str = "s.id, s.name, s.kind, s.version, s.shared, s.uid, s.port, s.password, s.settings, s.pooler_uid, s.pooler_port";
+const ADDON: &str = "a.id, a.name, a.database, a.settings, a.binding, a.protected, a.destroyed_ms, a.created_ms, a.exposed_port,
+    (SELECT name FROM addon_server WHERE id = a.other_server)";
+/// Forgets a server on which nothing lives.
+const FORGET: &str = "DELETE FROM addon_server WHERE name = ?1 AND NOT EXISTS
+    (SELECT 1 FROM addon WHERE addon_server.id IN (server, other_server))";
 /// The first column of `ADDON` where it follows `SERVER`.
-const FIRST: usize = 9;
+const FIRST: usize = 11;
 
 impl Store {
     pub fn create_server(&self, new: &NewServer) -> Result<AddonServer> {
@@ -68,7 +74,7 @@ impl Store {
         self.server_named(&name.parse()?)?.context("the server was just made")
     }
 
-    fn server_named(&self, name: &ServerName) -> Result<Option<AddonServer>> {
+    pub fn server_named(&self, name: &ServerName) -> Result<Option<AddonServer>> {
         let sql = format!("SELECT {SERVER} FROM addon_server s WHERE s.name = ?1");
         let db = self.db();
         Ok(db.prepare_cached(&sql)?.query_row([name.as_str()], |row| self.server_of(row)).optional()?)
@@ -98,8 +104,7 @@ impl Store {
 
     /// Forgets a server unless an addon lives on it; tells whether it did.
     pub fn forget_server(&self, name: &ServerName) -> Result<bool> {
-        let sql = "DELETE FROM addon_server WHERE name = ?1 AND id NOT IN (SELECT server FROM addon)";
-        Ok(self.db().execute(sql, [name.as_str()])? == 1)
+        Ok(self.db().execute(FORGET, [name.as_str()])? == 1)
     }
 
     pub fn has_addons(&self, server: &ServerName) -> Result<bool> {
@@ -213,12 +218,41 @@ impl Store {
         Ok(())
     }
 
+    /// The addon lives there from now on, and its copy where it lived.
     pub fn move_addon(&self, addon: i64, server: &ServerName) -> Result<()> {
         self.db().execute(
-            "UPDATE addon SET server = (SELECT id FROM addon_server WHERE name = ?2) WHERE id = ?1",
+            "UPDATE addon SET other_server = server,
+                 server = (SELECT id FROM addon_server WHERE name = ?2) WHERE id = ?1",
             params![addon, server.as_str()],
         )?;
         Ok(())
+    }
+
+    /// A copy of the addon is about to lie there.
+    pub fn begin_move(&self, addon: i64, server: &ServerName) -> Result<()> {
+        self.db().execute(
+            "UPDATE addon SET other_server = (SELECT id FROM addon_server WHERE name = ?2) WHERE id = ?1",
+            params![addon, server.as_str()],
+        )?;
+        Ok(())
+    }
+
+    /// There is no copy any more, and no server where it lay unless somebody else lives there.
+    pub fn end_move(&self, addon: i64, server: &ServerName) -> Result<()> {
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        tx.execute("UPDATE addon SET other_server = NULL WHERE id = ?1", [addon])?;
+        tx.execute(FORGET, [server.as_str()])?;
+        Ok(tx.commit()?)
+    }
+
+    /// Gives a server a pooler unless it has one; gives the one that it has then.
+    pub fn give_pooler(&self, server: &ServerName, pooler: &Pooler) -> Result<Pooler> {
+        let sql = "UPDATE addon_server SET pooler_uid = ?2, pooler_port = ?3
+             WHERE name = ?1 AND pooler_port IS NULL";
+        self.db().execute(sql, params![server.as_str(), pooler.user, pooler.port])?;
+        let found = self.server_named(server)?.context("the server is gone")?;
+        found.pooler.context("it was just given one")
     }
 
     /// Gives an addon another name; false when that one is taken.
@@ -252,7 +286,10 @@ impl Store {
     /// Ports that servers have, whether they run or not.
     pub fn addon_ports(&self) -> Result<Vec<u16>> {
         let db = self.db();
-        let mut statement = db.prepare_cached("SELECT port FROM addon_server WHERE port <> 0")?;
+        let mut statement = db.prepare_cached(
+            "SELECT port FROM addon_server WHERE port <> 0
+             UNION SELECT pooler_port FROM addon_server WHERE pooler_port IS NOT NULL",
+        )?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -266,6 +303,10 @@ impl Store {
             port: row.get(6)?,
             password: self.opened(row, 7)?,
             settings: json(row, 8)?,
+            pooler: match row.get(10)? {
+                Some(port) => Some(Pooler { user: row.get(9)?, port }),
+                None => None,
+            },
         })
     }
 
@@ -291,6 +332,7 @@ impl Store {
             is_protected: row.get(FIRST + 5)?,
             destroyed_ms: row.get(FIRST + 6)?,
             created_ms: row.get(FIRST + 7)?,
+            other_home: row.get::<_, Option<String>>(FIRST + 9)?.map(|_| word(row, FIRST + 9)).transpose()?,
             exposed: row.get::<_, Option<u16>>(FIRST + 8)?.and_then(Port::new),
         })
     }

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_plugin.sql"),
     include_str!("migrations/0006_backup.sql"),
     include_str!("migrations/0007_volume.sql"),
+    include_str!("migrations/0008_pool.sql"),
 ];
 
 pub struct Store {

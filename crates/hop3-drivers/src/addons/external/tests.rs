@@ -20,6 +20,7 @@ pub(in crate::addons) fn addon(url: &str, settings: &[(&str, &str)]) -> WantedAd
             port: 0,
             password: Secret::new(String::new()),
             settings: BTreeMap::new(),
+            pooler: None,
         },
         credentials: vec![Credential { user: "far_1_1".to_owned(), password: Secret::new(url.to_owned()) }],
         settings: settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),

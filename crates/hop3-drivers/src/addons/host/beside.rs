@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A client that stays, as the owner of something that another one needs: an open transaction.
 
-use super::{ANSWER_BYTES, Host, broken, judge, said};
+use super::Host;
+use super::client::{ANSWER_BYTES, broken, judge, said};
 use hop3_core::Problem;
 use hop3_core::driver::Stdio;
 use hop3_core::sandbox::Job;

@@ -12,7 +12,9 @@ mod script;
 
 use super::Host;
 use hop3_core::Problem;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::{Addon, Counts};
 use hop3_core::sandbox::Job;
 use std::io::{Read, Write};
@@ -165,6 +167,7 @@ impl Addon for Mariadb {
             size_bytes: None,
             connections: None,
             trouble: Some(trouble),
+            pool: None,
         };
         let answer = match self.ask(&addon.server, &script::status(addon)) {
             Ok(answer) => answer,
@@ -177,7 +180,7 @@ impl Addon for Mariadb {
         }
         let (size_bytes, connections) = (number(), number());
         let version = fields.next().map(|version| version.split('-').next().unwrap_or(version).to_owned());
-        Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None })
+        Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None, pool: None })
     }
 
     fn backup(&self, addon: &WantedAddon, _as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
@@ -196,7 +199,12 @@ impl Addon for Mariadb {
         self.host.drain(&self.client(&addon.server, "mariadb-dump", &arguments)?, to)
     }
 
-    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         self.replace(addon, from)
     }
 

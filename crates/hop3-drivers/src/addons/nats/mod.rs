@@ -11,7 +11,9 @@ mod knock;
 use super::Host;
 use super::program::Product;
 use hop3_core::Problem;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
 use std::io::{Read, Write};
@@ -129,6 +131,7 @@ impl Addon for Nats {
                 size_bytes: None,
                 connections: None,
                 trouble: None,
+                pool: None,
             }),
             Err(e) => Ok(super::down(format!("{} does not let in: {e}", addon.server.name))),
         }
@@ -143,7 +146,12 @@ impl Addon for Nats {
         Err(config::not_carried())
     }
 
-    fn restore(&self, _addon: &WantedAddon, _from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        _addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        _from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         Err(config::not_carried())
     }
 

@@ -8,14 +8,19 @@
 mod count;
 mod history;
 mod install;
+mod pooler;
 mod script;
+mod table;
 
 use super::Host;
 use hop3_core::Problem;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, POOL_OPTION, WantedAddon, WantedTable,
+};
 use hop3_core::driver::{Addon, Counts, Stop};
 use hop3_core::sandbox::Job;
 use install::Install;
+use pooler::Pool;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -152,11 +157,18 @@ impl Addon for Postgres {
                 backs_up: true,
                 rotates: true,
                 remembers: true,
+                pools: true,
+                has_tables: true,
                 ..KindCapabilities::default()
             },
             options: super::options(&[
                 ("extensions", "names, separated by commas, made in the database: pg_trgm,hstore"),
                 ("connections", "so many at the same time; 20 on a shared server"),
+                (
+                    POOL_OPTION,
+                    "transaction or session: how long a client has a connection of those that many share",
+                ),
+                (pooler::SIZE_OPTION, "so many they share; half of connections unless set"),
                 (history::OPTION, "days from which any moment can be restored"),
             ]),
             server_options: vec![history::OPTION.to_owned()],
@@ -167,36 +179,42 @@ impl Addon for Postgres {
         let install = self.install(&server.version)?;
         self.set_up(server, &install)?;
         self.host.keep(server, self.server_job(server, &install)?, STOP, &|| self.answers(server))?;
+        self.keep_pooler(server)?;
         self.keep_history(server, &install)
     }
 
     fn provision(&self, addon: &WantedAddon) -> Result<Binding, Problem> {
+        let pool = Pool::of(addon)?;
         self.psql(&addon.server, ADMIN, &script::provision(addon)?)?;
+        // Whoever is new can come in there too before he is told, and whoever may not is kept out before he is ended.
+        self.pool(addon, pool.as_ref())?;
         self.psql(&addon.server, &addon.database, &script::inside(addon)?)?;
-        Ok(binding(addon))
+        Ok(binding(addon, pool.as_ref()))
     }
 
     fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem> {
-        let down = |trouble: String| AddonStatus {
-            is_up: false,
-            version: None,
-            size_bytes: None,
-            connections: None,
-            trouble: Some(trouble),
-        };
         let answer = match self.psql(&addon.server, ADMIN, &script::status(addon)) {
             Ok(answer) => answer,
-            Err(problem) => return Ok(down(format!("{} {}", problem.title, problem.detail))),
+            Err(problem) => return Ok(super::down(format!("{} {}", problem.title, problem.detail))),
         };
         let mut fields = answer.trim().split('|');
         let mut next = || fields.next().map(str::to_owned);
         let version = next();
         let size_bytes = next().and_then(|field| field.parse().ok());
         if size_bytes.is_none() {
-            return Ok(down(format!("there is no database {}", addon.database)));
+            return Ok(super::down(format!("there is no database {}", addon.database)));
         }
         let connections = next().and_then(|field| field.parse().ok());
-        Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None })
+        let pool = match Pool::of(addon)?.map(|pool| self.pool_status(addon, &pool)).transpose() {
+            Ok(pool) => pool,
+            Err(problem) => {
+                return Ok(super::down(format!(
+                    "the pooler does not answer: {} {}",
+                    problem.title, problem.detail
+                )));
+            }
+        };
+        Ok(AddonStatus { is_up: true, version, size_bytes, connections, trouble: None, pool })
     }
 
     fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
@@ -206,7 +224,15 @@ impl Addon for Postgres {
         }
     }
 
-    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        addon: &WantedAddon,
+        table: Option<&WantedTable>,
+        from: &mut dyn Read,
+    ) -> Result<(), Problem> {
+        if let Some(table) = table {
+            return self.restore_table(addon, table, from);
+        }
         let mut mark = Vec::new();
         from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
         if mark.is_empty() {
@@ -234,6 +260,7 @@ impl Addon for Postgres {
     }
 
     fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem> {
+        self.unpool(addon)?;
         self.psql(&addon.server, ADMIN, &script::drop_database(&addon.database))?;
         self.psql(&addon.server, ADMIN, &script::drop_roles(addon)).map(drop)
     }
@@ -311,20 +338,26 @@ impl Postgres {
     }
 }
 
-fn binding(addon: &WantedAddon) -> Binding {
+fn binding(addon: &WantedAddon, pool: Option<&Pool>) -> Binding {
     let credential = addon.credential();
     let (user, password) = (&credential.user, credential.password.expose());
-    let (port, database) = (addon.server.port, &addon.database);
-    let url = format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}");
-    super::binding(
+    let (port, database) = (pool.map_or(addon.server.port, |pool| pool.port), &addon.database);
+    let url = |port: u16| format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}");
+    let direct = format!("--port={}", addon.server.port);
+    let mut binding = super::binding(
         [
-            ("DATABASE_URL", url),
+            ("DATABASE_URL", url(port)),
             ("PGHOST", "127.0.0.1".to_owned()),
             ("PGPORT", port.to_string()),
             ("PGUSER", user.clone()),
             ("PGPASSWORD", password.clone()),
             ("PGDATABASE", database.clone()),
         ],
-        &["psql"],
-    )
+        &["psql", &direct],
+    );
+    if pool.is_some() {
+        let direct = super::binding([("DATABASE_DIRECT_URL", url(addon.server.port))], &[]);
+        binding.variables.extend(direct.variables);
+    }
+    binding
 }

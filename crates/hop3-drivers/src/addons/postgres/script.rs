@@ -9,10 +9,15 @@ use hop3_core::{Kind, Problem};
 /// On a shared server nobody may take all.
 const CONNECTIONS: &str = "20";
 
+/// So many may come in at the same time.
+pub(super) fn connections(addon: &WantedAddon) -> Result<u16, Problem> {
+    let limit = addon.settings.get("connections").map_or(CONNECTIONS, String::as_str);
+    Ok(number("connections", limit)?.parse().unwrap_or_default())
+}
+
 /// The role, the database and its logins.
 pub(super) fn provision(addon: &WantedAddon) -> Result<String, Problem> {
     let database = &addon.database;
-    let limit = addon.settings.get("connections").map_or(CONNECTIONS, String::as_str);
     let mut script = make_role(database);
     script += &format!(
         r#"SELECT 'CREATE DATABASE "{database}" OWNER "{database}" TEMPLATE template0' WHERE NOT EXISTS
@@ -20,7 +25,7 @@ pub(super) fn provision(addon: &WantedAddon) -> Result<String, Problem> {
            REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;
            ALTER DATABASE "{database}" CONNECTION LIMIT {};
         "#,
-        number("connections", limit)?
+        connections(addon)?
     );
     for credential in &addon.credentials {
         let (user, password) = (plain(&credential.user)?, plain(credential.password.expose())?);
@@ -146,4 +151,56 @@ fn extension(name: &str) -> Result<&str, Problem> {
     Err(Problem::new(Kind::User, "addon.bad-option", "this is not the name of an extension")
         .detail(name.escape_debug().to_string())
         .hint("names are letters, digits, _ and -, separated by commas: pg_trgm,hstore"))
+}
+
+/// A name between quotes, whatever it is made of.
+pub(super) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text between quotes; `standard_conforming_strings` is on unless an app turned it off, so no backslash is bare.
+pub(super) fn literal(text: &str) -> String {
+    format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// A transaction in which every name is written with its schema.
+pub(super) fn begin() -> String {
+    "SELECT pg_catalog.set_config('search_path', '', false);\nBEGIN;\n".to_owned()
+}
+
+/// Takes foreign keys, triggers and rows from a table until the end of the transaction.
+pub(super) fn empty_table(table: &str) -> String {
+    let this = format!("{}::pg_catalog.regclass", literal(table));
+    begin()
+        + &format!(
+            r#"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
+CREATE TEMP TABLE hop3_key ON COMMIT DROP AS
+    SELECT format('%I.%I', n.nspname, c.relname) AS owner, k.conname AS name, pg_get_constraintdef(k.oid) AS rule
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND {this} IN (k.conrelid, k.confrelid);
+CREATE TEMP TABLE hop3_trigger ON COMMIT DROP AS SELECT tgname AS name,
+    CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END AS state
+    FROM pg_trigger WHERE tgrelid = {this} AND NOT tgisinternal AND tgenabled <> 'D';
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', owner, name) FROM pg_temp.hop3_key \gexec
+SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', {quoted}, name) FROM pg_temp.hop3_trigger \gexec
+DELETE FROM {table};
+"#,
+            quoted = literal(table)
+        )
+}
+
+/// Gives them back, lets what counts upwards go on above what is there, and ends the transaction.
+pub(super) fn end_table(table: &str) -> String {
+    let quoted = literal(table);
+    format!(
+        r#"SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', owner, name, rule) FROM pg_temp.hop3_key \gexec
+SELECT format('ALTER TABLE %s %s TRIGGER %I', {quoted}, state, name) FROM pg_temp.hop3_trigger \gexec
+SELECT format('SELECT setval(%1$L, most) FROM (SELECT max(%2$I) AS most FROM %3$s) AS held, %1$s AS counter
+        WHERE most > counter.last_value', counter, name, {quoted})
+    FROM (SELECT attname AS name, pg_get_serial_sequence({quoted}, attname) AS counter FROM pg_attribute
+        WHERE attrelid = {quoted}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped) AS columns
+    WHERE counter IS NOT NULL \gexec
+COMMIT;
+"#
+    )
 }

@@ -9,7 +9,9 @@ mod script;
 
 use super::Host;
 use super::program::Product;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
@@ -167,9 +169,14 @@ impl Addon for Rabbitmq {
     fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem> {
         let credential = addon.credential();
         match knock::knock(&addon.server, &credential.user, credential.password.expose()) {
-            Ok(version) => {
-                Ok(AddonStatus { is_up: true, version, size_bytes: None, connections: None, trouble: None })
-            }
+            Ok(version) => Ok(AddonStatus {
+                is_up: true,
+                version,
+                size_bytes: None,
+                connections: None,
+                trouble: None,
+                pool: None,
+            }),
             Err(e) => Ok(super::down(format!("{} does not let in: {e}", addon.server.name))),
         }
     }
@@ -183,7 +190,12 @@ impl Addon for Rabbitmq {
         Err(not_carried())
     }
 
-    fn restore(&self, _addon: &WantedAddon, _from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        _addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        _from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         Err(not_carried())
     }
 

@@ -12,7 +12,9 @@ mod mark;
 mod restore;
 
 use super::Host;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
+use hop3_core::addon::{
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+};
 use hop3_core::driver::{Addon, Counts};
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
@@ -168,6 +170,7 @@ impl Addon for Redis {
             size_bytes: None,
             connections: None,
             trouble: Some(trouble),
+            pool: None,
         };
         let answer = match self.ask(&addon.server, "ACL USERS\nINFO\n") {
             Ok(answer) => answer,
@@ -188,6 +191,7 @@ impl Addon for Redis {
             // Not the one that asks.
             connections: number("connected_clients").map(|clients| clients.saturating_sub(1)),
             trouble: None,
+            pool: None,
         })
     }
 
@@ -197,7 +201,12 @@ impl Addon for Redis {
         data.end().map_err(super::unreadable)
     }
 
-    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
+    fn restore(
+        &self,
+        addon: &WantedAddon,
+        _table: Option<&WantedTable>,
+        from: &mut dyn Read,
+    ) -> Result<(), Problem> {
         self.replace(&addon.server, from)
     }
 

@@ -2,7 +2,7 @@
 //! What the judge stands on: servers and addons made for the trial, and a client of the product.
 
 use hop3_core::Problem;
-use hop3_core::addon::{AddonServer, Binding, Credential, WantedAddon};
+use hop3_core::addon::{AddonServer, Binding, Credential, POOL_OPTION, Pooler, WantedAddon};
 use hop3_core::driver::{Addon, Daemons};
 use hop3_core::layout::Layout;
 use hop3_core::secret::Secret;
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// Nothing here takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between the users of servers and those of their poolers.
+const POOLERS: u32 = 50;
 
 /// A client of the product, which comes in anew for everything it does, with nothing but what apps are told.
 pub trait Client: Sync {
@@ -104,9 +107,19 @@ impl<'a> Judge<'a> {
             port: if facts.capabilities.serves { free_port()? } else { 0 },
             password: Secret::new(format!("ofTheAdministrator{number}")),
             settings: BTreeMap::new(),
+            pooler: self.pooler(number)?,
         };
         servers.push(server.clone());
         Ok(server)
+    }
+
+    /// Where options of the trial ask for one.
+    fn pooler(&self, number: u32) -> std::io::Result<Option<Pooler>> {
+        if !self.ground.settings.contains_key(POOL_OPTION) {
+            return Ok(None);
+        }
+        let user = self.ground.first_user.map(|first| first + POOLERS + number);
+        Ok(Some(Pooler { user, port: free_port()? }))
     }
 
     /// Ends what was begun.

@@ -81,7 +81,11 @@ fn variables(bound: &Bound, binding: &Binding) -> Vec<(EnvKey, String)> {
 
 /// `SHOP_DB_URL`, not `SHOP_DB_DATABASE_URL`.
 fn short(key: &str) -> &str {
-    if key.ends_with("_URL") { "URL" } else { key }
+    match key {
+        key if key.ends_with("_DIRECT_URL") => "DIRECT_URL",
+        key if key.ends_with("_URL") => "URL",
+        key => key,
+    }
 }
 
 pub(crate) fn bind(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `addon create|scale`.
 
-use super::{driver, find, password, provision};
+use super::{driver, find, password, pool, provision, told};
 use crate::server::{Server, internal};
 use crate::store::{self, NewServer};
 use hop3_core::addon::{AddonServer, KindFacts};
@@ -29,8 +29,11 @@ pub(crate) fn create(server: &Arc<Server>, request: &CreateAddonRequest) -> Resu
         return Err(exists(&request.name));
     }
     let is_shared = facts.capabilities.shares && !request.dedicated;
-    let (of_server, own) = split(&facts, &request.options);
-    let mut home = server_for(server, &facts, &version, is_shared)?;
+    let (of_server, mut own) = split(&facts, &request.options);
+    pool::tidy(&mut own);
+    own.retain(|_, value| !value.is_empty());
+    let home = server_for(server, &facts, &version, is_shared)?;
+    let mut home = pool::make_room(server, &facts, home, &own)?;
     change(&mut home.settings, of_server);
     let made = server.addon_turn(&home.name, || {
         let secret = request.secret.clone().map_or_else(password, Ok)?;
@@ -115,7 +118,7 @@ pub(super) fn server_for(
 }
 
 /// A port that no server has and nobody listens on.
-fn free_port(server: &Server) -> Result<u16, Problem> {
+pub(super) fn free_port(server: &Server) -> Result<u16, Problem> {
     let taken = server.store.addon_ports().map_err(internal)?;
     let [high, low] = crate::random::bytes::<2>().map_err(internal)?;
     // Several installations on one machine must not choose the same ones.
@@ -149,11 +152,14 @@ pub(crate) fn scale(
     let driver = driver(server, &addon.wanted.server.kind)?;
     let facts = driver.facts();
     check_options(&facts, &request.options)?;
-    let (of_server, own) = split(&facts, &request.options);
-    server.addon_turn(&addon.wanted.server.name, || {
+    let (of_server, mut own) = split(&facts, &request.options);
+    pool::tidy(&mut own);
+    pool::make_room(server, &facts, addon.wanted.server.clone(), &own)?;
+    let before = server.addon_turn(&addon.wanted.server.name, || {
         let before: store::Addon = find(server, name)?;
         let mut changed = before.clone();
         change(&mut changed.wanted.settings, own);
+        pool::linger(&before.wanted.settings, &mut changed.wanted.settings);
         change(&mut changed.wanted.server.settings, of_server);
         let home = &changed.wanted.server;
         if home.settings != before.wanted.server.settings {
@@ -161,12 +167,26 @@ pub(crate) fn scale(
             server.store.set_server_settings(&home.name, &home.settings).map_err(internal)?;
         }
         provision(server, &changed)?;
-        server.store.set_addon_settings(before.id, &changed.wanted.settings).map_err(internal)
+        server.store.set_addon_settings(before.id, &changed.wanted.settings).map_err(internal)?;
+        Ok(before)
     })?;
+    tell(server, &before, &find(server, name)?)?;
     super::info(server, name)
 }
 
-type Options = BTreeMap<String, String>;
+/// Apps get a release when another place is told to them.
+fn tell(server: &Arc<Server>, before: &store::Addon, after: &store::Addon) -> Result<(), Problem> {
+    if pool::is_ending(after) {
+        return pool::leave(server, after);
+    }
+    let variables = |addon: &store::Addon| addon.binding.clone().map(|binding| binding.variables);
+    match variables(before) == variables(after) {
+        true => Ok(()),
+        false => told::tell_all(server, after, &format!("Scale {}", after.wanted.name)).map(drop),
+    }
+}
+
+pub(super) type Options = BTreeMap<String, String>;
 
 /// Those of the server, and the addon's own.
 fn split(facts: &KindFacts, options: &Options) -> (Options, Options) {

@@ -6,24 +6,29 @@ mod create;
 mod destroy;
 mod expose;
 mod look;
+mod pool;
 mod provide;
 mod rotate;
 mod shell;
+mod told;
 mod transfer;
+mod upgrade;
 
 pub(crate) use bind::{bind, environment, promote, unbind, variable};
 pub(crate) use create::{create, scale};
 pub(crate) use destroy::{destroy, forget_destroyed, protect, recover};
 pub(crate) use expose::{expose, services, unexpose};
 pub(crate) use look::{credentials, info, kinds, list, logs, rename};
+pub(crate) use pool::{is_ending, leave};
 pub(crate) use provide::provide;
-pub(crate) use rotate::{drop_former, rotate, set};
+pub(crate) use rotate::{resume, rotate, set};
 pub(crate) use shell::shell;
-pub(crate) use transfer::{check as check_holds, clone, export, import, restore, upgrade};
+pub(crate) use transfer::{check as check_holds, check_tables, clone, export, import, restore};
+pub(crate) use upgrade::{settle, upgrade};
 
 use crate::server::{Server, internal};
 use crate::store;
-use hop3_core::addon::usual_kind;
+use hop3_core::addon::{AddonServer, Pooler, usual_kind};
 use hop3_core::driver;
 use hop3_core::name::{AddonKind, AddonName};
 use hop3_core::problem::{Kind, Problem};
@@ -73,21 +78,23 @@ pub(crate) fn all(server: &Server) -> Result<Vec<store::Addon>, Problem> {
 
 /// Where the supervisor cannot give users, there are none.
 fn owned(server: &Server, mut addon: store::Addon) -> store::Addon {
-    let user = addon.wanted.server.user;
-    addon.wanted.server.user = user.filter(|_| server.drivers.runner.is_privileged());
+    addon.wanted.server = with_users(server, addon.wanted.server);
     addon
+}
+
+/// A server as its driver is told of it.
+pub(crate) fn with_users(server: &Server, mut home: AddonServer) -> AddonServer {
+    if !server.drivers.runner.is_privileged() {
+        home.user = None;
+        home.pooler = home.pooler.map(|pooler| Pooler { user: None, ..pooler });
+    }
+    home
 }
 
 /// Makes an addon what the store says it should be, and keeps what apps are told. The caller holds its server's lock.
 fn provision(server: &Server, addon: &store::Addon) -> Result<(), Problem> {
     let binding = driver(server, &addon.wanted.server.kind)?.provision(&addon.wanted)?;
     server.store.set_binding(addon.id, &binding).map_err(internal)
-}
-
-/// Lets exactly those come in that the store says may.
-pub(crate) fn reopen(server: &Server, name: &AddonName) -> Result<(), Problem> {
-    let home = find(server, name)?.wanted.server.name;
-    server.addon_turn(&home, || provision(server, &find(server, name)?))
 }
 
 /// A password: 190 bits of letters and digits, which no client's rules for addresses change.

@@ -4,23 +4,15 @@
 //! Both are valid first; every bound app gets a release with the new one; the old one ends when no instance that was
 //! started with it is left.
 
-use super::{bind, driver, find, password, provision};
+use super::{driver, find, password, provision, told};
 use crate::server::{Server, internal};
-use crate::store::{Addon, App, now_ms};
-use crate::verb::change::with_lock;
+use crate::store::Addon;
 use hop3_core::api::{AddonInfo, RotateAddonRequest, SetCredentialsRequest};
 use hop3_core::event::Event;
 use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
 use hop3_core::secret::Secret;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Between two looks for instances that know an old password.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// An instance that will not end must not keep an old password valid.
-const PATIENCE_MS: u64 = 10 * 60 * 1000;
 
 pub(crate) fn rotate(
     server: &Arc<Server>,
@@ -65,26 +57,20 @@ fn replace(
 ) -> Result<AddonInfo, Problem> {
     let name = &addon.wanted.name;
     let fresh = server.addon_turn(&addon.wanted.server.name, || add(server, name, password))?;
-    let apps = server.store.apps_of_addon(addon.id).map_err(internal)?;
-    for (app, _) in &apps {
-        let told = with_lock(server, &app.name, |app| bind::tell(server, &app, &format!("Rotate {name}")));
-        if let Err(problem) = told {
-            let title = format!("{} did not take the new password: {}", app.name, problem.title);
-            return Err(
-                Problem { title, ..problem }.hint("both passwords are valid; mend the app and do it again")
-            );
-        }
-    }
-    server.record(None, None, Event::AddonRotated { addon: name.clone() });
-    let since = now_ms();
-    if now || apps.is_empty() {
-        drop_former(server, name)?;
-    } else {
-        let (server, addon) = (Arc::clone(server), fresh);
-        let wait = move || drop_when_unused(&server, &addon, &apps, since);
-        std::thread::Builder::new().name("rotate".into()).spawn(wait).map_err(internal)?;
-    }
+    hand_over(server, &fresh, now)?;
     super::info(server, name)
+}
+
+/// Goes on with what a server left in its middle: its apps may not have been told.
+pub(crate) fn resume(server: &Arc<Server>, addon: &Addon) -> Result<(), Problem> {
+    hand_over(server, addon, false)
+}
+
+fn hand_over(server: &Arc<Server>, addon: &Addon, now: bool) -> Result<(), Problem> {
+    let name = &addon.wanted.name;
+    let apps = told::tell_all(server, addon, &format!("Rotate {name}"))?;
+    server.record(None, None, Event::AddonRotated { addon: name.clone() });
+    if now { drop_former(server, name) } else { told::when_unused(server, addon, apps, drop_former) }
 }
 
 /// Adds a credential; the former ones stay valid.
@@ -102,7 +88,7 @@ fn add(server: &Server, name: &AddonName, password: &Secret<String>) -> Result<A
 }
 
 /// Leaves only the newest credential.
-pub(crate) fn drop_former(server: &Server, name: &AddonName) -> Result<(), Problem> {
+fn drop_former(server: &Server, name: &AddonName) -> Result<(), Problem> {
     let home = find(server, name)?.wanted.server.name;
     server.addon_turn(&home, || {
         let addon = find(server, name)?;
@@ -117,22 +103,4 @@ pub(crate) fn drop_former(server: &Server, name: &AddonName) -> Result<(), Probl
             server.store.remove_credential(addon.id, &credential.user).map_err(internal)
         })
     })
-}
-
-fn drop_when_unused(server: &Server, addon: &Addon, apps: &[(App, crate::store::Bound)], since: u64) {
-    let is_old = |(app, _): &(App, _)| {
-        let instances = server.drivers.runtime.status(Some(&app.name)).unwrap_or_default();
-        let current = server.app(&app.name).ok().and_then(|app| app.current);
-        instances.iter().any(|instance| Some(instance.release) != current)
-    };
-    while now_ms().saturating_sub(since) < PATIENCE_MS && apps.iter().any(is_old) {
-        std::thread::sleep(PAUSE);
-    }
-    // It may have another name by now.
-    let found = server.store.addon_of(addon.id).ok().flatten();
-    if let Some(addon) = found
-        && let Err(problem) = drop_former(server, &addon.wanted.name)
-    {
-        tracing::warn!(addon = %addon.wanted.name, problem = problem.title, "old password still valid");
-    }
 }

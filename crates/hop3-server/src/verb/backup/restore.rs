@@ -53,10 +53,11 @@ pub(crate) fn restore(
     let work = Work { server, backup, place, manifest, staging, tell };
     // A backup of an addon by itself has nothing else.
     if let Some(addon) = request.addon.as_ref().or(work.backup.info.addon.as_ref()) {
-        if request.new_name.is_none() && server.store.addon(addon).map_err(internal)?.is_some() {
+        let is_in_place = request.new_name.is_none() && request.new_table.is_none();
+        if is_in_place && server.store.addon(addon).map_err(internal)?.is_some() {
             work.keep_present(&BackupOf::Addon(addon.clone()))?;
         }
-        return work.addon(addon, request.new_name.as_ref()).map(|()| work.backup.info);
+        return work.addon(addon, request).map(|()| work.backup.info);
     }
     let outcome = work.app(request.app.as_ref()).and_then(|app| match &request.path {
         Some(path) => work.file(app, request.new_name.as_ref().unwrap_or(&app.name), Path::new(path)),

@@ -8,7 +8,7 @@ use super::{progress, say};
 use crate::server::{Server, internal};
 use crate::store::{Addon, App};
 use crate::verb;
-use hop3_core::addon::Held;
+use hop3_core::addon::{Held, WantedTable};
 use hop3_core::api::{CreateAddonRequest, DestroyAddonRequest};
 use hop3_core::backup::Tell;
 use hop3_core::driver::{BackupPlace, Content, Save};
@@ -101,10 +101,21 @@ impl Way<'_> {
     /// Puts back what an addon held.
     pub(super) fn restore(&self, stream: &Stream, into: &AddonName) -> Result<(), Problem> {
         say(self.tell, format!("restoring the addon {into}"));
+        self.bring(stream, into, None)
+    }
+
+    /// Puts back one of its tables.
+    pub(super) fn restore_table(&self, stream: &Stream, table: &WantedTable) -> Result<(), Problem> {
+        verb::addon::check_tables(&verb::addon::driver(self.server, &stream.kind)?.facts())?;
+        say(self.tell, format!("restoring the table {} of {}", table.name, stream.name));
+        self.bring(stream, &stream.name, Some(table))
+    }
+
+    fn bring(&self, stream: &Stream, into: &AddonName, table: Option<&WantedTable>) -> Result<(), Problem> {
         let file = file(&stream.name);
         through(
             |to| self.server.drivers.backups.dump(self.place, &stream.snapshot, Path::new(&file), to),
-            |from| verb::addon::import(self.server, into, from),
+            |from| verb::addon::import(self.server, into, table, from),
         )
     }
 

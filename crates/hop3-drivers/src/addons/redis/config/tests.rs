@@ -17,6 +17,7 @@ fn addon(settings: &[(&str, &str)], user: &str, password: &str) -> WantedAddon {
         port: 1,
         password: Secret::new("admin".into()),
         settings: BTreeMap::new(),
+        pooler: None,
     };
     WantedAddon {
         name: "cache".parse().unwrap(),
