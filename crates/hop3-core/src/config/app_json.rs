@@ -170,6 +170,7 @@ fn addon_kind(product: &str) -> Option<&'static str> {
         }
         "cloudamqp" | "dokku-rabbitmq" | "rabbitmq" => "rabbitmq",
         "memcachier" | "memcachedcloud" | "dokku-memcached" | "memcached" => "memcached",
+        "meilisearch" | "dokku-meilisearch" => "meilisearch",
         _ => return None,
     })
 }

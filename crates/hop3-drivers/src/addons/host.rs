@@ -225,7 +225,7 @@ impl Host {
         self.daemons.stop(&server.name, Some(process))
     }
 
-    fn last_lines(&self, server: &AddonServer) -> String {
+    pub(super) fn last_lines(&self, server: &AddonServer) -> String {
         let lines = self.daemons.logs(&server.name, 20).unwrap_or_default();
         let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
         lines.join("\n")

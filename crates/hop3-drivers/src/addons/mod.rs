@@ -10,6 +10,7 @@ mod external;
 mod host;
 mod mail;
 mod mariadb;
+mod meilisearch;
 mod memcached;
 mod nats;
 mod postgres;
@@ -22,6 +23,7 @@ pub use external::External;
 pub use host::Host;
 pub use mail::{Mail, main as mail_main};
 pub use mariadb::Mariadb;
+pub use meilisearch::Meilisearch;
 pub use memcached::Memcached;
 pub use nats::Nats;
 pub use postgres::Postgres;
@@ -46,6 +48,7 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
         Arc::new(Memcached::new(host.clone())),
         Arc::new(Nats::new(host.clone())),
         Arc::new(Rabbitmq::new(host.clone())),
+        Arc::new(Meilisearch::new(host.clone())),
         Arc::new(Mail::new(host.clone(), program())),
         Arc::new(S3),
         Arc::new(External),

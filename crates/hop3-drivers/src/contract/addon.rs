@@ -9,7 +9,7 @@ mod door;
 mod ground;
 mod writer;
 
-pub use ground::{Client, Ground};
+pub use ground::{Client, Ground, key};
 
 use ground::{Judge, Verdict};
 

@@ -7,6 +7,7 @@
 
 mod clients;
 mod mail;
+mod meilisearch;
 mod mysql;
 mod nats;
 mod postgres;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 22] = [
+    let tests: [(&str, &str, Test); 25] = [
         ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
         ("postgres", "postgres_keeps_the_contract_behind_a_pooler", |world| {
             keeps_the_contract_with(world, &clients::Postgres, &[("pool", "transaction")]);
@@ -73,12 +74,20 @@ fn run(filter: Option<&String>) -> ExitCode {
         ("rabbitmq", "rabbitmq_keeps_the_contract", |world| keeps_the_contract(world, &rabbitmq::Rabbitmq)),
         ("rabbitmq", "rabbitmq_keeps_messages_of_a_killed_server", rabbitmq::keeps_messages),
         ("nats", "nats_keeps_streams_of_a_killed_server", nats::keeps_streams),
+        ("meilisearch", "meilisearch_keeps_the_contract", |world| {
+            keeps_the_contract(world, &meilisearch::Meilisearch);
+        }),
+        ("meilisearch", "an_app_cannot_administer_its_meilisearch", meilisearch::an_app_cannot_administer_it),
+        ("meilisearch", "meilisearch_begins_where_a_restore_was_cut", meilisearch::begins_where_it_was_cut),
     ];
     let mut passed = 0;
     let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
     for (kind, name, test) in tests.into_iter().filter(|(_, name, _)| wanted(name)) {
         let before = Instant::now();
         let world = World::start(kind);
+        if kind == "meilisearch" {
+            meilisearch::bring(&world);
+        }
         if world.driver.facts().versions.is_empty() {
             assert!(std::env::var_os("HOP3_NO_SKIP").is_none(), "{name} may not be skipped");
             println!("SKIP {name}: {kind} is not installed");

@@ -2,7 +2,8 @@
 //! Each kind that keeps data, with an app that writes to it on every request: its password is changed under load, it is
 //! carried away and back, another one is bound and unbound, and no request fails for it.
 
-use crate::harness::{Hop, until};
+use crate::addon_search;
+use crate::harness::{Hop, skip, until};
 use crate::ledger::{Ledger, can_run};
 
 const ROTATIONS: usize = 2;
@@ -45,10 +46,13 @@ fn carry(hop: &Hop, ledger: &Ledger) {
 
 fn serves(kind: &str, test: &str) {
     if can_run(test, kind) {
-        let hop = Hop::start();
-        let (ledger, _repository) = Ledger::start(&hop, kind);
-        judge(kind, &hop, ledger);
+        serves_on(&Hop::start(), kind);
     }
+}
+
+fn serves_on(hop: &Hop, kind: &str) {
+    let (ledger, _repository) = Ledger::start(hop, kind);
+    judge(kind, hop, ledger);
 }
 
 fn serves_from_a_pool(mode: &str, test: &str) {
@@ -98,4 +102,13 @@ fn mysql_changes_its_password_under_load() {
 #[test]
 fn redis_changes_its_password_under_load() {
     serves("redis", "redis_changes_its_password_under_load");
+}
+
+#[test]
+fn meilisearch_changes_its_key_under_load() {
+    let hop = Hop::start();
+    match addon_search::bring(&hop) {
+        Some(_) => serves_on(&hop, "meilisearch"),
+        None => skip("meilisearch_changes_its_key_under_load", "there is no meilisearch on the path"),
+    }
 }

@@ -58,7 +58,7 @@ struct Shared {
 impl Ledger {
     /// Pushes the app with an addon of that kind, and begins to write.
     pub(crate) fn start(hop: &Hop, kind: &str) -> (Ledger, Repository) {
-        let options = KINDS.iter().find(|(word, ..)| *word == kind).unwrap().2;
+        let options = KINDS.iter().find(|(word, ..)| *word == kind).map_or("", |(.., options)| options);
         Ledger::start_with(hop, kind, kind, options)
     }
 

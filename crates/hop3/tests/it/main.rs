@@ -13,6 +13,7 @@ mod addon;
 mod addon_history;
 mod addon_kinds;
 mod addon_pool;
+mod addon_search;
 mod addon_table;
 mod addon_torture;
 mod addon_upgrade;

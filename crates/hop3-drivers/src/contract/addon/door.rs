@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who may come in: the addon's own, with what it was told, and nobody else.
 
-use super::ground::{Judge, Verdict, credential, with};
+use super::ground::{Judge, Made, Verdict, credential, with};
 use super::writer::Writer;
 use hop3_core::addon::{Binding, Credential};
 use hop3_core::secret::Secret;
@@ -39,11 +39,15 @@ pub(super) fn strangers(judge: &Judge<'_>) -> Verdict {
     let other = judge.make("other")?;
     judge.ground.client.write(&own.binding, "key", "of own")?;
     judge.ground.client.write(&other.binding, "key", "of other")?;
-    let (mine, theirs) = (own.wanted.credential(), other.wanted.credential());
+    let pass = |made: &Made| judge.ground.client.pass(made.wanted.credential(), &made.binding);
+    let (mine, theirs) = (&pass(&own), &pass(&other));
     let named = |user: &str, password: &str| Credential {
         user: user.to_owned(),
         password: Secret::new(password.to_owned()),
     };
+    if !is_told(&own.binding, mine) || !is_told(&other.binding, theirs) {
+        return Ok(vec!["apps are not told what lets them in".to_owned()]);
+    }
     let at_other = |who: &Credential| with(&other.binding, theirs, who);
     // He is refused, or led to what is his own: where a user belongs to one place, he cannot name another.
     let mut wrong = judge.is_no_guest("another addon's user", &at_other(mine), &other.binding, "of other");
@@ -59,6 +63,12 @@ pub(super) fn strangers(judge: &Judge<'_>) -> Verdict {
     wrong.extend(judge.holds(&own.binding, "key", Some("of own")));
     wrong.extend(judge.holds(&other.binding, "key", Some("of other")));
     Ok(wrong)
+}
+
+/// Otherwise nothing below would be tried.
+fn is_told(binding: &Binding, credential: &Credential) -> bool {
+    let password = credential.password.expose();
+    binding.variables.values().any(|value| value.expose().contains(password.as_str()))
 }
 
 /// A password is changed while an app writes, and no write fails.

@@ -31,6 +31,16 @@ pub trait Client: Sync {
     /// # Errors
     /// What the product's client said.
     fn read(&self, binding: &Binding, key: &str) -> Result<Option<String>, String>;
+
+    /// What lets an app in: what Hop3 gave, or a key that the server made, which is both name and password.
+    fn pass(&self, given: &Credential, _binding: &Binding) -> Credential {
+        given.clone()
+    }
+}
+
+/// A credential that is one word.
+pub fn key(word: &str) -> Credential {
+    Credential { user: word.to_owned(), password: Secret::new(word.to_owned()) }
 }
 
 /// Where a kind is judged.
