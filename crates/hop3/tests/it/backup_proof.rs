@@ -95,8 +95,11 @@ fn shell(hop: &Hop, addon: &str, arguments: &[&str]) {
     hop.hop3(["addon", "shell", addon].iter().chain(arguments)).expect_ok();
 }
 
+type Words = &'static [&'static str];
+type Database = (&'static str, &'static [Words], &'static str, Words);
+
 /// Databases with something in them, the number of what is lost, and how to lose it.
-const KINDS: [(&str, &[&[&str]], &str, &[&str]); 3] = [
+const KINDS: [Database; 3] = [
     (
         "postgres",
         &[&[
