@@ -31,6 +31,7 @@ fn memory_is_a_number_with_its_unit() {
             user: None,
             port: 15_000,
             password: Secret::new("ofTheAdministrator".to_owned()),
+            pooler: None,
             settings: [("memory".to_owned(), memory.to_owned())].into(),
         })
     };
