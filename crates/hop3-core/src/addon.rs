@@ -125,6 +125,7 @@ pub struct KindFacts {
     pub versions: Vec<String>,
     /// What to do when there is none: a command.
     pub install: String,
+    /// Those of a version: `can`.
     pub capabilities: KindCapabilities,
     /// Options that `create` takes, with a sentence on each.
     #[serde(default)]
@@ -132,6 +133,21 @@ pub struct KindFacts {
     /// Those of them that are of the server, and so of every addon that shares it.
     #[serde(default)]
     pub server_options: Vec<String>,
+}
+
+/// The version of what somebody else manages: known by the address that is given as its secret.
+pub const ELSEWHERE: &str = "elsewhere";
+
+impl KindFacts {
+    /// What an addon of that version can do: of what lies elsewhere, only the address is known here.
+    pub fn can(&self, version: &str) -> KindCapabilities {
+        if version == ELSEWHERE {
+            return KindCapabilities { takes_secret: true, ..KindCapabilities::default() };
+        }
+        // Where a kind has both, those that run here have passwords that Hop3 makes.
+        let has_both = self.versions.iter().any(|version| version == ELSEWHERE);
+        KindCapabilities { takes_secret: self.capabilities.takes_secret && !has_both, ..self.capabilities }
+    }
 }
 
 /// What a kind can do, asked before a call.

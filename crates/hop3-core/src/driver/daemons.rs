@@ -51,6 +51,12 @@ pub trait Daemons: Send + Sync {
     /// Stops one, gracefully, then by force, and forgets it; all of the server when `None`. Absent is fine.
     fn stop(&self, server: &ServerName, process: Option<&str>) -> Result<(), Problem>;
 
+    /// Takes the CPU from a process that runs; it stands still when this returns, until `thaw`.
+    fn freeze(&self, server: &ServerName, process: &str) -> Result<(), Problem>;
+
+    /// Lets it go on. One that is not frozen, or not there, is left as it is.
+    fn thaw(&self, server: &ServerName, process: &str) -> Result<(), Problem>;
+
     /// The newest lines they wrote, oldest first.
     fn logs(&self, server: &ServerName, last: usize) -> Result<Vec<LogLine>, Problem>;
 

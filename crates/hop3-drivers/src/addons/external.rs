@@ -4,7 +4,7 @@
 
 use super::address::Address;
 use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+    AddonServer, AddonStatus, Binding, ELSEWHERE, KindCapabilities, KindFacts, WantedAddon, WantedTable,
 };
 use hop3_core::driver::Addon;
 use hop3_core::name::EnvKey;
@@ -32,7 +32,7 @@ impl Addon for External {
             kind: super::kind("external"),
             title: "a service managed elsewhere".to_owned(),
             slot: "service".to_owned(),
-            versions: vec!["elsewhere".to_owned()],
+            versions: vec![ELSEWHERE.to_owned()],
             install: String::new(),
             capabilities: KindCapabilities { takes_secret: true, ..KindCapabilities::default() },
             options: super::options(&[

@@ -4,6 +4,7 @@
 
 mod beside;
 mod client;
+mod standing;
 
 use hop3_core::addon::AddonServer;
 use hop3_core::driver::{Daemon, Daemons, Runner, Stop};
@@ -13,7 +14,7 @@ use hop3_core::{Kind, Problem};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A server that recovers after a crash replays its log first.
@@ -35,11 +36,13 @@ pub struct Host {
     layout: Layout,
     runner: Arc<dyn Runner>,
     daemons: Arc<dyn Daemons>,
+    /// Held while a server stands still.
+    standing: Mutex<()>,
 }
 
 impl Host {
     pub fn new(layout: &Layout, runner: Arc<dyn Runner>, daemons: Arc<dyn Daemons>) -> Host {
-        Host { layout: layout.clone(), runner, daemons }
+        Host { layout: layout.clone(), runner, daemons, standing: Mutex::new(()) }
     }
 
     /// Where people put products that they bring along.
@@ -129,6 +132,7 @@ impl Host {
     ) -> Result<(), Problem> {
         let ends = self.ends(server, SERVER)?;
         self.keep_beside(server, SERVER, job, stop)?;
+        self.let_go(server)?;
         // One end may be that of a predecessor which was killed and left its files.
         self.until(server, SERVER, ends + 1, answers)
     }

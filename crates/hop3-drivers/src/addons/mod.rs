@@ -50,7 +50,7 @@ pub fn addons(host: &Arc<Host>) -> Vec<Arc<dyn Addon>> {
         Arc::new(Rabbitmq::new(host.clone())),
         Arc::new(Meilisearch::new(host.clone())),
         Arc::new(Mail::new(host.clone(), program())),
-        Arc::new(S3),
+        Arc::new(S3::new(host.clone())),
         Arc::new(External),
     ]
 }

@@ -25,6 +25,16 @@ impl Product {
         })
     }
 
+    /// The same, and then the directories of this server's own `PATH`.
+    pub(super) fn find_on_path(&self) -> Result<String, Problem> {
+        self.find().or_else(|problem| {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let places = std::env::split_paths(&path).filter(|place| place.is_absolute());
+            let found = places.map(|place| place.join(self.program)).find(|path| path.exists());
+            found.map(|path| path.to_string_lossy().into_owned()).ok_or(problem)
+        })
+    }
+
     /// As `KindFacts` has them: there is one, or none.
     pub(super) fn versions(&self) -> Vec<String> {
         if self.find().is_ok() { vec!["installed".to_owned()] } else { Vec::new() }

@@ -24,7 +24,7 @@ impl Kept {
 
 impl Daemons for Kept {
     fn keep(&self, daemon: &Daemon) -> Result<(), Problem> {
-        let id = format!("{}.{}", group(&daemon.server), daemon.process);
+        let id = id(&daemon.server, &daemon.process);
         if self.statuses(&daemon.server)?.iter().any(|status| status.id == id) {
             return Ok(());
         }
@@ -58,6 +58,14 @@ impl Daemons for Kept {
         if ids.is_empty() { Ok(()) } else { self.client.stop(ids) }
     }
 
+    fn freeze(&self, server: &ServerName, process: &str) -> Result<(), Problem> {
+        self.client.freeze(&id(server, process))
+    }
+
+    fn thaw(&self, server: &ServerName, process: &str) -> Result<(), Problem> {
+        self.client.thaw(vec![id(server, process)])
+    }
+
     fn logs(&self, server: &ServerName, last: usize) -> Result<Vec<LogLine>, Problem> {
         let last = Some(last);
         self.client.logs(&LogRequest { group: group(server), last, ..LogRequest::default() })
@@ -70,6 +78,10 @@ impl Daemons for Kept {
 
 fn group(server: &ServerName) -> String {
     format!("addon.{server}")
+}
+
+fn id(server: &ServerName, process: &str) -> String {
+    format!("{}.{process}", group(server))
 }
 
 /// Data wait for their server: it is never given up.

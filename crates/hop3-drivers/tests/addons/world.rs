@@ -98,6 +98,11 @@ impl World {
         self.pid_of(server, "server")
     }
 
+    /// The server's process stands still, as for a Hop3 that died meanwhile.
+    pub(crate) fn freeze(&self, server: &AddonServer) {
+        self.daemons.freeze(&server.name, "server").unwrap();
+    }
+
     pub(crate) fn pid_of(&self, server: &AddonServer, process: &str) -> Option<u32> {
         let kept = self.daemons.status(&server.name).unwrap();
         kept.into_iter().find(|daemon| daemon.process == process).and_then(|daemon| daemon.pid)

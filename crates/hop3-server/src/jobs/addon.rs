@@ -10,6 +10,7 @@ use crate::verb::addon as verb;
 use comeback::Comebacks;
 use hop3_core::Problem;
 use hop3_core::addon::AddonServer;
+use hop3_core::workload::InstanceState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,9 +44,12 @@ fn keep_all(server: &Arc<Server>, upkeep: bool) -> Result<(), Problem> {
     std::thread::scope(|scope| {
         for home in servers.iter().filter(|home| home.port != 0) {
             // A supervisor that is being started again gives no answer; the next look will.
-            let is_away = server.drivers.daemons.status(&home.name).is_ok_and(|kept| kept.is_empty());
+            let needs_us = server.drivers.daemons.status(&home.name).is_ok_and(|kept| {
+                // One that stands still waits for somebody who is gone, or is let go by him.
+                kept.is_empty() || kept.iter().any(|daemon| daemon.state == InstanceState::Frozen)
+            });
             let has_more = home.settings.contains_key("history") || home.pooler.is_some();
-            if is_away || (upkeep && has_more) {
+            if needs_us || (upkeep && has_more) {
                 scope.spawn(|| tell(keep(server, home)));
             }
         }

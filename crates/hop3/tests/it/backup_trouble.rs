@@ -13,13 +13,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// An app with that much data, which nothing makes smaller.
-fn app_with(hop: &Hop, name: &str, size: u64) {
+pub(crate) fn app_with(hop: &Hop, name: &str, size: u64) {
     hop.hop3(["app", "create", name]).expect_ok();
     noise(&data(hop, name).join("noise"), size);
 }
 
 #[track_caller]
-fn refused(hop: &Hop, arguments: &[&str], code: &str) -> String {
+pub(crate) fn refused(hop: &Hop, arguments: &[&str], code: &str) -> String {
     let said = hop.hop3(arguments);
     assert!(!said.ok && said.text.contains(&format!("error[{code}]")), "{code}: {}", said.text);
     assert!(said.text.contains("hint:"), "{}", said.text);
@@ -190,7 +190,7 @@ fn place(directory: &Path, port: Option<&str>) -> (Child, String) {
     (server, line.trim().to_owned())
 }
 
-fn end(mut server: Child) {
+pub(crate) fn end(mut server: Child) {
     server.kill().unwrap();
     server.wait().unwrap();
 }

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 /// Runs the command line with this on its standard input.
-fn hop3_with(hop: &Hop, arguments: &[&str], input: &str) -> Said {
+pub(crate) fn hop3_with(hop: &Hop, arguments: &[&str], input: &str) -> Said {
     let mut command = hop.command(arguments);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

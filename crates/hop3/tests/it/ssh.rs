@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const SSHD: &str = "/usr/sbin/sshd";
+pub(crate) const SSHD: &str = "/usr/sbin/sshd";
 
 struct Sshd {
     process: Child,
@@ -21,9 +21,16 @@ impl Drop for Sshd {
     }
 }
 
-fn key(path: &Path) {
+pub(crate) fn key(path: &Path) {
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status();
     assert!(made.unwrap().success());
+}
+
+/// Starts it, and returns once it can be asked.
+pub(crate) fn listens(sshd: &mut Command, port: u16) -> Child {
+    let process = sshd.spawn().unwrap();
+    until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    process
 }
 
 impl Sshd {
@@ -51,14 +58,9 @@ impl Sshd {
         );
         std::fs::write(directory.join("config"), config).unwrap();
         let log = std::fs::File::create(directory.join("log")).unwrap();
-        let process = Command::new(SSHD)
-            .args(["-D", "-e", "-f"])
-            .arg(directory.join("config"))
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let mut sshd = Command::new(SSHD);
+        sshd.args(["-D", "-e", "-f"]).arg(directory.join("config")).stdin(Stdio::null()).stderr(log);
+        let process = listens(&mut sshd, port);
         Some(Sshd { process, port, directory })
     }
 

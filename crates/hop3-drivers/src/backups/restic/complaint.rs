@@ -12,7 +12,11 @@ const MEANINGS: &[(&str, Meaning)] = &[
     ("wrong password or no key found", Meaning::WrongKey),
     ("no space left on device", Meaning::NoRoom),
     ("disk quota exceeded", Meaning::NoRoom),
+    ("Host key verification failed", Meaning::Stranger),
+    ("HOST IDENTIFICATION HAS CHANGED", Meaning::Stranger),
+    ("Permission denied (", Meaning::NoKey),
     ("connection refused", Meaning::Unreachable),
+    ("Connection refused", Meaning::Unreachable),
     ("no such host", Meaning::Unreachable),
     ("i/o timeout", Meaning::Unreachable),
     ("network is unreachable", Meaning::Unreachable),
@@ -32,6 +36,10 @@ const MEANINGS: &[(&str, Meaning)] = &[
     ("no matching ID found", Meaning::NoSnapshot),
     ("no snapshot found", Meaning::NoSnapshot),
     ("permission denied", Meaning::Denied),
+    // What servers of S3 say.
+    ("Access Denied", Meaning::Denied),
+    ("signature we calculated does not match", Meaning::Denied),
+    ("Access Key Id you provided does not exist", Meaning::Denied),
 ];
 
 #[derive(Clone, Copy)]
@@ -39,6 +47,8 @@ enum Meaning {
     WrongKey,
     NoRoom,
     Unreachable,
+    Stranger,
+    NoKey,
     Locked,
     Damaged,
     Absent,
@@ -85,6 +95,16 @@ fn told(meaning: Option<Meaning>) -> Problem {
         Some(Meaning::Unreachable) => {
             Problem::new(Kind::Unavailable, "backup.unreachable", "the place of the backups does not answer")
                 .hint("look whether it is up and how it is reached: hop3 backup targets list; then try again")
+        }
+        Some(Meaning::Stranger) => Problem::new(
+            Kind::Denied,
+            "backup.stranger",
+            "the machine of the backups is not known by its key, or has another one",
+        )
+        .hint("where the key is the right one, add it: ssh-keyscan -p PORT HOST >> backups/home/.ssh/known_hosts, beneath the root"),
+        Some(Meaning::NoKey) => {
+            Problem::new(Kind::Denied, "backup.denied", "the machine of the backups does not let Hop3 in")
+                .hint("let the key in backups/home/.ssh, beneath the root, in there: ssh-copy-id -i KEY USER@HOST")
         }
         Some(Meaning::Locked) => {
             Problem::new(Kind::Conflict, "backup.locked", "another program works on the backups there")

@@ -4,7 +4,7 @@
 use super::{driver, find, password, pool, provision, told};
 use crate::server::{Server, internal};
 use crate::store::{self, NewServer};
-use hop3_core::addon::{AddonServer, KindFacts};
+use hop3_core::addon::{AddonServer, ELSEWHERE, KindFacts};
 use hop3_core::api::{AddonInfo, CreateAddonRequest, ScaleAddonRequest};
 use hop3_core::event::Event;
 use hop3_core::name::AddonName;
@@ -20,15 +20,16 @@ pub(crate) fn create(server: &Arc<Server>, request: &CreateAddonRequest) -> Resu
     let driver = driver(server, &request.kind)?;
     let facts = driver.facts();
     check_options(&facts, &request.options)?;
-    if request.secret.is_some() && !facts.capabilities.takes_secret {
+    let version = chosen(&facts, request)?;
+    let can = facts.can(&version);
+    if request.secret.is_some() && !can.takes_secret {
         let title = format!("{} takes no secret: Hop3 makes its passwords", facts.title);
         return Err(Problem::new(Kind::User, "addon.no-secret", title));
     }
-    let version = version(&facts, request.version.as_deref())?;
     if server.store.addon(&request.name).map_err(internal)?.is_some() {
         return Err(exists(&request.name));
     }
-    let is_shared = facts.capabilities.shares && !request.dedicated;
+    let is_shared = can.shares && !request.dedicated;
     let (of_server, mut own) = split(&facts, &request.options);
     pool::tidy(&mut own);
     own.retain(|_, value| !value.is_empty());
@@ -60,6 +61,23 @@ pub(crate) fn create(server: &Arc<Server>, request: &CreateAddonRequest) -> Resu
         Event::AddonCreated { addon: request.name.clone(), addon_kind: request.kind.clone() },
     );
     super::info(server, &request.name)
+}
+
+/// The version asked for. Where a kind both runs here and is known elsewhere, an address says which is meant.
+fn chosen(facts: &KindFacts, request: &CreateAddonRequest) -> Result<String, Problem> {
+    let has_both = !facts.install.is_empty() && facts.versions.iter().any(|version| version == ELSEWHERE);
+    if !has_both || request.version.is_some() {
+        return version(facts, request.version.as_deref());
+    }
+    if request.secret.is_some() {
+        return Ok(ELSEWHERE.to_owned());
+    }
+    let mut here = facts.clone();
+    here.versions.retain(|version| version != ELSEWHERE);
+    version(&here, None).map_err(|problem| {
+        let hint = format!("{}\nor give the address of one elsewhere with --secret", problem.hint);
+        problem.hint(hint)
+    })
 }
 
 fn exists(name: &AddonName) -> Problem {
@@ -110,7 +128,7 @@ pub(super) fn server_for(
         version: version.to_owned(),
         is_shared,
         uid: server.store.next_uid().map_err(internal)?,
-        port: if facts.capabilities.serves { free_port(server)? } else { 0 },
+        port: if facts.can(version).serves { free_port(server)? } else { 0 },
         password: password()?,
         settings: BTreeMap::new(),
     };

@@ -21,10 +21,11 @@ pub(crate) fn rotate(
 ) -> Result<AddonInfo, Problem> {
     let addon = find(server, name)?;
     let facts = driver(server, &addon.wanted.server.kind)?.facts();
-    if !facts.capabilities.rotates {
+    let can = facts.can(&addon.wanted.server.version);
+    if !can.rotates {
         let title = format!("{} has no password that Hop3 could change", facts.title);
         let problem = Problem::new(Kind::User, "addon.cannot-rotate", title);
-        return Err(match facts.capabilities.takes_secret {
+        return Err(match can.takes_secret {
             true => problem.hint(format!("give it another: hop3 addon credentials set {name} --secret")),
             false => problem,
         });
@@ -40,7 +41,7 @@ pub(crate) fn set(
 ) -> Result<AddonInfo, Problem> {
     let addon = find(server, name)?;
     let facts = driver(server, &addon.wanted.server.kind)?.facts();
-    if !facts.capabilities.takes_secret {
+    if !facts.can(&addon.wanted.server.version).takes_secret {
         let title = format!("{} takes no secret: Hop3 makes its passwords", facts.title);
         return Err(Problem::new(Kind::User, "addon.no-secret", title)
             .hint(format!("let it make another: hop3 addon credentials rotate {name}")));

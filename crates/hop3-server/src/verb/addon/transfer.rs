@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) fn export(server: &Server, name: &AddonName, to: &mut dyn Write) -> Result<(), Problem> {
     let addon = find(server, name)?;
     let driver = driver(server, &addon.wanted.server.kind)?;
-    check(&driver.facts())?;
+    check(&driver.facts(), &addon.wanted.server.version)?;
     driver.backup(&addon.wanted, None, to)
 }
 
@@ -27,9 +27,10 @@ pub(crate) fn import(
 ) -> Result<(), Problem> {
     let addon = find(server, name)?;
     let driver = driver(server, &addon.wanted.server.kind)?;
-    check(&driver.facts())?;
+    let facts = driver.facts();
+    check(&facts, &addon.wanted.server.version)?;
     if table.is_some() {
-        check_tables(&driver.facts())?;
+        check_tables(&facts)?;
     }
     server.addon_turn(&addon.wanted.server.name, || driver.restore(&addon.wanted, table, from))
 }
@@ -44,8 +45,8 @@ pub(crate) fn check_tables(facts: &KindFacts) -> Result<(), Problem> {
         .hint("bring the whole addon beside: hop3 backup restore BACKUP --addon NAME --as NEW"))
 }
 
-pub(crate) fn check(facts: &KindFacts) -> Result<(), Problem> {
-    if facts.capabilities.backs_up {
+pub(crate) fn check(facts: &KindFacts, version: &str) -> Result<(), Problem> {
+    if facts.can(version).backs_up {
         return Ok(());
     }
     let title = format!("{} keeps nothing that could be carried away", facts.title);
@@ -66,7 +67,7 @@ pub(crate) fn restore(
     let addon = find(server, name)?;
     let driver = driver(server, &addon.wanted.server.kind)?;
     let facts = driver.facts();
-    if !facts.capabilities.remembers {
+    if !facts.can(&addon.wanted.server.version).remembers {
         let title = format!("{} does not remember what it held", facts.title);
         return Err(Problem::new(Kind::NotFound, "addon.no-history", title)
             .hint("restore a backup: hop3 backup list"));
@@ -89,7 +90,7 @@ fn copy(
 ) -> Result<AddonInfo, Problem> {
     let original = find(server, from)?;
     let driver = driver(server, &original.wanted.server.kind)?;
-    check(&driver.facts())?;
+    check(&driver.facts(), &original.wanted.server.version)?;
     let request = CreateAddonRequest {
         name: to.clone(),
         kind: original.wanted.server.kind.clone(),

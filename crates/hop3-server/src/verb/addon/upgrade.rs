@@ -29,8 +29,9 @@ pub(crate) fn upgrade(
     let addon = find(server, name)?;
     let driver = driver(server, &addon.wanted.server.kind)?;
     let facts = driver.facts();
-    check(&facts)?;
+    check(&facts, &addon.wanted.server.version)?;
     let version = version(&facts, Some(&request.version))?;
+    check(&facts, &version)?;
     if version == addon.wanted.server.version {
         return super::info(server, name);
     }

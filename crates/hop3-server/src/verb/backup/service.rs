@@ -43,7 +43,8 @@ pub(super) fn bound(server: &Server, app: &App) -> Result<Vec<Addon>, Problem> {
 /// One whose kind holds something.
 pub(super) fn savable(server: &Server, name: &AddonName) -> Result<Addon, Problem> {
     let addon = verb::addon::find(server, name)?;
-    verb::addon::check_holds(&verb::addon::driver(server, &addon.wanted.server.kind)?.facts())?;
+    let home = &addon.wanted.server;
+    verb::addon::check_holds(&verb::addon::driver(server, &home.kind)?.facts(), &home.version)?;
     Ok(addon)
 }
 
@@ -69,7 +70,7 @@ impl Way<'_> {
     pub(super) fn save(&self, addon: &Addon, tags: &[String]) -> Result<Option<Stream>, Problem> {
         let wanted = &addon.wanted;
         let driver = verb::addon::driver(self.server, &wanted.server.kind)?;
-        if !driver.facts().capabilities.backs_up {
+        if !driver.facts().can(&wanted.server.version).backs_up {
             return Ok(None);
         }
         say(self.tell, format!("saving the addon {}", wanted.name));
