@@ -23,7 +23,7 @@ const MEANINGS: &[(&str, Meaning)] = &[
     ("no route to host", Meaning::Unreachable),
     ("connection reset", Meaning::Unreachable),
     ("retrying after", Meaning::Unreachable),
-    ("unable to start the sftp session", Meaning::Unreachable),
+    ("unable to start the sftp session", Meaning::NoSession),
     ("already locked", Meaning::Locked),
     ("ciphertext verification failed", Meaning::Damaged),
     ("hash mismatch", Meaning::Damaged),
@@ -49,6 +49,8 @@ enum Meaning {
     Unreachable,
     Stranger,
     NoKey,
+    /// Nothing is known of why: restic may end before it has passed on what ssh said.
+    NoSession,
     Locked,
     Damaged,
     Absent,
@@ -105,6 +107,13 @@ fn told(meaning: Option<Meaning>) -> Problem {
         Some(Meaning::NoKey) => {
             Problem::new(Kind::Denied, "backup.denied", "the machine of the backups does not let Hop3 in")
                 .hint("let the key in backups/home/.ssh, beneath the root, in there: ssh-copy-id -i KEY USER@HOST")
+        }
+        Some(Meaning::NoSession) => {
+            Problem::new(Kind::Unavailable, "backup.unreachable", "the machine of the backups gives no session")
+                .hint(
+                    "look whether it is up, whether its key is in backups/home/.ssh/known_hosts beneath the root, and whether it \
+                     lets the key there in: ssh -v says it",
+                )
         }
         Some(Meaning::Locked) => {
             Problem::new(Kind::Conflict, "backup.locked", "another program works on the backups there")
