@@ -6,6 +6,7 @@
 //! clients on their standard input or in their environment, never as arguments.
 
 mod address;
+mod door;
 mod external;
 mod host;
 mod mail;

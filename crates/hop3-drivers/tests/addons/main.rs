@@ -26,6 +26,61 @@ use world::World;
 
 type Test = fn(&World);
 
+/// The kind each is about, its name, what it does.
+const TESTS: &[(&str, &str, Test)] = &[
+    ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
+    ("postgres", "postgres_keeps_the_contract_behind_a_pooler", |world| {
+        keeps_the_contract_with(world, &clients::Postgres, &[("pool", "transaction")]);
+    }),
+    ("postgres", "postgres_keeps_the_contract_with_pooled_sessions", |world| {
+        keeps_the_contract_with(world, &clients::Postgres, &[("pool", "session")]);
+    }),
+    ("postgres", "postgres_sessions_of_a_pool_begin_alike", postgres::sessions_begin_alike),
+    ("postgres", "postgres_pooler_comes_and_goes", postgres::pooler_comes_and_goes),
+    ("postgres", "postgres_fills_one_table_of_a_backup", postgres::fills_one_table),
+    ("postgres", "postgres_reads_one_table_of_a_backup", postgres::reads_one_table),
+    ("postgres", "an_import_into_postgres_runs_no_command", |world| {
+        runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
+    }),
+    (
+        "postgres",
+        "nothing_of_an_app_runs_as_the_postgres_administrator",
+        postgres::nothing_of_an_app_runs_as_the_administrator,
+    ),
+    ("postgres", "postgres_stops_though_somebody_stays", stops_though_somebody_stays),
+    ("mysql", "mysql_keeps_the_contract", |world| keeps_the_contract(world, &clients::Mysql)),
+    ("mysql", "an_import_into_mysql_runs_no_command", |world| {
+        runs_no_command(world, &|mark| {
+            format!("\\! touch {mark}\nsystem touch {mark}\ntee {mark}\nSELECT 1;\n")
+        });
+    }),
+    ("redis", "redis_keeps_the_contract", |world| keeps_the_contract(world, &clients::Redis)),
+    ("redis", "an_app_cannot_administer_its_redis", redis::an_app_cannot_administer_it),
+    ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
+    ("memcached", "memcached_takes_its_options_and_ends", services::memcached),
+    ("mail", "mail_is_kept_in_an_inbox", mail::inbox_keeps),
+    ("mail", "mail_is_handed_to_a_smarthost", mail::relays),
+    ("nats", "nats_keeps_the_contract", |world| keeps_the_contract(world, &nats::Nats)),
+    ("rabbitmq", "rabbitmq_keeps_the_contract", |world| keeps_the_contract(world, &rabbitmq::Rabbitmq)),
+    ("rabbitmq", "rabbitmq_keeps_messages_of_a_killed_server", rabbitmq::keeps_messages),
+    ("nats", "nats_keeps_streams_of_a_killed_server", nats::keeps_streams),
+    ("meilisearch", "meilisearch_keeps_the_contract", |world| {
+        keeps_the_contract(world, &meilisearch::Meilisearch);
+    }),
+    ("meilisearch", "an_app_cannot_administer_its_meilisearch", meilisearch::an_app_cannot_administer_it),
+    ("meilisearch", "meilisearch_begins_where_a_restore_was_cut", meilisearch::begins_where_it_was_cut),
+    ("nats", "nats_is_told_from_a_stranger_at_its_port", |world| {
+        services::tells_no_stranger(world, b"INFO {}\r\n");
+    }),
+    ("meilisearch", "meilisearch_is_told_from_a_stranger_at_its_port", |world| {
+        services::tells_no_stranger(world, b"");
+    }),
+    ("s3", "s3_keeps_the_contract", |world| keeps_the_contract(world, &s3::Bucket)),
+    ("s3", "s3_carries_what_is_known_of_objects", s3::carries_what_is_known),
+    ("s3", "an_import_into_s3_reaches_no_other_bucket", s3::reaches_no_other),
+    ("s3", "s3_goes_on_when_nobody_lets_it_go", s3::goes_on),
+];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -39,59 +94,12 @@ fn main() -> ExitCode {
 
 /// Runs those whose name contains the filter. One that fails panics, and the program with it.
 fn run(filter: Option<&String>) -> ExitCode {
-    let tests: [(&str, &str, Test); 29] = [
-        ("postgres", "postgres_keeps_the_contract", |world| keeps_the_contract(world, &clients::Postgres)),
-        ("postgres", "postgres_keeps_the_contract_behind_a_pooler", |world| {
-            keeps_the_contract_with(world, &clients::Postgres, &[("pool", "transaction")]);
-        }),
-        ("postgres", "postgres_keeps_the_contract_with_pooled_sessions", |world| {
-            keeps_the_contract_with(world, &clients::Postgres, &[("pool", "session")]);
-        }),
-        ("postgres", "postgres_sessions_of_a_pool_begin_alike", postgres::sessions_begin_alike),
-        ("postgres", "postgres_pooler_comes_and_goes", postgres::pooler_comes_and_goes),
-        ("postgres", "postgres_fills_one_table_of_a_backup", postgres::fills_one_table),
-        ("postgres", "postgres_reads_one_table_of_a_backup", postgres::reads_one_table),
-        ("postgres", "an_import_into_postgres_runs_no_command", |world| {
-            runs_no_command(world, &|mark| format!("\\! touch {mark}\n\\o {mark}\nSELECT 1;\n"));
-        }),
-        (
-            "postgres",
-            "nothing_of_an_app_runs_as_the_postgres_administrator",
-            postgres::nothing_of_an_app_runs_as_the_administrator,
-        ),
-        ("postgres", "postgres_stops_though_somebody_stays", stops_though_somebody_stays),
-        ("mysql", "mysql_keeps_the_contract", |world| keeps_the_contract(world, &clients::Mysql)),
-        ("mysql", "an_import_into_mysql_runs_no_command", |world| {
-            runs_no_command(world, &|mark| {
-                format!("\\! touch {mark}\nsystem touch {mark}\ntee {mark}\nSELECT 1;\n")
-            });
-        }),
-        ("redis", "redis_keeps_the_contract", |world| keeps_the_contract(world, &clients::Redis)),
-        ("redis", "an_app_cannot_administer_its_redis", redis::an_app_cannot_administer_it),
-        ("mysql", "mysql_carries_what_is_not_in_tables", mysql::carries_what_is_not_in_tables),
-        ("memcached", "memcached_takes_its_options_and_ends", services::memcached),
-        ("mail", "mail_is_kept_in_an_inbox", mail::inbox_keeps),
-        ("mail", "mail_is_handed_to_a_smarthost", mail::relays),
-        ("nats", "nats_keeps_the_contract", |world| keeps_the_contract(world, &nats::Nats)),
-        ("rabbitmq", "rabbitmq_keeps_the_contract", |world| keeps_the_contract(world, &rabbitmq::Rabbitmq)),
-        ("rabbitmq", "rabbitmq_keeps_messages_of_a_killed_server", rabbitmq::keeps_messages),
-        ("nats", "nats_keeps_streams_of_a_killed_server", nats::keeps_streams),
-        ("meilisearch", "meilisearch_keeps_the_contract", |world| {
-            keeps_the_contract(world, &meilisearch::Meilisearch);
-        }),
-        ("meilisearch", "an_app_cannot_administer_its_meilisearch", meilisearch::an_app_cannot_administer_it),
-        ("meilisearch", "meilisearch_begins_where_a_restore_was_cut", meilisearch::begins_where_it_was_cut),
-        ("s3", "s3_keeps_the_contract", |world| keeps_the_contract(world, &s3::Bucket)),
-        ("s3", "s3_carries_what_is_known_of_objects", s3::carries_what_is_known),
-        ("s3", "an_import_into_s3_reaches_no_other_bucket", s3::reaches_no_other),
-        ("s3", "s3_goes_on_when_nobody_lets_it_go", s3::goes_on),
-    ];
     let mut passed = 0;
     let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
-    for (kind, name, test) in tests.into_iter().filter(|(_, name, _)| wanted(name)) {
+    for (kind, name, test) in TESTS.iter().filter(|(_, name, _)| wanted(name)) {
         let before = Instant::now();
         let world = World::start(kind);
-        if kind == "meilisearch" {
+        if *kind == "meilisearch" {
             meilisearch::bring(&world);
         }
         if world.driver.facts().versions.iter().all(|version| version == ELSEWHERE) {

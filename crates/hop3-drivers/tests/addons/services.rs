@@ -2,8 +2,9 @@
 //! Kinds that keep nothing or let everybody in, and so are not asked for the contract.
 
 use crate::world::World;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use hop3_core::driver::Runner;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 /// Its answer's first line.
 fn say(port: u16, words: &str) -> String {
@@ -19,6 +20,31 @@ fn memory_of(port: u16) -> String {
     stream.write_all(b"stats settings\r\n").unwrap();
     let lines = BufReader::new(stream).lines().map(Result::unwrap);
     lines.take_while(|line| line != "END").find(|line| line.starts_with("STAT maxbytes ")).unwrap()
+}
+
+/// Whoever takes the port of a server that is away learns no password.
+pub(crate) fn tells_no_stranger(world: &World, greeting: &'static [u8]) {
+    if !world.client.is_privileged() {
+        println!("SKIP tells_no_stranger: there are no users apart");
+        return;
+    }
+    let addon = world.make("own_1");
+    world.driver.provision(&addon).unwrap();
+    world.stop(&addon.server);
+    let taken = TcpListener::bind(("127.0.0.1", addon.server.port)).unwrap();
+    let stranger = std::thread::spawn(move || {
+        let (mut stream, _) = taken.accept().unwrap();
+        let mut heard = Vec::new();
+        // One that has gone already is told nothing either.
+        let _ = stream.write_all(greeting);
+        let _ = stream.read_to_end(&mut heard);
+        heard
+    });
+    assert!(!world.driver.status(&addon).unwrap().is_up);
+    assert_eq!(String::from_utf8_lossy(&stranger.join().unwrap()), "");
+    world.driver.serve(&addon.server).unwrap();
+    assert!(world.driver.status(&addon).unwrap().is_up);
+    world.driver.retire(&addon.server).unwrap();
 }
 
 pub(crate) fn memcached(world: &World) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the server's administrator asks it: requests of HTTP/1.0 with JSON, each on a connection of its own.
 
+use super::super::door;
 use hop3_core::addon::AddonServer;
 use hop3_core::{Kind, Problem};
 use serde_json::Value;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// It is on this machine, but may be at work with all it has.
@@ -82,9 +83,7 @@ fn refused(body: &Value) -> Problem {
 
 fn exchange(server: &AddonServer, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = door::open(server, PATIENCE)?;
     let (key, body) = (server.password.expose(), body.map(Value::to_string).unwrap_or_default());
     let told = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
     let length = body.len();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Coming in as a client does: the greeting of NATS' protocol, and nothing else of it.
 
+use super::super::door;
 use hop3_core::addon::AddonServer;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// It is on this machine.
@@ -12,9 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Signs in; gives the server's version.
 pub(super) fn knock(server: &AddonServer, user: &str, password: &str) -> io::Result<String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let stream = door::open(server, PATIENCE)?;
     let mut lines = BufReader::new(&stream).lines();
     let mut next = || lines.next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
     let greeting = next()?;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Coming in as a client does: the first two frames of AMQP 0-9-1, and nothing else of it.
 
+use super::super::door;
 use hop3_core::addon::AddonServer;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// Checking a password takes it a moment.
@@ -17,9 +18,7 @@ const TUNE: [u8; 4] = [0, 10, 0, 30];
 
 /// Signs in; gives the server's version, where it says one.
 pub(super) fn knock(server: &AddonServer, user: &str, password: &str) -> io::Result<Option<String>> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = door::open(server, PATIENCE)?;
     stream.write_all(b"AMQP\x00\x00\x09\x01")?;
     let greeting = frame(&mut stream)?;
     if !greeting.starts_with(&START) {

@@ -2,12 +2,13 @@
 //! A request to the server, signed as AWS' version 4 has it. The product's own command line cannot set a policy, and
 //! takes passwords among its arguments.
 
+use super::super::door;
 use super::told::REGION;
 use aws_lc_rs::{digest, hmac};
 use hop3_core::addon::AddonServer;
 use jiff::Timestamp;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// It is on this machine.
@@ -41,9 +42,7 @@ pub(super) fn done(answer: Answer) -> io::Result<()> {
 /// Asks as the one with that key and secret.
 pub(super) fn ask(server: &AddonServer, who: (&str, &str), request: &Request<'_>) -> io::Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = door::open(server, PATIENCE)?;
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     stream.write_all(text(request, who, &address.to_string(), &now).as_bytes())?;
     let mut bytes = Vec::new();
