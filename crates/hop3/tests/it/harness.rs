@@ -90,7 +90,9 @@ impl Hop {
         let directory = tempfile::tempdir().unwrap();
         let user = rustix::process::geteuid().is_root().then_some(NOBODY);
         std::os::unix::fs::chown(directory.path(), user, user).unwrap();
-        let program = env!("CARGO_BIN_EXE_hop3").into();
+        // Where it was built, an ordinary user may not come.
+        let program = directory.path().join("hop3");
+        std::fs::copy(env!("CARGO_BIN_EXE_hop3"), &program).unwrap();
         Hop::of_user(directory, program, (user, Vec::new()), (None, Vec::new()))
     }
 
