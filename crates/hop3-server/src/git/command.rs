@@ -39,6 +39,8 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(crate) fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command.env_clear().envs(environment(repository));
+    // git looks at the directory it is started in, and the server's may be one that its user may not enter.
+    command.current_dir("/");
     command
 }
 
