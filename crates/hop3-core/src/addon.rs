@@ -166,8 +166,6 @@ pub struct KindCapabilities {
     pub remembers: bool,
     /// A pooler can stand before it, where the option `pool` is set.
     pub pools: bool,
-    /// One table can be read out of a backup.
-    pub has_tables: bool,
     /// It may be given a secret when it is made, and another one later: the address of what lies elsewhere.
     pub takes_secret: bool,
 }

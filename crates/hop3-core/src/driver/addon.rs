@@ -5,7 +5,7 @@
 //! Calls on one server never overlap, but for `backup` and `status`, which may run beside anything.
 
 use crate::addon::{AddonServer, AddonStatus, Binding, Held, KindFacts, WantedAddon, WantedTable};
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use std::io::{Read, Write};
 
 pub trait Addon: Send + Sync {
@@ -28,20 +28,17 @@ pub trait Addon: Send + Sync {
     /// moment from now on, or of a past one (Unix milliseconds) where the kind remembers.
     ///
     /// # Errors
-    /// `addon.no-history` for a moment that is not remembered.
-    fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem>;
+    /// `addon.no-history` for a moment that is not remembered; `addon.holds-nothing` where there is nothing to write.
+    fn backup(&self, addon: &WantedAddon, as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
+        let _ = (addon, as_of_ms, to);
+        Err(holds_nothing(&self.facts()))
+    }
 
     /// Replaces everything the addon holds by what was written. When it fails the addon holds what it held, or is empty.
-    /// Of kinds that have tables, it may be one of them: then nothing else changes, and when it fails nothing at all.
-    ///
-    /// # Errors
-    /// `addon.no-table` where what was written, or the addon, has no such table.
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem>;
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
+        let _ = (addon, from);
+        Err(holds_nothing(&self.facts()))
+    }
 
     /// Removes the addon and its users from its server. Absent is fine.
     fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem>;
@@ -53,6 +50,31 @@ pub trait Addon: Send + Sync {
     fn counts(&self) -> Option<&dyn Counts> {
         None
     }
+
+    /// What reads one table out of what was written; nothing where there are none.
+    fn tables(&self) -> Option<&dyn Tables> {
+        None
+    }
+}
+
+/// Of a kind whose addons hold nothing that could be carried away.
+pub fn holds_nothing(facts: &KindFacts) -> Problem {
+    let title = format!("{} keeps nothing that could be carried away", facts.title);
+    Problem::new(Kind::User, "addon.holds-nothing", title)
+}
+
+/// Reads one table out of what `backup` wrote.
+pub trait Tables {
+    /// Replaces its rows, or makes it beside. Nothing else changes, and when it fails nothing at all.
+    ///
+    /// # Errors
+    /// `addon.no-table` where what was written, or the addon, has no such table.
+    fn restore_table(
+        &self,
+        addon: &WantedAddon,
+        table: &WantedTable,
+        from: &mut dyn Read,
+    ) -> Result<(), Problem>;
 }
 
 /// Counts what an addon holds, so that a backup can be compared with what becomes of it.

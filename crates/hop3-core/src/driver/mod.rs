@@ -18,7 +18,7 @@ mod runner;
 mod runtime;
 mod toolchains;
 
-pub use addon::{Addon, Counts};
+pub use addon::{Addon, Counts, Tables, holds_nothing};
 pub use authorities::Authorities;
 pub use backup_store::{BackupPlace, BackupStore, Content, Progress, Save, Saved, Snapshot, Taken};
 pub use builder::{Builder, Detected};

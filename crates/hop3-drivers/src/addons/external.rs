@@ -3,15 +3,14 @@
 //! it is checked, bound and replaced like every other addon. The URL is the addon's credential.
 
 use super::address::Address;
+use hop3_core::Problem;
 use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, ELSEWHERE, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+    AddonServer, AddonStatus, Binding, ELSEWHERE, KindCapabilities, KindFacts, WantedAddon,
 };
 use hop3_core::driver::Addon;
 use hop3_core::name::EnvKey;
 use hop3_core::secret::Secret;
-use hop3_core::{Kind, Problem};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 
 pub struct External;
 
@@ -67,24 +66,6 @@ impl Addon for External {
         Ok(super::seen(trouble))
     }
 
-    fn backup(
-        &self,
-        _addon: &WantedAddon,
-        _as_of_ms: Option<u64>,
-        _to: &mut dyn Write,
-    ) -> Result<(), Problem> {
-        Err(elsewhere())
-    }
-
-    fn restore(
-        &self,
-        _addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        _from: &mut dyn Read,
-    ) -> Result<(), Problem> {
-        Err(elsewhere())
-    }
-
     fn destroy(&self, _addon: &WantedAddon) -> Result<(), Problem> {
         Ok(())
     }
@@ -92,11 +73,6 @@ impl Addon for External {
     fn retire(&self, _server: &AddonServer) -> Result<(), Problem> {
         Ok(())
     }
-}
-
-pub(super) fn elsewhere() -> Problem {
-    let title = "what an external service holds is backed up where it is managed";
-    Problem::new(Kind::User, "addon.holds-nothing", title)
 }
 
 fn address(addon: &WantedAddon) -> Result<Address, Problem> {

@@ -6,13 +6,11 @@
 
 use super::Host;
 use super::program::Product;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,24 +118,6 @@ impl Addon for Memcached {
         })
     }
 
-    fn backup(
-        &self,
-        _addon: &WantedAddon,
-        _as_of_ms: Option<u64>,
-        _to: &mut dyn Write,
-    ) -> Result<(), Problem> {
-        Err(forgets())
-    }
-
-    fn restore(
-        &self,
-        _addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        _from: &mut dyn Read,
-    ) -> Result<(), Problem> {
-        Err(forgets())
-    }
-
     fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem> {
         // Its server goes with it; until then it is empty.
         match ask(&addon.server, "flush_all", 1) {
@@ -150,10 +130,6 @@ impl Addon for Memcached {
     fn retire(&self, server: &AddonServer) -> Result<(), Problem> {
         self.host.retire(server)
     }
-}
-
-fn forgets() -> Problem {
-    Problem::new(Kind::User, "addon.holds-nothing", "a cache keeps nothing that could be carried away")
 }
 
 fn silent(server: &AddonServer, error: &io::Error) -> Problem {

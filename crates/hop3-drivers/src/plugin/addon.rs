@@ -4,7 +4,7 @@
 
 use super::program::Program;
 use crate::addons::Host;
-use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindFacts, WantedAddon, WantedTable};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindFacts, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::plugin::{AddonProcess, method};
 use hop3_core::sandbox::{Job, Mount};
@@ -87,12 +87,7 @@ impl Addon for PluginAddon {
         self.machine.drain(&self.ask_process(method::BACKUP, addon)?, to)
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         self.machine.feed(&self.ask_process(method::RESTORE, addon)?, from).map(drop)
     }
 

@@ -57,11 +57,11 @@ pub(crate) fn inbox_keeps(world: &World) {
     let mut backup = Vec::new();
     world.driver.backup(&addon, None, &mut backup).unwrap();
     send(&binding, "third").unwrap();
-    world.driver.restore(&addon, None, &mut backup.as_slice()).unwrap();
+    world.driver.restore(&addon, &mut backup.as_slice()).unwrap();
     assert_eq!(messages(&directory), kept);
     let again = world.driver.provision(&addon).unwrap();
     assert_eq!(url_of(&again), url_of(&binding));
-    assert!(world.driver.restore(&addon, None, &mut &b"no archive"[..]).is_err());
+    assert!(world.driver.restore(&addon, &mut &b"no archive"[..]).is_err());
     assert_eq!(messages(&directory), kept);
 
     world.stop(&addon.server);

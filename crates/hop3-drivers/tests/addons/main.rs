@@ -134,7 +134,7 @@ fn runs_no_command(world: &World, hostile: &dyn Fn(&str) -> String) {
     let addon = world.make("victim");
     let mark = world.layout.addon_server(&addon.server.name).join("mark");
     // Whether it is refused or read to its end is the client's own.
-    let _ = world.driver.restore(&addon, None, &mut hostile(&mark.display().to_string()).as_bytes());
+    let _ = world.driver.restore(&addon, &mut hostile(&mark.display().to_string()).as_bytes());
     assert!(!mark.exists(), "an import wrote a file as the server's user");
     world.driver.retire(&addon.server).unwrap();
 }

@@ -168,7 +168,7 @@ pub(crate) fn begins_where_it_was_cut(world: &World) {
     assert!(!directory.join("former").exists() && !directory.join("restored").exists());
 
     Meilisearch.write(&binding, "kept", "since").unwrap();
-    world.driver.restore(&addon, None, &mut dump.as_slice()).unwrap();
+    world.driver.restore(&addon, &mut dump.as_slice()).unwrap();
     assert_eq!(Meilisearch.read(&binding, "kept").unwrap().unwrap(), "former");
     for number in 0..20 {
         let read = Meilisearch.read(&binding, &format!("waits-{number}")).unwrap();
@@ -176,7 +176,7 @@ pub(crate) fn begins_where_it_was_cut(world: &World) {
     }
     // What is packed as a dump and is none is found out by the second server, and goes with it.
     let gzip = Command::new("sh").args(["-c", "echo no dump | gzip"]).output().unwrap().stdout;
-    let refused = world.driver.restore(&addon, None, &mut gzip.as_slice()).err().unwrap();
+    let refused = world.driver.restore(&addon, &mut gzip.as_slice()).err().unwrap();
     assert_eq!(refused.code, "addon.not-a-backup");
     assert!(!refused.detail.is_empty() && !directory.join("restored").exists(), "{refused:?}");
     assert_eq!(Meilisearch.read(&binding, "kept").unwrap().unwrap(), "former");

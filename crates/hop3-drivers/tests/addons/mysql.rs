@@ -47,7 +47,7 @@ pub(crate) fn carries_what_is_not_in_tables(world: &World) {
     world.driver.backup(&addon, None, &mut backup).unwrap();
     Mysql::mariadb(&second, "INSERT INTO parent VALUES (3, 'since'); CREATE VIEW since AS SELECT 1;")
         .unwrap();
-    world.driver.restore(&addon, None, &mut backup.as_slice()).unwrap();
+    world.driver.restore(&addon, &mut backup.as_slice()).unwrap();
     assert_eq!(look(&second), seen, "in the place of what was there");
 
     let mut copy = addon.clone();
@@ -55,13 +55,13 @@ pub(crate) fn carries_what_is_not_in_tables(world: &World) {
     copy.credentials =
         vec![Credential { user: "copy_2_1".into(), password: Secret::new("third".to_owned()) }];
     let third = world.driver.provision(&copy).unwrap();
-    world.driver.restore(&copy, None, &mut backup.as_slice()).unwrap();
+    world.driver.restore(&copy, &mut backup.as_slice()).unwrap();
     world.driver.destroy(&addon).unwrap();
     assert_eq!(look(&third), seen, "nothing of it is the first one's");
 
     // A trigger that cannot be made there is met before anything has changed.
     let broken = String::from_utf8(backup).unwrap().replace("NEW.value", "NEW.nothing");
-    assert!(world.driver.restore(&copy, None, &mut broken.as_bytes()).is_err());
+    assert!(world.driver.restore(&copy, &mut broken.as_bytes()).is_err());
     assert_eq!(look(&third), seen);
     world.driver.retire(&addon.server).unwrap();
 }

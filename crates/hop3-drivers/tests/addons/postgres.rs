@@ -154,7 +154,7 @@ impl Shop<'_> {
 
     fn restore_of(&self, bytes: &[u8], name: &str, new: Option<&str>) -> Result<(), Problem> {
         let table = WantedTable { name: name.parse()?, new_name: new.map(str::parse).transpose()? };
-        self.world.driver.restore(&self.addon, Some(&table), &mut &*bytes)
+        self.world.driver.tables().unwrap().restore_table(&self.addon, &table, &mut &*bytes)
     }
 
     fn restore(&self, name: &str, new: Option<&str>) -> Result<(), Problem> {

@@ -83,7 +83,7 @@ pub(crate) fn carries_what_is_known(world: &World) {
                 <AllowedOrigin>https://example.org</AllowedOrigin></CORSRule></CORSConfiguration>";
     Bucket::put(&source, "?cors=", cors, &["Content-MD5: ophHXfIkr+85WJnWuGXszQ=="]).unwrap();
 
-    world.driver.restore(&to, None, &mut backup(world, &from).as_slice()).unwrap();
+    world.driver.restore(&to, &mut backup(world, &from).as_slice()).unwrap();
     let (status, head) = Bucket::curl(&target, "deep/er/note.txt", &["--include"]).unwrap();
     let head = head.to_lowercase();
     assert_eq!(status, 200, "{head}");
@@ -148,12 +148,12 @@ pub(crate) fn reaches_no_other(world: &World) {
         whole(ran.stdout)
     };
     for script in ["ln -s ../../iam/users.json key", "ln -s / dir", "echo x > x && ln x key", "mkfifo key"] {
-        let refused = world.driver.restore(&addon, None, &mut made(script).as_slice()).err();
+        let refused = world.driver.restore(&addon, &mut made(script).as_slice()).err();
         assert_eq!(refused.map(|problem| problem.code).as_deref(), Some("addon.not-a-backup"), "{script}");
         assert_eq!(Bucket.read(&binding, "key").unwrap().as_deref(), Some("kept"), "{script}");
     }
     let open = "echo fresh > key && setfattr -n user.policy -v '{}' . && setfattr -n user.acl -v '{}' .";
-    world.driver.restore(&addon, None, &mut made(open).as_slice()).unwrap();
+    world.driver.restore(&addon, &mut made(open).as_slice()).unwrap();
     assert_eq!(Bucket.read(&binding, "key").unwrap().as_deref(), Some("fresh\n"));
     Bucket.write(&binding, "key", "own").unwrap();
     world.driver.retire(&addon.server).unwrap();

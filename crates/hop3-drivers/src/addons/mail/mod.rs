@@ -15,9 +15,7 @@ pub use serve::main;
 
 use super::Host;
 use super::address::Address;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::{Job, Mount};
 use hop3_core::{Kind, Problem};
@@ -130,12 +128,7 @@ impl Addon for Mail {
         self.host.drain(&self.host.job(&addon.server, USER, argv), to)
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         let server = &addon.server;
         self.run(server, &["rm", "-rf", "incoming"])?;
         self.run(server, &["mkdir", "-m", "0700", "incoming"])?;

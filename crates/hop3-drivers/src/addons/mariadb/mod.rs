@@ -12,9 +12,7 @@ mod script;
 
 use super::Host;
 use hop3_core::Problem;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::{Addon, Counts};
 use hop3_core::sandbox::Job;
 use std::io::{Read, Write};
@@ -199,12 +197,7 @@ impl Addon for Mariadb {
         self.host.drain(&self.client(&addon.server, "mariadb-dump", &arguments)?, to)
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         self.replace(addon, from)
     }
 

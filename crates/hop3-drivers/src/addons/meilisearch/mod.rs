@@ -12,9 +12,7 @@ mod restore;
 
 use super::Host;
 use super::host::SERVER;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
@@ -162,12 +160,7 @@ impl Addon for Meilisearch {
         carried.and(removed)
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         self.replace(addon, from)
     }
 

@@ -3,8 +3,8 @@
 //! put between quotes.
 
 use crate::addons::{number, plain};
+use hop3_core::Problem;
 use hop3_core::addon::{AddonServer, WantedAddon};
-use hop3_core::{Kind, Problem};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The administrator's user.
@@ -60,9 +60,4 @@ pub(super) fn mark(accounts: &str) -> String {
     let mut hasher = DefaultHasher::new();
     accounts.hash(&mut hasher);
     format!("m{:016x}", hasher.finish())
-}
-
-pub(super) fn not_carried() -> Problem {
-    let title = "streams of NATS are carried by its own tools";
-    Problem::new(Kind::User, "addon.holds-nothing", title).hint("nats account backup, with NATS_URL")
 }

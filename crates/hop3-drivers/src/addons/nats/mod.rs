@@ -11,12 +11,9 @@ mod knock;
 use super::Host;
 use super::program::Product;
 use hop3_core::Problem;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 const PRODUCT: Product = Product {
@@ -135,24 +132,6 @@ impl Addon for Nats {
             }),
             Err(e) => Ok(super::down(format!("{} does not let in: {e}", addon.server.name))),
         }
-    }
-
-    fn backup(
-        &self,
-        _addon: &WantedAddon,
-        _as_of_ms: Option<u64>,
-        _to: &mut dyn Write,
-    ) -> Result<(), Problem> {
-        Err(config::not_carried())
-    }
-
-    fn restore(
-        &self,
-        _addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        _from: &mut dyn Read,
-    ) -> Result<(), Problem> {
-        Err(config::not_carried())
     }
 
     fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem> {

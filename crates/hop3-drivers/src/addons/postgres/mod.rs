@@ -16,9 +16,9 @@ mod table;
 use super::Host;
 use hop3_core::Problem;
 use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, POOL_OPTION, WantedAddon, WantedTable,
+    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, POOL_OPTION, WantedAddon,
 };
-use hop3_core::driver::{Addon, Counts, Stop};
+use hop3_core::driver::{Addon, Counts, Stop, Tables};
 use hop3_core::sandbox::Job;
 use install::Install;
 use pooler::Pool;
@@ -159,7 +159,6 @@ impl Addon for Postgres {
                 rotates: true,
                 remembers: true,
                 pools: true,
-                has_tables: true,
                 ..KindCapabilities::default()
             },
             options: super::options(&[
@@ -225,15 +224,7 @@ impl Addon for Postgres {
         }
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
-        if let Some(table) = table {
-            return self.restore_table(addon, table, from);
-        }
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         let mut mark = Vec::new();
         from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
         if mark.is_empty() {
@@ -271,6 +262,10 @@ impl Addon for Postgres {
     }
 
     fn counts(&self) -> Option<&dyn Counts> {
+        Some(self)
+    }
+
+    fn tables(&self) -> Option<&dyn Tables> {
         Some(self)
     }
 }

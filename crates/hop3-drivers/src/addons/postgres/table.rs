@@ -7,6 +7,7 @@
 
 use super::{ADMIN, Postgres, script};
 use hop3_core::addon::{WantedAddon, WantedTable};
+use hop3_core::driver::Tables;
 use hop3_core::name::TableName;
 use hop3_core::{Kind, Problem};
 use std::io::{self, PipeReader, Read};
@@ -35,8 +36,8 @@ impl Place {
     }
 }
 
-impl Postgres {
-    pub(super) fn restore_table(
+impl Tables for Postgres {
+    fn restore_table(
         &self,
         addon: &WantedAddon,
         table: &WantedTable,
@@ -89,7 +90,9 @@ impl Postgres {
             }
         })
     }
+}
 
+impl Postgres {
     fn has_table(&self, addon: &WantedAddon, place: &Place) -> Result<bool, Problem> {
         let (schema, name) = (script::literal(&place.schema), script::literal(&place.name));
         let query = format!(

@@ -9,13 +9,10 @@ mod script;
 
 use super::Host;
 use super::program::Product;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::Addon;
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
@@ -181,24 +178,6 @@ impl Addon for Rabbitmq {
         }
     }
 
-    fn backup(
-        &self,
-        _addon: &WantedAddon,
-        _as_of_ms: Option<u64>,
-        _to: &mut dyn Write,
-    ) -> Result<(), Problem> {
-        Err(not_carried())
-    }
-
-    fn restore(
-        &self,
-        _addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        _from: &mut dyn Read,
-    ) -> Result<(), Problem> {
-        Err(not_carried())
-    }
-
     fn destroy(&self, addon: &WantedAddon) -> Result<(), Problem> {
         self.eval(&addon.server, &script::destroy(addon)?)
     }
@@ -217,9 +196,4 @@ fn free_ports(server: &AddonServer) -> Result<(u16, u16), Problem> {
         (Some(epmd), Some(own)) => Ok((epmd, own)),
         _ => Err(Problem::new(Kind::Unavailable, "addon.no-port", "no port is free for another server")),
     }
-}
-
-fn not_carried() -> Problem {
-    let title = "queues of RabbitMQ are not carried: apps make them, and messages are on their way";
-    Problem::new(Kind::User, "addon.holds-nothing", title)
 }

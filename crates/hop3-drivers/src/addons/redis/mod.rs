@@ -12,9 +12,7 @@ mod mark;
 mod restore;
 
 use super::Host;
-use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon, WantedTable,
-};
+use hop3_core::addon::{AddonServer, AddonStatus, Binding, KindCapabilities, KindFacts, WantedAddon};
 use hop3_core::driver::{Addon, Counts};
 use hop3_core::sandbox::Job;
 use hop3_core::{Kind, Problem};
@@ -201,12 +199,7 @@ impl Addon for Redis {
         data.end().map_err(super::unreadable)
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         self.replace(&addon.server, from)
     }
 

@@ -17,13 +17,12 @@ mod told;
 mod whole;
 
 use super::Host;
-use super::external::elsewhere as holds_nothing;
 use super::program::Product;
 use hop3_core::Problem;
 use hop3_core::addon::{
-    AddonServer, AddonStatus, Binding, ELSEWHERE, KindCapabilities, KindFacts, WantedAddon, WantedTable,
+    AddonServer, AddonStatus, Binding, ELSEWHERE, KindCapabilities, KindFacts, WantedAddon,
 };
-use hop3_core::driver::Addon;
+use hop3_core::driver::{Addon, holds_nothing};
 use hop3_core::sandbox::{Job, Mount};
 use signed::Request;
 use std::io::{Read, Write};
@@ -179,19 +178,14 @@ impl Addon for S3 {
 
     fn backup(&self, addon: &WantedAddon, _as_of_ms: Option<u64>, to: &mut dyn Write) -> Result<(), Problem> {
         match is_elsewhere(&addon.server) {
-            true => Err(holds_nothing()),
+            true => Err(holds_nothing(&self.facts())),
             false => self.write_out(&addon.server, &access::bucket(addon)?, to),
         }
     }
 
-    fn restore(
-        &self,
-        addon: &WantedAddon,
-        _table: Option<&WantedTable>,
-        from: &mut dyn Read,
-    ) -> Result<(), Problem> {
+    fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         match is_elsewhere(&addon.server) {
-            true => Err(holds_nothing()),
+            true => Err(holds_nothing(&self.facts())),
             false => self.read_back(&addon.server, &access::bucket(addon)?, from),
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn carries(judge: &Judge<'_>) -> Verdict {
     })?;
     let mut wrong = Vec::new();
     for turn in ["once", "twice"] {
-        judge.driver().restore(&to.wanted, None, &mut backup.as_slice())?;
+        judge.driver().restore(&to.wanted, &mut backup.as_slice())?;
         let moment = moment(judge, &to)?;
         wrong.extend(moment.into_iter().map(|word| format!("restored {turn}: {word}")));
         wrong.extend(judge.holds(&to.binding, "former", None));
@@ -65,7 +65,7 @@ pub(super) fn counts(judge: &Judge<'_>) -> Verdict {
     })?;
     let (backup, held) = saved;
     let Some(held) = held else { return Ok(vec!["nothing was counted".to_owned()]) };
-    judge.driver().restore(&to.wanted, None, &mut backup.as_slice())?;
+    judge.driver().restore(&to.wanted, &mut backup.as_slice())?;
     let restored = || -> Result<_, Box<dyn std::error::Error>> {
         Ok(counts.count(&to.wanted)?.ok_or("nothing was counted afterwards")?)
     };
@@ -100,7 +100,7 @@ pub(super) fn refuses(judge: &Judge<'_>) -> Verdict {
         ("a backup without its end", all_but_the_end),
     ];
     for (what, bytes) in garbage {
-        if judge.driver().restore(&made.wanted, None, &mut &*bytes).is_ok() {
+        if judge.driver().restore(&made.wanted, &mut &*bytes).is_ok() {
             wrong.push(format!("{what} is restored without a word"));
         }
         let holds = [("key-1", "since"), ("key-49", "kept")];

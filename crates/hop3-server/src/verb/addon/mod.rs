@@ -23,7 +23,7 @@ pub(crate) use pool::{is_ending, leave};
 pub(crate) use provide::provide;
 pub(crate) use rotate::{resume, rotate, set};
 pub(crate) use shell::shell;
-pub(crate) use transfer::{check as check_holds, check_tables, clone, export, import, restore};
+pub(crate) use transfer::{check as check_holds, clone, export, import, restore, tables};
 pub(crate) use upgrade::{settle, upgrade};
 
 use crate::server::{Server, internal};

@@ -5,7 +5,7 @@ use super::{driver, find};
 use crate::server::{Server, internal};
 use hop3_core::addon::{KindFacts, WantedAddon, WantedTable};
 use hop3_core::api::{AddonInfo, CreateAddonRequest, DestroyAddonRequest, RestoreAddonRequest};
-use hop3_core::driver::Addon as Driver;
+use hop3_core::driver::{Addon as Driver, Tables, holds_nothing};
 use hop3_core::name::AddonName;
 use hop3_core::problem::{Kind, Problem};
 use std::io::{Read, Write};
@@ -27,30 +27,24 @@ pub(crate) fn import(
 ) -> Result<(), Problem> {
     let addon = find(server, name)?;
     let driver = driver(server, &addon.wanted.server.kind)?;
-    let facts = driver.facts();
-    check(&facts, &addon.wanted.server.version)?;
-    if table.is_some() {
-        check_tables(&facts)?;
-    }
-    server.addon_turn(&addon.wanted.server.name, || driver.restore(&addon.wanted, table, from))
+    check(&driver.facts(), &addon.wanted.server.version)?;
+    server.addon_turn(&addon.wanted.server.name, || match table {
+        Some(table) => tables(driver.as_ref())?.restore_table(&addon.wanted, table, from),
+        None => driver.restore(&addon.wanted, from),
+    })
 }
 
-/// Whether a table can be read out of what such an addon wrote.
-pub(crate) fn check_tables(facts: &KindFacts) -> Result<(), Problem> {
-    if facts.capabilities.has_tables {
-        return Ok(());
-    }
-    let title = format!("no table can be read out of a backup of {}", facts.title);
-    Err(Problem::new(Kind::User, "addon.no-tables", title)
-        .hint("bring the whole addon beside: hop3 backup restore BACKUP --addon NAME --as NEW"))
+/// What reads one table out of what such an addon wrote.
+pub(crate) fn tables(driver: &dyn Driver) -> Result<&dyn Tables, Problem> {
+    driver.tables().ok_or_else(|| {
+        let title = format!("no table can be read out of a backup of {}", driver.facts().title);
+        Problem::new(Kind::User, "addon.no-tables", title)
+            .hint("bring the whole addon beside: hop3 backup restore BACKUP --addon NAME --as NEW")
+    })
 }
 
 pub(crate) fn check(facts: &KindFacts, version: &str) -> Result<(), Problem> {
-    if facts.can(version).backs_up {
-        return Ok(());
-    }
-    let title = format!("{} keeps nothing that could be carried away", facts.title);
-    Err(Problem::new(Kind::User, "addon.holds-nothing", title))
+    if facts.can(version).backs_up { Ok(()) } else { Err(holds_nothing(facts)) }
 }
 
 /// A second addon with the same contents, as of one moment.
@@ -121,7 +115,7 @@ pub(super) fn carry(
     let (mut reader, mut writer) = std::io::pipe().map_err(internal)?;
     std::thread::scope(|scope| {
         let read = scope.spawn(move || driver.backup(from, as_of_ms, &mut writer));
-        let written = driver.restore(to, None, &mut reader);
+        let written = driver.restore(to, &mut reader);
         drop(reader);
         let read = read.join().unwrap_or_else(|_| Err(internal(anyhow::anyhow!("a backup panicked"))));
         // When both failed, the one that read tells why the other had nothing.

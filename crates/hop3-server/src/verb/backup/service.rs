@@ -107,7 +107,7 @@ impl Way<'_> {
 
     /// Puts back one of its tables.
     pub(super) fn restore_table(&self, stream: &Stream, table: &WantedTable) -> Result<(), Problem> {
-        verb::addon::check_tables(&verb::addon::driver(self.server, &stream.kind)?.facts())?;
+        verb::addon::tables(verb::addon::driver(self.server, &stream.kind)?.as_ref())?;
         say(self.tell, format!("restoring the table {} of {}", table.name, stream.name));
         self.bring(stream, &stream.name, Some(table))
     }
