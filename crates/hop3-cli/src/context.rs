@@ -144,6 +144,17 @@ impl Context {
         Some(line.trim().to_owned())
     }
 
+    /// Says what is going to happen, and gives the name once it was typed, or said beforehand, by whoever wants that.
+    pub(crate) fn confirm(
+        &mut self,
+        happens: &str,
+        name: &str,
+        said: Option<String>,
+    ) -> Result<String, Problem> {
+        let typed = said.or_else(|| self.ask(&format!("{happens} Type its name to confirm:")));
+        typed.filter(|typed| typed == name).ok_or_else(|| problem::not_confirmed(name))
+    }
+
     /// Asks for something that does not appear on the screen.
     pub(crate) fn ask_secret(&mut self, question: &str) -> Option<String> {
         let _quiet = Mode::quiet();

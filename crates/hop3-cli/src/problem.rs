@@ -153,10 +153,10 @@ pub(crate) fn not_started(program: &Path, cause: &io::Error) -> Problem {
         .detail(cause.to_string())
 }
 
-pub(crate) fn not_confirmed(app: &str) -> Problem {
-    Problem::new(Kind::User, "cli.not-confirmed", format!("destroying {app} was not confirmed"))
-        .detail("nothing was destroyed")
-        .hint(format!("type its name when asked, or add: --confirm {app}"))
+pub(crate) fn not_confirmed(name: &str) -> Problem {
+    Problem::new(Kind::User, "cli.not-confirmed", format!("what was to happen to {name} is not confirmed"))
+        .detail("nothing was changed")
+        .hint(format!("type its name when asked, or add: --confirm {name}"))
 }
 
 pub(crate) fn bad_argument(what: &str, value: &str, hint: &str) -> Problem {

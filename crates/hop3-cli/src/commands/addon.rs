@@ -404,10 +404,7 @@ fn credentials(name: &AddonName, cx: &mut Context) -> Result<(), Problem> {
 }
 
 fn destroy(name: &AddonName, confirm: Option<String>, now: bool, cx: &mut Context) -> Result<(), Problem> {
-    let what = if now { "for good, at once" } else { "; for seven days it can be brought back" };
-    let question = format!("This destroys {name} with all it holds{what}. Type its name to confirm:");
-    let confirm = confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == name.as_str());
-    let confirm = confirm.ok_or_else(|| problem::not_confirmed(name.as_str()))?;
+    let confirm = carry::confirm_destroying(name.as_str(), now, confirm, cx)?;
     let request = DestroyAddonRequest { confirm, now };
     let answer: Value = cx.client()?.send(Method::DELETE, &format!("/api/addons/{name}"), &request)?;
     cx.answer(&answer, |_| match now {

@@ -162,12 +162,8 @@ fn set_branch(branch: String, app: &AppArg, cx: &mut Context) -> Result<(), Prob
 
 fn destroy(named: Named, confirm: Option<String>, cx: &mut Context) -> Result<(), Problem> {
     let name = named.resolve(cx)?;
-    let question =
-        format!("This destroys {name} with its releases, config and data. Type its name to confirm:");
-    let confirm = confirm.or_else(|| cx.ask(&question));
-    let Some(confirm) = confirm.filter(|typed| typed == name.as_str()) else {
-        return Err(problem::not_confirmed(name.as_str()));
-    };
+    let happens = format!("This destroys {name} with its releases, config and data.");
+    let confirm = cx.confirm(&happens, name.as_str(), confirm)?;
     let path = format!("/api/apps/{name}");
     let answer: Value = cx.client()?.send(Method::DELETE, &path, &DestroyAppRequest { confirm })?;
     cx.answer(&answer, |_| format!("{name} is destroyed\n"));

@@ -275,9 +275,8 @@ fn restore(args: RestoreArgs, cx: &mut Context) -> Result<(), Problem> {
     }
     if let Some(addon) = addon.as_ref().filter(|_| new_name.is_none() && new_table.is_none()) {
         let what = table.as_ref().map_or("all".to_owned(), |table| format!("the rows of {table}"));
-        let question = format!("This replaces {what} that {addon} holds. Type its name to confirm:");
-        let confirm = args.confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == addon.as_str());
-        confirm.ok_or_else(|| problem::not_confirmed(addon.as_str()))?;
+        let happens = format!("This replaces {what} that {addon} holds.");
+        cx.confirm(&happens, addon.as_str(), args.confirm)?;
     }
     let request = RestoreBackupRequest { app, new_name, path: args.path, addon, table, new_table };
     for info in ask(cx, &format!("{}/restore", path(&backup)), &request)? {

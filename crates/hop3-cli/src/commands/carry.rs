@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `export|import`: what addons and volumes hold, to and from a file.
+//! What commands about addons and volumes share: `export|import` to and from a file, and asking before one is destroyed.
 
 use crate::context::Context;
 use crate::problem;
@@ -37,11 +37,15 @@ pub(super) fn export(of: &str, name: &str, file: &Path, cx: &mut Context) -> Res
     Ok(())
 }
 
-/// Asks for the name of what is going to hold something else.
-pub(super) fn confirm(name: &str, confirm: Option<String>, cx: &mut Context) -> Result<(), Problem> {
-    let question = format!("This replaces all that {name} holds. Type its name to confirm:");
-    let confirm = confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == name);
-    confirm.map(drop).ok_or_else(|| problem::not_confirmed(name))
+/// Asks before something is destroyed that holds data.
+pub(super) fn confirm_destroying(
+    name: &str,
+    now: bool,
+    said: Option<String>,
+    cx: &mut Context,
+) -> Result<String, Problem> {
+    let what = if now { " for good, at once" } else { "; for seven days it can be brought back" };
+    cx.confirm(&format!("This destroys {name} with all it holds{what}."), name, said)
 }
 
 pub(super) fn import<A: DeserializeOwned + Serialize>(
@@ -55,7 +59,7 @@ pub(super) fn import<A: DeserializeOwned + Serialize>(
         true => Box::new(io::stdin()),
         false => Box::new(File::open(file).map_err(|e| problem::unreadable(file, &e))?),
     };
-    self::confirm(name, confirm, cx)?;
+    cx.confirm(&format!("This replaces all that {name} holds."), name, confirm)?;
     let path = format!("{of}/import");
     let info: A = cx.client()?.answer(Method::POST, &path, Upload::copied_from(from))?;
     cx.answer(&info, |_| format!("{name} holds what was in the file\n"));

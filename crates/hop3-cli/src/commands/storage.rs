@@ -214,7 +214,7 @@ fn restore(
     confirm: Option<String>,
     cx: &mut Context,
 ) -> Result<(), Problem> {
-    carry::confirm(name.as_str(), confirm, cx)?;
+    cx.confirm(&format!("This replaces all that {name} holds."), name.as_str(), confirm)?;
     let path = of_snapshot(name, snapshot) + "/restore";
     let info: VolumeInfo = cx.client()?.send(Method::POST, &path, &Value::Null)?;
     cx.answer(&info, |_| format!("{name} holds what it held at {snapshot}\n"));
@@ -222,10 +222,7 @@ fn restore(
 }
 
 fn destroy(name: &VolumeName, confirm: Option<String>, now: bool, cx: &mut Context) -> Result<(), Problem> {
-    let what = if now { " for good, at once" } else { "; for seven days it can be brought back" };
-    let question = format!("This destroys {name} with all it holds{what}. Type its name to confirm:");
-    let confirm = confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == name.as_str());
-    let confirm = confirm.ok_or_else(|| problem::not_confirmed(name.as_str()))?;
+    let confirm = carry::confirm_destroying(name.as_str(), now, confirm, cx)?;
     let request = DestroyVolumeRequest { confirm, now };
     let answer: Value = cx.client()?.send(Method::DELETE, &of(name), &request)?;
     cx.answer(&answer, |_| match now {

@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 /// Runs a command against one answer; expects the request and the output.
-fn check(line: &str, answer: Value, arguments: &[&str], expected: Expect) {
+pub(super) fn check(line: &str, answer: Value, arguments: &[&str], expected: Expect) {
     let server = Server::start(&[(line, 200, vec![answer.to_string()])]);
     let done = hop3(&server, arguments);
     expected.assert_eq(&format!("{}--\n{}", server.requests(), done.text()));
@@ -198,93 +198,6 @@ fn rollback_tells_the_new_release() {
 }
 
 #[test]
-fn config_set_keeps_everything_after_the_first_equals_sign() {
-    let arguments = ["config", "set", "URL=a=b c", "EMPTY=", "-a", "shop"];
-    check(
-        "PATCH /api/apps/shop/config",
-        json!({"release": 4}),
-        &arguments,
-        expect![[r#"
-            PATCH /api/apps/shop/config {"set":{"EMPTY":"","URL":"a=b c"},"unset":[],"no_restart":false}
-            --
-            set 2 variables; shop v4 is live
-            exit status 0
-        "#]],
-    );
-}
-
-#[test]
-fn config_unset_can_wait_for_the_next_release() {
-    let arguments = ["config", "unset", "DEBUG", "--no-restart", "-a", "shop"];
-    check(
-        "PATCH /api/apps/shop/config",
-        json!({"release": null}),
-        &arguments,
-        expect![[r#"
-            PATCH /api/apps/shop/config {"set":{},"unset":["DEBUG"],"no_restart":true}
-            --
-            removed 1 variable; it counts from the next release of shop on
-            exit status 0
-        "#]],
-    );
-}
-
-#[test]
-fn config_list_hides_values() {
-    let answer = json!({"variables": {"SECRET": null, "DEBUG": null}});
-    check(
-        "GET /api/apps/shop/config",
-        answer,
-        &["config", "list", "-a", "shop"],
-        expect![[r#"
-        GET /api/apps/shop/config
-        --
-        KEY
-        DEBUG
-        SECRET
-        exit status 0
-    "#]],
-    );
-}
-
-#[test]
-fn config_list_with_show_can_be_imported_again() {
-    let answer = json!({"variables": {"PEM": "-----BEGIN\nx=\n", "PLAIN": "1", "QUOTE": "it's \"$5\""}});
-    check(
-        "GET /api/apps/shop/config?show=true",
-        answer,
-        &["config", "list", "--show", "-a", "shop"],
-        expect![[r#"
-            GET /api/apps/shop/config?show=true
-            --
-            PEM='-----BEGIN
-            x=
-            '
-            PLAIN=1
-            QUOTE="it's \"\$5\""
-            exit status 0
-        "#]],
-    );
-}
-
-#[test]
-fn config_get_of_an_absent_key_is_not_found() {
-    let arguments = ["config", "get", "NOPE", "-a", "shop"];
-    check(
-        "GET /api/apps/shop/config?show=true",
-        json!({"variables": {}}),
-        &arguments,
-        expect![[r#"
-        GET /api/apps/shop/config?show=true
-        --
-        error[config.no-such-key]: shop has no config variable NOPE
-        hint: see them with: hop3 config list -a shop
-        exit status 3
-    "#]],
-    );
-}
-
-#[test]
 fn release_list_marks_the_current_one() {
     let release = |number: u32, current: bool| {
         json!({"number": number, "current": current, "reason": "Deploy upload", "builder": "python",
@@ -410,8 +323,8 @@ fn destroy_in_a_script_needs_the_name() {
     let refused = hop3(&server, &["app", "destroy", "shop", "--confirm", "shopp"]);
     let done = hop3(&server, &["app", "destroy", "shop", "--confirm", "shop"]);
     expect![[r#"
-        error[cli.not-confirmed]: destroying shop was not confirmed
-          nothing was destroyed
+        error[cli.not-confirmed]: what was to happen to shop is not confirmed
+          nothing was changed
         hint: type its name when asked, or add: --confirm shop
         exit status 1
         shop is destroyed

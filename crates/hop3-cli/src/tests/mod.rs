@@ -3,6 +3,7 @@
 
 mod arguments;
 mod command;
+mod config;
 mod deploy;
 mod plugin;
 mod program;

@@ -5,6 +5,7 @@
 mod beside;
 mod client;
 mod standing;
+mod takeover;
 
 use hop3_core::addon::AddonServer;
 use hop3_core::driver::{Daemon, Daemons, Runner, Stop};

@@ -38,6 +38,7 @@ use hop3_core::name::{AddonKind, EnvKey};
 use hop3_core::secret::Secret;
 use hop3_core::{Kind, Problem};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 
 /// Every kind, in the order of `hop3 addon kinds`.
@@ -120,6 +121,13 @@ fn down(trouble: String) -> AddonStatus {
 
 fn unreadable(error: std::io::Error) -> Problem {
     Problem::new(Kind::Unavailable, "addon.data-cut", "the data cannot be read").detail(error.to_string())
+}
+
+/// So many bytes of what is read back, or fewer when that is all.
+fn beginning(from: &mut dyn Read, most: usize) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    from.take(most as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.is_empty() { Err(nothing()) } else { Ok(bytes) }
 }
 
 /// Nothing is no backup: reading it back would empty an addon in silence.

@@ -2,13 +2,20 @@
 //! `Hop`: a real installation in a temporary root, with the verbs tests use. Ends everything it started when dropped.
 //! Tests wait for events and answers, never for time.
 
+mod answer;
+mod repository;
+
+pub(crate) use answer::{Answer, Said};
+use answer::{answer, said};
+pub(crate) use repository::Repository;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -50,28 +57,6 @@ pub(crate) struct Hop {
     pub(crate) https: Option<u16>,
     pub(crate) token: String,
     since: Instant,
-}
-
-/// What a client saw.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-/// What a command printed, and how it ended.
-pub(crate) struct Said {
-    pub(crate) ok: bool,
-    pub(crate) code: Option<i32>,
-    /// stdout, then stderr.
-    pub(crate) text: String,
-    pub(crate) stdout: String,
 }
 
 impl Hop {
@@ -269,11 +254,7 @@ impl Hop {
 
     /// The same at a place of the test's choice.
     pub(crate) fn repository_in(&self, path: &Path, tree: &Path) -> Repository {
-        copy(tree, path);
-        let repository = Repository { path: path.to_owned(), home: self.directory.path().join("home") };
-        repository.git(["init", "--quiet", "--initial-branch=main"]).expect_ok();
-        repository.commit("first");
-        repository
+        Repository::of(path, tree, self.directory.path().join("home"))
     }
 
     /// Address to push to, with the token in it.
@@ -383,57 +364,6 @@ impl Drop for Hop {
     }
 }
 
-impl Said {
-    #[track_caller]
-    pub(crate) fn expect_ok(self) -> Said {
-        assert!(self.ok, "exit {:?}: {}", self.code, self.text);
-        self
-    }
-}
-
-/// A work tree with its git.
-pub(crate) struct Repository {
-    pub(crate) path: PathBuf,
-    home: PathBuf,
-}
-
-impl Repository {
-    pub(crate) fn git<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Said {
-        said(self.command(arguments).output().unwrap())
-    }
-
-    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut git = Command::new("git");
-        git.args(arguments).envs(environment(&self.home)).current_dir(&self.path).stdin(Stdio::null());
-        for (role, name) in [("AUTHOR", "Ada"), ("COMMITTER", "Ada")] {
-            git.env(format!("GIT_{role}_NAME"), name).env(format!("GIT_{role}_EMAIL"), "ada@example.org");
-        }
-        git.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_NOSYSTEM", "1");
-        git
-    }
-
-    pub(crate) fn write(&self, file: &str, text: &str) {
-        let path = self.path.join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    /// Puts a copy of that tree in place of all files.
-    pub(crate) fn replace_with(&self, tree: &Path) {
-        self.git(["rm", "-r", "--quiet", "."]).expect_ok();
-        copy(tree, &self.path);
-    }
-
-    pub(crate) fn commit(&self, message: &str) {
-        self.git(["add", "--all"]).expect_ok();
-        self.git(["commit", "--quiet", "--allow-empty", "--message", message]).expect_ok();
-    }
-
-    pub(crate) fn push(&self, remote: &str, refs: &str) -> Said {
-        self.git(["push", remote, refs])
-    }
-}
-
 /// The folder of an example.
 pub(crate) fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
@@ -478,52 +408,4 @@ fn environment(home: &Path) -> Vec<(String, String)> {
     kept.into_iter()
         .chain([("HOME".to_owned(), home.display().to_string()), ("LANG".to_owned(), "C.UTF-8".to_owned())])
         .collect()
-}
-
-fn said(output: Output) -> Said {
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let text = stdout.clone() + &String::from_utf8_lossy(&output.stderr);
-    Said { ok: output.status.success(), code: output.status.code(), text, stdout }
-}
-
-fn answer(bytes: &[u8]) -> Answer {
-    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| {
-        panic!("no head in {:?}", String::from_utf8_lossy(bytes));
-    });
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap();
-    let mut body = bytes[end + 4..].to_vec();
-    if head.to_lowercase().contains("transfer-encoding: chunked") {
-        body = unchunk(&body);
-    }
-    Answer { status, head, body }
-}
-
-fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(line) = bytes.windows(2).position(|w| w == b"\r\n") {
-        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line]).unwrap().trim(), 16).unwrap();
-        if size == 0 {
-            break;
-        }
-        body.extend_from_slice(&bytes[line + 2..line + 2 + size]);
-        bytes = &bytes[line + 2 + size + 2..];
-    }
-    body
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() && entry.file_name() == "expected" => {}
-            kind if kind.is_dir() => copy(&entry.path(), &target),
-            kind if kind.is_symlink() => {
-                std::os::unix::fs::symlink(std::fs::read_link(entry.path()).unwrap(), target).unwrap();
-            }
-            _ => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }

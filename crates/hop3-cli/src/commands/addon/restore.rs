@@ -23,9 +23,7 @@ pub(super) fn restore(
     let as_of_ms = moment(to, &cx.zone())?;
     let new = new.map(|new| new.parse::<AddonName>()).transpose()?;
     if new.is_none() {
-        let question = format!("This replaces all that {name} holds. Type its name to confirm:");
-        let confirm = confirm.or_else(|| cx.ask(&question)).filter(|typed| typed == name.as_str());
-        confirm.ok_or_else(|| problem::not_confirmed(name.as_str()))?;
+        cx.confirm(&format!("This replaces all that {name} holds."), name.as_str(), confirm)?;
     }
     let target = new.clone().unwrap_or_else(|| name.clone());
     let request = RestoreAddonRequest { as_of_ms, name: new };

@@ -159,22 +159,14 @@ impl Addon for Mariadb {
     }
 
     fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem> {
-        let down = |trouble: String| AddonStatus {
-            is_up: false,
-            version: None,
-            size_bytes: None,
-            connections: None,
-            trouble: Some(trouble),
-            pool: None,
-        };
         let answer = match self.ask(&addon.server, &script::status(addon)) {
             Ok(answer) => answer,
-            Err(problem) => return Ok(down(format!("{} {}", problem.title, problem.detail))),
+            Err(problem) => return Ok(super::down(format!("{} {}", problem.title, problem.detail))),
         };
         let mut fields = answer.trim().split('\t');
         let mut number = || fields.next().and_then(|field| field.parse().ok());
         if number() != Some(1_u64) {
-            return Ok(down(format!("there is no database {}", addon.database)));
+            return Ok(super::down(format!("there is no database {}", addon.database)));
         }
         let (size_bytes, connections) = (number(), number());
         let version = fields.next().map(|version| version.split('-').next().unwrap_or(version).to_owned());

@@ -12,8 +12,8 @@ use std::time::Duration;
 /// It is on this machine, but may be at work with all it has.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two looks at what it does.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks at what it does: the first, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
 /// What is read of an answer.
 const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
@@ -55,12 +55,29 @@ pub(super) fn answers(server: &AddonServer) -> bool {
     exchange(server, "GET", "/version", None).is_ok_and(|answer| answer.is_success)
 }
 
+/// Twice as long each time: short work is seen at once, and long work is not asked without end.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Pause {
+        Pause(PAUSES[0])
+    }
+}
+
+impl Pause {
+    fn take(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 2).min(PAUSES[1]);
+    }
+}
+
 /// Waits until a task is over, and gives what came of it. As long as the server answers, it is at work.
 pub(super) fn until_done(server: &AddonServer, number: u64) -> Result<Value, Problem> {
+    let mut pause = Pause::default();
     loop {
         let task = order(server, "GET", &format!("/tasks/{number}"), None)?;
         match task["status"].as_str() {
-            Some("enqueued" | "processing") => std::thread::sleep(LOOK_PAUSE),
+            Some("enqueued" | "processing") => pause.take(),
             Some("succeeded") => return Ok(task),
             _ => return Err(refused(&task["error"])),
         }
@@ -70,8 +87,9 @@ pub(super) fn until_done(server: &AddonServer, number: u64) -> Result<Value, Pro
 /// Waits until no task is left.
 pub(super) fn until_idle(server: &AddonServer) -> Result<(), Problem> {
     let left = "/tasks?statuses=enqueued,processing&limit=1";
+    let mut pause = Pause::default();
     while order(server, "GET", left, None)?["total"].as_u64() != Some(0) {
-        std::thread::sleep(LOOK_PAUSE);
+        pause.take();
     }
     Ok(())
 }

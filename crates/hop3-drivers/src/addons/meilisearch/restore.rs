@@ -3,8 +3,7 @@
 //! when it has is the other one stopped, and the former data wait until it answers with the new ones. Whatever dies
 //! meanwhile, the server starts with all of the former data or all of the new ones.
 
-use super::super::host::SERVER;
-use super::{Meilisearch, STOP, api, keys};
+use super::{Meilisearch, STOP, USER, api, keys};
 use hop3_core::addon::{AddonServer, WantedAddon};
 use hop3_core::{Kind, Problem};
 use std::io::Read;
@@ -23,13 +22,11 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 impl Meilisearch {
     pub(super) fn replace(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
         let server = &addon.server;
-        let mut first = Vec::new();
-        (&mut *from).take(1).read_to_end(&mut first).map_err(super::super::unreadable)?;
-        if first.is_empty() {
-            return Err(super::super::nothing());
-        }
+        let first = super::super::beginning(from, 1)?;
         self.clear(server)?;
-        let filled = self.fill(addon, &mut first.as_slice().chain(from)).and_then(|()| self.swap(server));
+        let filled = self
+            .fill(addon, &mut first.as_slice().chain(from))
+            .and_then(|()| self.host.take_over(server, USER, &|| self.keep(server)));
         let cleared = self.clear(server);
         filled.and(cleared)
     }
@@ -45,7 +42,7 @@ impl Meilisearch {
         self.run(server, &["mkdir", "-m", "0700", "restored"])?;
         let to = format!("of={DUMP}");
         let put = ["dd", "status=none", "bs=64K", "conv=fsync", &to];
-        self.host.feed(&self.host.job(server, super::USER, put), from)?;
+        self.host.feed(&self.host.job(server, USER, put), from)?;
         // Its checksum is at its end, where the server does not look.
         self.run(server, &["gzip", "-t", DUMP]).map_err(|problem| no_dump(problem.detail))?;
         let beside = AddonServer { port: free_port()?, ..server.clone() };
@@ -73,23 +70,6 @@ impl Meilisearch {
             std::thread::sleep(LOOK_PAUSE);
         }
         Ok(())
-    }
-
-    fn swap(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.host.stop(server, SERVER)?;
-        self.run(server, &["mv", "-T", "data", "former"])?;
-        self.run(server, &["mv", "-T", "restored", "data"])?;
-        self.keep(server).inspect_err(|_| {
-            // The first problem is the one to tell.
-            let back = [["rm", "-rf", "data"].as_slice(), &["mv", "-T", "former", "data"]];
-            let returned = self.host.stop(server, SERVER).and_then(|()| {
-                back.iter().try_for_each(|argv| self.run(server, argv))?;
-                self.keep(server)
-            });
-            if let Err(problem) = returned {
-                tracing::warn!(server = %server.name, problem = problem.title, "it does not start with its former data");
-            }
-        })
     }
 }
 

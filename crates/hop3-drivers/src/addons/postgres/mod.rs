@@ -225,11 +225,7 @@ impl Addon for Postgres {
     }
 
     fn restore(&self, addon: &WantedAddon, from: &mut dyn Read) -> Result<(), Problem> {
-        let mut mark = Vec::new();
-        from.take(DUMP_MARK.len() as u64).read_to_end(&mut mark).map_err(super::unreadable)?;
-        if mark.is_empty() {
-            return Err(super::nothing());
-        }
+        let mark = super::beginning(from, DUMP_MARK.len())?;
         let mut whole = mark.as_slice().chain(from);
         let fresh = format!("{}_restored", addon.database);
         let admin = |script: &str| self.psql(&addon.server, ADMIN, script);

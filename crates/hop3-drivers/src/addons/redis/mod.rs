@@ -162,20 +162,12 @@ impl Addon for Redis {
     }
 
     fn status(&self, addon: &WantedAddon) -> Result<AddonStatus, Problem> {
-        let down = |trouble: String| AddonStatus {
-            is_up: false,
-            version: None,
-            size_bytes: None,
-            connections: None,
-            trouble: Some(trouble),
-            pool: None,
-        };
         let answer = match self.ask(&addon.server, "ACL USERS\nINFO\n") {
             Ok(answer) => answer,
-            Err(problem) => return Ok(down(format!("{} {}", problem.title, problem.detail))),
+            Err(problem) => return Ok(super::down(format!("{} {}", problem.title, problem.detail))),
         };
         if !answer.lines().any(|line| line == addon.credential().user) {
-            return Ok(down(format!("it does not know {}", addon.credential().user)));
+            return Ok(super::down(format!("it does not know {}", addon.credential().user)));
         }
         let field = |name: &str| {
             let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -3,7 +3,6 @@
 //! then is the server stopped, and the former data wait until it answers with the new ones. Whatever dies meanwhile,
 //! the server starts with all of the former data or all of the new ones.
 
-use super::super::host::SERVER;
 use super::{Redis, USER};
 use hop3_core::addon::AddonServer;
 use hop3_core::{Kind, Problem};
@@ -16,14 +15,12 @@ const LISTED: &str = "file appendonly.aof.1.base.rdb seq 1 type b\n";
 
 impl Redis {
     pub(super) fn replace(&self, server: &AddonServer, from: &mut dyn Read) -> Result<(), Problem> {
-        let mut first = Vec::new();
-        (&mut *from).take(1).read_to_end(&mut first).map_err(super::super::unreadable)?;
-        if first.is_empty() {
-            return Err(super::super::nothing());
-        }
+        let first = super::super::beginning(from, 1)?;
         self.run(server, &["rm", "-rf", "restored", "former"])?;
         self.run(server, &["mkdir", "-p", "-m", "0700", "restored", "restored/appendonlydir"])?;
-        let swapped = self.fill(server, &mut first.as_slice().chain(from)).and_then(|()| self.swap(server));
+        let swapped = self
+            .fill(server, &mut first.as_slice().chain(from))
+            .and_then(|()| self.host.take_over(server, USER, &|| self.keep(server)));
         // What replaced the data, or what should have.
         let cleared = self.run(server, &["rm", "-rf", "restored", "former"]);
         swapped.and(cleared.map(drop))
@@ -41,23 +38,6 @@ impl Redis {
             )
             .detail(problem.detail)
             .hint("make one with: hop3 addon export, or redis-cli --rdb")
-        })
-    }
-
-    fn swap(&self, server: &AddonServer) -> Result<(), Problem> {
-        self.host.stop(server, SERVER)?;
-        self.run(server, &["mv", "-T", "data", "former"])?;
-        self.run(server, &["mv", "-T", "restored", "data"])?;
-        self.keep(server).inspect_err(|_| {
-            // The first problem is the one to tell.
-            let back = [["rm", "-rf", "data"].as_slice(), &["mv", "-T", "former", "data"]];
-            let returned = self.host.stop(server, SERVER).and_then(|()| {
-                back.iter().try_for_each(|argv| self.run(server, argv).map(drop))?;
-                self.keep(server)
-            });
-            if let Err(problem) = returned {
-                tracing::warn!(server = %server.name, problem = problem.title, "it does not start with its former data");
-            }
         })
     }
 }

@@ -78,10 +78,7 @@ impl S3 {
         bucket: &str,
         from: &mut dyn Read,
     ) -> Result<(), Problem> {
-        let mut first = [0];
-        if from.read(&mut first).map_err(unreadable)? == 0 {
-            return Err(super::super::nothing());
-        }
+        let first = super::super::beginning(from, 1)?;
         let incoming = format!("incoming/{bucket}");
         self.run(server, &["rm", "-rf", &incoming])?;
         self.run(server, &["mkdir", "-m", "0700", &incoming])?;
