@@ -307,17 +307,18 @@ impl Client {
             // Before the scheme and the policy: an authority comes by plain HTTP and has no password. Before the
             // service too: where only parts of a host are served, the path it asks for is in none of them.
             if let Some(response) = acme::response(&self.worker.challenges, path, request.is_head) {
-                let after = if self.send(&response).await { After::Linger } else { After::Close };
+                let after = if Box::pin(self.send(&response)).await { After::Linger } else { After::Close };
                 return Ended { status: 200, after };
             }
             let Some(service) = found else {
                 return self.own(page::UNKNOWN_HOST, &request, &head).await;
             };
-            if let Some(ended) = redirect::by_scheme(self, &service, &request, &head).await {
-                return ended;
+            // What seldom happens is boxed, here and further down: every request would have its room otherwise.
+            if let Some(instead) = redirect::by_scheme(self, &service, &request, &head) {
+                return Box::pin(instead.send(self, &request, &head)).await;
             }
             if let Some(policy) = &service.policy {
-                match policy::admit(self, &mut request, &mut head, policy, was_held).await {
+                match Box::pin(policy::admit(self, &mut request, &mut head, policy, was_held)).await {
                     Judged::Pass => {}
                     Judged::Answered(ended) => return ended,
                     Judged::Again => {
@@ -342,10 +343,13 @@ impl Client {
             self.plan.as_ref().and_then(|plan| plan.tried(&self.worker.registry.table(), path).cloned());
         let service = tried.as_deref().unwrap_or(service);
         match service.route(path).map(|route| (route, &route.target)) {
-            Some((_, LiveTarget::Upstreams(_))) => exchange::forward(self, request, head, visit).await,
+            // Boxes of up to 1,032 bytes cost little: the C library has such blocks at hand.
+            Some((_, LiveTarget::Upstreams(_))) => {
+                Box::pin(exchange::forward(self, request, head, visit)).await
+            }
             Some((route, LiveTarget::Static(files))) => {
                 let place = files::Place { files, prefix: &route.prefix };
-                files::serve(self, request, &head, place).await
+                Box::pin(files::serve(self, request, &head, place)).await
             }
             Some((_, LiveTarget::Page(page))) => self.own(Page::from(*page), request, &head).await,
             None => self.own(page::NO_ROUTE, request, &head).await,
@@ -354,7 +358,8 @@ impl Client {
 
     /// Answers a request, of which no body was read, with a page.
     pub(crate) async fn own(&mut self, page: Page, request: &Request, head: &[u8]) -> Ended {
-        Ended { status: page.status, after: self.page(page, request, head, request.has_no_body()).await }
+        let is_read = request.has_no_body();
+        Ended { status: page.status, after: Box::pin(self.page(page, request, head, is_read)).await }
     }
 
     /// Sends a page. `is_read` says that the whole request was read, so that another may follow.

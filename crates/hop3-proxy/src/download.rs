@@ -52,7 +52,7 @@ pub(crate) struct Download<'a> {
     /// Makes the body smaller on its way.
     pub(crate) coder: RefCell<Option<Coder>>,
     /// Keeps a copy of what leaves. A body that is not seen here, because the kernel moves it, cannot have one.
-    pub(crate) recorder: RefCell<Option<Recorder>>,
+    pub(crate) recorder: RefCell<Option<Box<Recorder>>>,
 }
 
 /// How long the upstream took to the head of its response, and whether the client is told.
@@ -138,11 +138,11 @@ impl Download<'_> {
     }
 
     async fn splice(&self, left: u64, moved: &impl Fn()) -> Result<(), DownloadError> {
-        splice::carry(self.upstream, self.client, left, &Cell::new(0), moved).await.map_err(|broken| {
-            match broken {
-                Broken::From => DownloadError::Truncated,
-                Broken::To => DownloadError::Client,
-            }
+        let held = Cell::new(0);
+        let carried = Box::pin(splice::carry(self.upstream, self.client, left, &held, moved)).await;
+        carried.map_err(|broken| match broken {
+            Broken::From => DownloadError::Truncated,
+            Broken::To => DownloadError::Client,
         })
     }
 

@@ -71,7 +71,7 @@ pub(crate) async fn forward(
             Ok(picked) => picked,
             Err(Miss::Page(page)) => break page,
             Err(Miss::Asleep(asleep)) => {
-                match wake::hold(client, &asleep, &mut search.held_since, &upload.out).await {
+                match Box::pin(wake::hold(client, &asleep, &mut search.held_since, &upload.out)).await {
                     None => continue,
                     Some(page) => break page,
                 }
@@ -84,8 +84,15 @@ pub(crate) async fn forward(
         }
         let upstream = in_flight.upstream().clone();
         client.watch.hold(Some(in_flight));
-        let attempt = match connect(client, &pool, &upstream, &search, request.is_idempotent).await {
-            Some(connection) => attempt(client, (request, visit), &mut upload, &pool, connection).await,
+        let kept = (!search.wants_fresh).then(|| client.worker.pool.take(&upstream, !request.is_idempotent));
+        let connection = match kept.flatten() {
+            None => Box::pin(connect(client, &pool, &upstream)).await,
+            kept => kept,
+        };
+        let attempt = match connection {
+            Some(connection) => {
+                Box::pin(attempt(client, (request, visit), &mut upload, &pool, connection)).await
+            }
             None => Attempt::NotConnected,
         };
         match attempt {
@@ -104,7 +111,7 @@ pub(crate) async fn forward(
     };
     client.watch.hold(None);
     let (is_read, head) = (upload.body.is_done(), if upload.is_whole() { &upload.out[..] } else { &[] });
-    Ended { status: page.status, after: client.page(page, request, head, is_read).await }
+    Ended { status: page.status, after: Box::pin(client.page(page, request, head, is_read)).await }
 }
 
 /// Why there is no upstream to be had.
@@ -201,14 +208,7 @@ async fn connect(
     client: &Client,
     pool: &LivePool,
     upstream: &Arc<crate::upstream::Upstream>,
-    search: &Search,
-    is_idempotent: bool,
 ) -> Option<Connection> {
-    if !search.wants_fresh
-        && let Some(kept) = client.worker.pool.take(upstream, !is_idempotent)
-    {
-        return Some(kept);
-    }
     let open = Open::count(upstream);
     let connecting = async {
         match pool.speaks {
@@ -325,7 +325,7 @@ async fn finish(
 ) -> Ended {
     connection.open.upstream().heard();
     if response.status == 101 {
-        client.tunnel(&connection.stream, leftover).await;
+        Box::pin(client.tunnel(&connection.stream, leftover)).await;
         client.watch.hold(None);
         return Ended { status: 101, after: After::Close };
     }

@@ -8,20 +8,35 @@ use crate::exchange::Ended;
 use crate::http1::forward::Request;
 use crate::http1::header::push_line;
 use crate::http1::response::{push_connection, push_date, push_status};
-use crate::page::{self, reason};
+use crate::page::{self, Page, reason};
 use crate::table::{LiveService, normal_host};
 use hop3_core::route::Https;
 
 /// Issuers of certificates ask by plain HTTP (RFC 8555, 8.3).
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
+/// What a client gets instead of what it asked for.
+pub(crate) enum Instead {
+    Page(Page),
+    Redirect(String),
+}
+
+impl Instead {
+    pub(crate) async fn send(self, client: &mut Client, request: &Request, head: &[u8]) -> Ended {
+        match self {
+            Instead::Page(page) => client.own(page, request, head).await,
+            Instead::Redirect(location) => redirect(client, request, &location).await,
+        }
+    }
+}
+
 /// `None` when the request may be answered here.
-pub(crate) async fn by_scheme(
-    client: &mut Client,
+pub(crate) fn by_scheme(
+    client: &Client,
     service: &LiveService,
     request: &Request,
     head: &[u8],
-) -> Option<Ended> {
+) -> Option<Instead> {
     let mut buffer = [0; 255];
     let host = normal_host(&head[request.host.clone()], &mut buffer)?;
     let tls = &service.source.tls;
@@ -31,23 +46,22 @@ pub(crate) async fn by_scheme(
         let is_carried = client.worker.registry.table().passthrough(host).is_some();
         let is_for_it =
             !is_carried && https.is_none_or(|https| https.terminator.suits(&secure, host, service));
-        return if is_for_it { None } else { Some(client.own(page::MISDIRECTED, request, head).await) };
+        return (!is_for_it).then_some(Instead::Page(page::MISDIRECTED));
     }
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
     match https {
         _ if path.starts_with(CHALLENGES) && tls.client_ca.is_none() => None,
         // Sent there, a visitor whom a proxy in front brought by HTTPS would come back the same way.
         _ if is_secure_in_front(client, service, request) => {
-            let page = tls.client_ca.as_ref().map(|_| page::CERTIFICATE_WANTED)?;
-            Some(client.own(page, request, head).await)
+            tls.client_ca.as_ref().map(|_| Instead::Page(page::CERTIFICATE_WANTED))
         }
-        _ if tls.https == Https::Only => Some(client.own(page::HTTPS_WANTED, request, head).await),
+        _ if tls.https == Https::Only => Some(Instead::Page(page::HTTPS_WANTED)),
         Some(https) if tls.https == Https::Redirect || tls.client_ca.is_some() => {
             let port = if https.port == 443 { String::new() } else { format!(":{}", https.port) };
-            Some(redirect(client, request, &format!("https://{host}{port}{path}")).await)
+            Some(Instead::Redirect(format!("https://{host}{port}{path}")))
         }
         // Nobody can show a certificate on a plain connection.
-        None if tls.client_ca.is_some() => Some(client.own(page::CERTIFICATE_WANTED, request, head).await),
+        None if tls.client_ca.is_some() => Some(Instead::Page(page::CERTIFICATE_WANTED)),
         _ => None,
     }
 }

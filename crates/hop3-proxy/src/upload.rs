@@ -139,7 +139,7 @@ impl Upload {
         moved: &impl Fn(),
     ) -> Result<(), UploadError> {
         let left = self.body.rest(0).unwrap_or(0);
-        let carried = splice::carry(client, upstream, left, &self.held, moved).await;
+        let carried = Box::pin(splice::carry(client, upstream, left, &self.held, moved)).await;
         carried.map_err(|broken| match broken {
             Broken::From => UploadError::Client,
             Broken::To => UploadError::Upstream,

@@ -3,25 +3,32 @@
 //!
 //! Invariant: whatever bytes a client sent, the line stays one line and one valid object.
 
-/// Appends `,"name":` for every field but the first.
-fn key(out: &mut Vec<u8>, name: &str) {
-    out.push(if out.last().is_none_or(|last| *last == b'\n') { b'{' } else { b',' });
+/// The name of a field that is not the first, ready to be appended.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+pub(crate) use key;
+
+/// Begins an object with the time.
+pub(crate) fn begin(out: &mut Vec<u8>, time: &str) {
+    out.extend_from_slice(b"{\"time\":\"");
+    out.extend_from_slice(time.as_bytes());
     out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
 }
 
 /// A text of the proxy's own, which needs no escape.
-pub(crate) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
-    key(out, name);
+pub(crate) fn plain(out: &mut Vec<u8>, key: &str, value: &str) {
+    out.extend_from_slice(key.as_bytes());
     out.push(b'"');
     out.extend_from_slice(value.as_bytes());
     out.push(b'"');
 }
 
 /// A text that somebody sent, at most `limit` bytes of it.
-pub(crate) fn text(out: &mut Vec<u8>, name: &str, value: &[u8], limit: usize) {
-    key(out, name);
+pub(crate) fn text(out: &mut Vec<u8>, key: &str, value: &[u8], limit: usize) {
+    out.extend_from_slice(key.as_bytes());
     out.push(b'"');
     let cut = &value[..value.len().min(limit)];
     // All of it, so that the compiler can look at many bytes at once.
@@ -58,14 +65,14 @@ fn escape_byte(out: &mut Vec<u8>, code: u32) {
     out.extend_from_slice(format!("\\u{code:04x}").as_bytes());
 }
 
-pub(super) fn number(out: &mut Vec<u8>, name: &str, value: u64) {
-    key(out, name);
+pub(super) fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+    out.extend_from_slice(key.as_bytes());
     digits(out, value);
 }
 
 /// Milliseconds with three places.
-pub(super) fn millis(out: &mut Vec<u8>, name: &str, us: u64) {
-    key(out, name);
+pub(super) fn millis(out: &mut Vec<u8>, key: &str, us: u64) {
+    out.extend_from_slice(key.as_bytes());
     digits(out, us / 1000);
     out.push(b'.');
     let rest = us % 1000;
@@ -98,9 +105,10 @@ mod tests {
 
     fn line(value: &[u8]) -> serde_json::Value {
         let mut out = Vec::new();
-        text(&mut out, "a", value, 64);
-        number(&mut out, "n", u64::MAX);
-        millis(&mut out, "ms", 12_007);
+        begin(&mut out, "now");
+        text(&mut out, key!("a"), value, 64);
+        number(&mut out, key!("n"), u64::MAX);
+        millis(&mut out, key!("ms"), 12_007);
         end(&mut out);
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&out).unwrap()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One line for a connection that was carried as it was.
 
-use super::json;
+use super::json::{self, key};
 use super::sink::Sink;
 use crate::metric::Sample;
 use crate::proxy_protocol::Ends;
@@ -32,20 +32,20 @@ pub(crate) fn passed(passage: &Passage<'_>, sample: &Sample, number: u64, sink: 
         return;
     }
     sink.line(Instant::now(), |out| {
-        json::text(out, "service", passage.service.source.name.as_bytes(), NAME_BYTES);
-        json::plain(out, "client", &passage.ends.source.ip().to_canonical().to_string());
+        json::text(out, key!("service"), passage.service.source.name.as_bytes(), NAME_BYTES);
+        json::plain(out, key!("client"), &passage.ends.source.ip().to_canonical().to_string());
         match passage.entry {
-            Entry::Host(_) => json::plain(out, "protocol", "TLS"),
-            Entry::Port(_) => json::plain(out, "protocol", "TCP"),
+            Entry::Host(_) => json::plain(out, key!("protocol"), "TLS"),
+            Entry::Port(_) => json::plain(out, key!("protocol"), "TCP"),
         }
-        json::text(out, "entry", passage.entry.to_string().as_bytes(), NAME_BYTES);
-        json::plain(out, "ended", passage.outcome.as_str());
-        json::number(out, "bytes_in", sample.bytes_in);
-        json::number(out, "bytes_out", sample.bytes_out);
-        json::millis(out, "ms", sample.took.as_micros() as u64);
+        json::text(out, key!("entry"), passage.entry.to_string().as_bytes(), NAME_BYTES);
+        json::plain(out, key!("ended"), passage.outcome.as_str());
+        json::number(out, key!("bytes_in"), sample.bytes_in);
+        json::number(out, key!("bytes_out"), sample.bytes_out);
+        json::millis(out, key!("ms"), sample.took.as_micros() as u64);
         if let Some((upstream, took)) = &passage.upstream {
-            json::text(out, "upstream", upstream.id.as_bytes(), NAME_BYTES);
-            json::millis(out, "upstream_ms", took.as_micros() as u64);
+            json::text(out, key!("upstream"), upstream.id.as_bytes(), NAME_BYTES);
+            json::millis(out, key!("upstream_ms"), took.as_micros() as u64);
         }
     });
 }

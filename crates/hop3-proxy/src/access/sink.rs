@@ -50,7 +50,7 @@ impl Sink {
             self.clock.set();
             self.begun.notify_one();
         }
-        super::json::plain(&mut batch, "time", &self.clock.stamp(now));
+        super::json::begin(&mut batch, &self.clock.stamp(now));
         write(&mut batch);
         super::json::end(&mut batch);
         self.lines.set(self.lines.get() + 1);

@@ -3,7 +3,7 @@
 //!
 //! What the log says of the request is put down at the beginning, since the head is gone at the end.
 
-use super::json;
+use super::json::{self, key};
 use super::sink::Sink;
 use crate::buffer::Buffer;
 use crate::http1::forward::Request;
@@ -94,33 +94,31 @@ impl Visit {
             return;
         }
         let out = self.draft.open();
-        // Fields after the first begin with a comma; this stands for the time before.
-        out.push(b' ');
-        json::text(out, "id", &head[request.id.clone()], ID_BYTES);
+        json::text(out, key!("id"), &head[request.id.clone()], ID_BYTES);
         if let Some(service) = service {
-            json::text(out, "service", service.source.name.as_bytes(), HOST_BYTES);
+            json::text(out, key!("service"), service.source.name.as_bytes(), HOST_BYTES);
         }
-        json::text(out, "host", &head[request.host.clone()], HOST_BYTES);
-        json::plain(out, "client", arrival.peer);
-        json::plain(out, "protocol", if request.is_http10 { "HTTP/1.0" } else { arrival.protocol });
+        json::text(out, key!("host"), &head[request.host.clone()], HOST_BYTES);
+        json::plain(out, key!("client"), arrival.peer);
+        json::plain(out, key!("protocol"), if request.is_http10 { "HTTP/1.0" } else { arrival.protocol });
         if let Some(version) = arrival.tls {
-            json::plain(out, "tls", version);
+            json::plain(out, key!("tls"), version);
         }
-        json::text(out, "method", &head[..request.path.start - 1], METHOD_BYTES);
+        json::text(out, key!("method"), &head[..request.path.start - 1], METHOD_BYTES);
         let path = &head[request.path.clone()];
         match path.iter().position(|byte| *byte == b'?') {
             Some(query) if !self.observe.log_query => {
                 let mut short = path[..query.min(PATH_BYTES)].to_vec();
                 short.extend_from_slice(b"?[redacted]");
-                json::text(out, "path", &short, PATH_BYTES + 11);
+                json::text(out, key!("path"), &short, PATH_BYTES + 11);
             }
-            _ => json::text(out, "path", path, PATH_BYTES),
+            _ => json::text(out, key!("path"), path, PATH_BYTES),
         }
-        for (name, range, limit) in
-            [("referer", &request.referer, REFERER_BYTES), ("agent", &request.agent, AGENT_BYTES)]
+        for (key, range, limit) in
+            [(key!("referer"), &request.referer, REFERER_BYTES), (key!("agent"), &request.agent, AGENT_BYTES)]
         {
             if !range.is_empty() {
-                json::text(out, name, &head[range.clone()], limit);
+                json::text(out, key, &head[range.clone()], limit);
             }
         }
     }
@@ -140,19 +138,19 @@ impl Visit {
             return;
         }
         sink.line(end, |out| {
-            out.extend_from_slice(&self.draft[1..]);
-            json::number(out, "status", u64::from(status));
-            json::number(out, "bytes_in", sample.bytes_in);
-            json::number(out, "bytes_out", sample.bytes_out);
-            json::millis(out, "ms", sample.took.as_micros() as u64);
+            out.extend_from_slice(&self.draft);
+            json::number(out, key!("status"), u64::from(status));
+            json::number(out, key!("bytes_in"), sample.bytes_in);
+            json::number(out, key!("bytes_out"), sample.bytes_out);
+            json::millis(out, key!("ms"), sample.took.as_micros() as u64);
             if let Some((upstream, took)) = &self.upstream {
-                json::text(out, "upstream", upstream.id.as_bytes(), HOST_BYTES);
-                json::millis(out, "upstream_ms", took.as_micros() as u64);
+                json::text(out, key!("upstream"), upstream.id.as_bytes(), HOST_BYTES);
+                json::millis(out, key!("upstream_ms"), took.as_micros() as u64);
             }
             if let Some(finding) = &self.finding {
-                json::plain(out, "waf", finding.what);
-                json::number(out, "waf_score", u64::from(finding.score));
-                json::text(out, "waf_rules", finding.rules.as_bytes(), RULES_BYTES);
+                json::plain(out, key!("waf"), finding.what);
+                json::number(out, key!("waf_score"), u64::from(finding.score));
+                json::text(out, key!("waf_rules"), finding.rules.as_bytes(), RULES_BYTES);
             }
         });
     }
@@ -170,12 +168,12 @@ impl Drop for Visit {
 /// A line for what never became a request.
 pub(crate) fn refused(refusal: Refusal, arrival: Arrival, sink: &Sink) {
     sink.line(Instant::now(), |out| {
-        json::plain(out, "client", arrival.peer);
-        json::plain(out, "protocol", arrival.protocol);
+        json::plain(out, key!("client"), arrival.peer);
+        json::plain(out, key!("protocol"), arrival.protocol);
         if let Some(version) = arrival.tls {
-            json::plain(out, "tls", version);
+            json::plain(out, key!("tls"), version);
         }
-        json::number(out, "status", u64::from(refusal.status));
-        json::plain(out, "refused", refusal.reason);
+        json::number(out, key!("status"), u64::from(refusal.status));
+        json::plain(out, key!("refused"), refusal.reason);
     });
 }

@@ -4,7 +4,7 @@
 //! Invariant: a disk that is full or gone costs lines, and nothing else. A file that somebody moved away is not
 //! written to any longer than one batch.
 
-use super::json;
+use super::json::{self, key};
 use super::sink::Outlet;
 use crate::limit::Limits;
 use jiff::Timestamp;
@@ -93,8 +93,8 @@ impl Writer {
 }
 
 fn tell_lost(batch: &mut Vec<u8>, lost: u64) {
-    json::plain(batch, "time", &Timestamp::now().to_string());
-    json::number(batch, "lost", lost);
+    json::begin(batch, &Timestamp::now().to_string());
+    json::number(batch, key!("lost"), lost);
     json::end(batch);
     tracing::warn!(lost, "lines of the access log were lost: the disk did not keep up");
 }

@@ -2,7 +2,7 @@
 //! Answers: those of upstreams as they are passed on and kept, those of DNS servers, and the lines that tell of both.
 
 use super::{choice, split, text};
-use crate::access::json;
+use crate::access::json::{self, key};
 use crate::cert::dns::update;
 use crate::http1::body::{Framing, Length};
 use crate::http1::forward::Request;
@@ -85,13 +85,14 @@ pub fn log_line(mut data: &[u8]) {
     let limit = usize::from(choice(&mut data));
     let (first, second) = (split(&mut data), data);
     let mut line = Vec::new();
-    json::text(&mut line, "first", first, limit);
-    json::plain(&mut line, "between", "x");
-    json::text(&mut line, "second", second, usize::MAX);
+    json::begin(&mut line, "now");
+    json::text(&mut line, key!("first"), first, limit);
+    json::plain(&mut line, key!("between"), "x");
+    json::text(&mut line, key!("second"), second, usize::MAX);
     line.push(b'}');
     assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));
     let object: serde_json::Value = serde_json::from_slice(&line).expect("a log line is JSON");
-    assert_eq!(object.as_object().map(serde_json::Map::len), Some(3));
+    assert_eq!(object.as_object().map(serde_json::Map::len), Some(4));
     if let Ok(text) = std::str::from_utf8(second) {
         assert_eq!(object["second"], text);
     }

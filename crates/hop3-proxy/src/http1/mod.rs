@@ -2,8 +2,8 @@
 //! HTTP/1 without I/O: bytes in, facts and bytes out. Nothing here reads a socket, a clock or the route table, so
 //! every rule is tested as data and any driver of sockets can use it.
 //!
-//! Invariant: what leaves towards an upstream is written by us from parsed parts, never copied through unparsed, so
-//! the upstream cannot see another message boundary than we did.
+//! Invariant: what leaves towards an upstream is written by us from parsed parts, or copied where it lies exactly as
+//! we would write it (`lines`), so the upstream cannot see another message boundary than we did.
 //!
 //! Reading order: `request` (what is refused), `forward` (what is rewritten), `response`, `body`, `chunked`.
 
@@ -11,6 +11,7 @@ pub(crate) mod body;
 pub(crate) mod chunked;
 pub(crate) mod forward;
 pub(crate) mod header;
+pub(crate) mod lines;
 pub(crate) mod request;
 pub(crate) mod response;
 

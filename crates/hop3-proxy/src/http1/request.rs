@@ -48,6 +48,8 @@ pub(crate) struct Head<'h, 'b> {
     /// Asks to switch protocols, and may: HTTP/1.1, no body, not HTTP/2.
     pub(crate) upgrade: bool,
     pub(crate) bytes: usize,
+    /// What it was parsed from.
+    pub(crate) input: &'b [u8],
 }
 
 /// Parses the head at the start of `input`; `None` when more bytes are needed.
@@ -95,6 +97,7 @@ pub(crate) fn parse<'h, 'b>(
         expects_continue,
         upgrade,
         bytes,
+        input,
     }))
 }
 

@@ -6,6 +6,7 @@
 use super::body::{Framing, Length};
 use super::forward::Request;
 use super::header::{Connection, content_length, has_bare_lf, is, push_line, slots};
+use super::lines::Lines;
 use httparse::{Header, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +73,7 @@ pub(crate) fn rewrite(
         client_stays: request.keep_alive && client_may_stay && !ends_at_close,
         bytes,
     };
-    write(&response, request, &Source { reason: head.reason, headers: head.headers, connection }, out);
+    write(&response, request, &Source { input, reason: head.reason, headers: head.headers, connection }, out);
     Ok(Some(response))
 }
 
@@ -107,6 +108,7 @@ fn body_length(status: u16, request: &Request, announced: Option<Length>) -> Len
 }
 
 struct Source<'h, 'b> {
+    input: &'b [u8],
     reason: Option<&'b str>,
     headers: &'h [Header<'b>],
     connection: Connection<'h, 'b>,
@@ -115,12 +117,14 @@ struct Source<'h, 'b> {
 fn write(response: &Response, request: &Request, source: &Source, out: &mut Vec<u8>) {
     push_status(out, response.status, source.reason.unwrap_or(""));
     let has_no_length = response.status < 200 || response.status == 204;
+    let mut lines = Lines::of(source.input);
     for header in source.headers {
         let is_length = has_no_length && is(header, "content-length");
         if !is_length && !source.connection.strips(header) {
-            push_line(out, header.name, header.value);
+            lines.push(header, out);
         }
     }
+    lines.flush(out);
     if response.status == 101 {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
         for header in source.headers.iter().filter(|h| is(h, "upgrade")) {
@@ -153,11 +157,11 @@ pub(crate) fn push_date(out: &mut Vec<u8>) {
 }
 
 pub(crate) fn push_status(out: &mut Vec<u8>, status: u16, reason: &str) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    for place in [100, 10, 1] {
-        out.push(b'0' + (status / place % 10) as u8);
+    let mut line = *b"HTTP/1.1 000 ";
+    for (place, divisor) in [(9, 100), (10, 10), (11, 1)] {
+        line[place] = b'0' + (status / divisor % 10) as u8;
     }
-    out.push(b' ');
+    out.extend_from_slice(&line);
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
 }

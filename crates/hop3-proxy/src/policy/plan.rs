@@ -40,7 +40,7 @@ pub(crate) struct Way {
     /// Makes the body smaller.
     pub(crate) coder: Option<Coder>,
     /// Keeps a copy.
-    pub(crate) recorder: Option<Recorder>,
+    pub(crate) recorder: Option<Box<Recorder>>,
 }
 
 /// The upstream's answer is not the one the client gets.

@@ -147,7 +147,7 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Looks at the head that begins at `from`; `None` when the answer is not to be kept, which lets others go on.
-    pub(super) fn begin(self, out: &[u8], from: usize, status: u16) -> Option<Recorder> {
+    pub(super) fn begin(self, out: &[u8], from: usize, status: u16) -> Option<Box<Recorder>> {
         let head = &out[from..];
         let freshness = freshness::of(head, status, Timestamp::now())?;
         if self.has_cookie && !freshness.is_public {
@@ -171,7 +171,7 @@ impl Recording {
             age: value(head, "Age").and_then(|age| age.parse().ok()).unwrap_or(0),
             freshness,
         };
-        Some(Recorder { asking: self.asking, kept, max: self.max })
+        Some(Box::new(Recorder { asking: self.asking, kept, max: self.max }))
     }
 }
 
