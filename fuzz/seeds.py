@@ -69,6 +69,9 @@ def seeds():
     yield "visit", requests
     yield "request_of_http2", [b"\0GET\nhttps://a/x?y\ncookie: a=b\ncookie: c=d\nx: 1", b"\1OPTIONS\n*\nhost: a\nte: trailers",
                                b"\1POST\nhttps://a:1/\ncontent-length: 3\nhost: b", b"\0CONNECT\na:80\nx:\t1 "]
+    heads = [b"\x01\x1a\0\0\x27\x02:protocol\x09websocket\x51\x01/", b"\x01\x02\0\0",
+             b"\x01\x15\0\0\xd1\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x87\xf0\x58\xd0\x72\x75\x2a\x7f"]
+    yield "stream_frames", [b"\3\x21\x03abc" + one + b"\0\0\0\x40\x02hi\x01\x02\0\0" for one in heads]
     yield "request_pieces", [b"\x04\x01" + request for request in requests]
     yield "head_edit", [b"/x?y\0cookie\0X-New\0value\0" + one for one in HEADS] + [b"\0X\0X\0\0" + HEADS[1]]
     yield "response_head", [bytes([kind]) + answer for kind in range(16) for answer in ANSWERS]

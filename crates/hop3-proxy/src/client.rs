@@ -435,7 +435,9 @@ impl Client {
         let silence = Silence { both: limits.tunnel_idle_timeout, one: limits.idle_timeout };
         let up = std::mem::take(&mut self.pending);
         let ends = ((&self.stream, up), (upstream, down));
-        tunnel::carry(ends, &self.worker.deadlines, &self.watch, silence).await;
+        if tunnel::carry(ends, &self.worker.deadlines, &self.watch, silence).await == tunnel::Ended::Broken {
+            self.stream.cut();
+        }
     }
 
     async fn linger(&mut self) {

@@ -9,6 +9,7 @@ mod answer;
 mod framing;
 mod place;
 mod question;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub use framing::{body_framing, chunked_body};
 pub use place::{condition, file_path, host, journal};
 pub(crate) use question::{PEER, forwarded, read};
 pub use question::{request_head, request_of_http2, request_pieces};
+pub use stream::stream_frames;
 
 use crate::limit::Limits;
 use std::sync::LazyLock;

@@ -53,6 +53,8 @@ struct Pipe {
     is_over: bool,
     /// Why what came is not the whole.
     broken: Option<io::ErrorKind>,
+    /// It is not the whole, and good as far as it goes.
+    is_cut: bool,
     /// Nobody reads any more.
     is_unread: bool,
     reader: Option<Waker>,
@@ -82,8 +84,15 @@ impl Pipe {
         if let Some(kind) = self.broken {
             return Poll::Ready(Err(kind.into()));
         }
-        if !self.bytes.is_empty() || self.is_over {
-            return Poll::Ready(Ok(!self.bytes.is_empty()));
+        if !self.bytes.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        if self.is_over {
+            return Poll::Ready(if self.is_cut {
+                Err(io::ErrorKind::ConnectionReset.into())
+            } else {
+                Ok(false)
+            });
         }
         wait(&mut self.reader, cx);
         Poll::Pending
@@ -170,6 +179,13 @@ impl Memory {
     /// What was put is the whole.
     pub(crate) fn end(&self) {
         self.outgoing.borrow_mut().end();
+    }
+
+    /// What was put is to be read, and is not the whole unless that was said before.
+    pub(crate) fn cut(&self) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.is_cut |= !outgoing.is_over;
+        outgoing.end();
     }
 
     /// What was put is not the whole, and nothing is wanted any more.

@@ -194,6 +194,13 @@ impl Stream {
         }
     }
 
+    /// What was written is to be read, and is not the whole. A socket's reader learns of the first part alone.
+    pub(crate) fn cut(&self) {
+        if let Transport::Memory(end) = &*self.0.borrow() {
+            end.cut();
+        }
+    }
+
     /// Sends some of a file, at most `count` bytes from `offset` on; 0 when there are no more. The kernel sends it
     /// where nothing has to be done with the bytes on the way.
     pub(crate) async fn send_file(&self, file: &File, offset: u64, count: usize) -> io::Result<usize> {

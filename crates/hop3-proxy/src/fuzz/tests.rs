@@ -46,6 +46,21 @@ fn a_request_of_http2_is_one_of_http1() {
 }
 
 #[test]
+fn frames_are_the_same_in_any_pieces() {
+    let plain = b"\x01\x1a\0\0\x27\x02:protocol\x09websocket\x51\x01/";
+    let coded = b"\x01\x15\0\0\xd1\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x87\xf0\x58\xd0\x72\x75\x2a\x7f";
+    for head in [&plain[..], coded, b"\x01\x02\0\0", b"\x21\x03abc\x01\x04\x02\0\x10\x27", b"\x01\0"] {
+        for size in [0, 1, 2, 3, 200] {
+            stream_frames(&[&[size], head].concat());
+            stream_frames(&[&[size], head, b"\0\0\0\x40\x02hi\x21\0\x01\x02\0\0"].concat());
+            stream_frames(&[&[size], head, head, b"\0\xbf\xff\xff\xffhi"].concat());
+            stream_frames(&[&[size], head, b"\x21\xbf\xff\xff\xff"].concat());
+            stream_frames(&[&[size], &head[..head.len() - 1]].concat());
+        }
+    }
+}
+
+#[test]
 fn bodies_mean_the_same_in_any_pieces() {
     let after_head = |bytes: &[u8]| {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);

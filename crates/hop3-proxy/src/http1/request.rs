@@ -71,7 +71,7 @@ pub(crate) fn parse<'h, 'b>(
     let (Some(method), Some(target)) = (request.method, request.path) else {
         return Err(Refusal::bad("the request line is incomplete"));
     };
-    check_method(method)?;
+    check_method(method, target)?;
     if target.len() > limits.target_bytes {
         return Err(TARGET_TOO_LONG);
     }
@@ -119,8 +119,12 @@ fn refusal(error: Error) -> Refusal {
     }
 }
 
-fn check_method(method: &str) -> Result<(), Refusal> {
+fn check_method(method: &str, target: &str) -> Result<(), Refusal> {
     match method {
+        // As streams of HTTP/2 and HTTP/3 ask for another protocol than WebSocket (RFC 9220, 3).
+        "CONNECT" if target.starts_with('/') => {
+            Err(Refusal::of(501, "the protocol that is asked for is not supported"))
+        }
         "CONNECT" | "TRACE" => Err(Refusal::of(405, "the method is not allowed")),
         _ if method.len() > 32 => Err(Refusal::bad("the method is too long")),
         _ => Ok(()),

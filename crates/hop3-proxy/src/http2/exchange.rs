@@ -90,7 +90,8 @@ async fn down(
     match source.body(body, &mut stream, moved).await {
         Ok(()) => Fate::Answered,
         Err(Cut::Broken) => {
-            stream.send_reset(Reason::INTERNAL_ERROR);
+            // As a reset of TCP is said in a tunnel (RFC 8441, 5).
+            stream.send_reset(if is_tunnel { Reason::CANCEL } else { Reason::INTERNAL_ERROR });
             Fate::Broken
         }
         Err(_) => Fate::Given,

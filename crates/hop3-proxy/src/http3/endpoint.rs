@@ -126,6 +126,8 @@ fn config(https: &Https, limits: &Limits) -> anyhow::Result<ServerConfig> {
         .receive_window(WINDOW.into())
         .send_window(SEND_WINDOW)
         .datagram_receive_buffer_size(None)
+        // A client need not say anything while it waits, or while its WebSocket is silent; one that is gone is found out.
+        .keep_alive_interval(Some(limits.idle_timeout / 5))
         .max_idle_timeout(Some(limits.idle_timeout.try_into()?));
     let mut config = ServerConfig::with_crypto(https.terminator.quic()?);
     config.transport_config(Arc::new(transport));

@@ -4,11 +4,12 @@
 //! Invariants: the stream ends well only when the whole answer was sent; anything else is a reset. A request is over
 //! when its answer was heard, not when it was sent.
 
-use super::wire::{self, Heard, Wire};
+use super::protocol::Asked;
+use super::wire::{self, Aside, Heard, Wire};
 use crate::client::{Client, Way};
 use crate::ferry::{Fate, Ferry, Left};
 use crate::http1::body::{Body, Framing};
-use crate::http2::head;
+use crate::http2::head::{self, Answer};
 use crate::memory::Memory;
 use crate::stream::Stream;
 use crate::worker::Worker;
@@ -24,12 +25,13 @@ use std::task::{Context, Poll};
 type Sending = RequestStream<wire::Sending, Bytes>;
 type Receiving = RequestStream<wire::Receiving, Bytes>;
 
-pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<Wire, Bytes>, heard: Heard) {
+pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<Wire, Bytes>, aside: Aside) {
     let resolved = tokio::time::timeout(worker.limits.head_timeout, resolver.resolve_request()).await;
     let Ok(Ok((request, stream))) = resolved else { return };
     let (mut sending, mut receiving) = stream.split();
     let (parts, ()) = request.into_parts();
-    if head::is_malformed(&parts.headers) {
+    let asked = aside.asked.get();
+    if head::is_malformed(&parts.headers) || !may_ask(&parts, asked) {
         sending.stop_stream(Code::H3_MESSAGE_ERROR);
         return receiving.stop_sending(Code::H3_MESSAGE_ERROR);
     }
@@ -46,8 +48,9 @@ pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<
     let has_body = !matches!(first, First::None);
     let (ours, theirs) = way.sharing.pair();
     let mut client = Client::new(worker, Stream::memory(theirs), way);
-    head::request(&parts, None, has_body, client.pending.open());
-    let is_framed = !has_body || parts.headers.contains_key(header::CONTENT_LENGTH);
+    head::request(&parts, asked.name(), has_body, client.pending.open());
+    let is_tunnel = asked != Asked::Nothing;
+    let is_framed = !has_body || is_tunnel || parts.headers.contains_key(header::CONTENT_LENGTH);
     let framing = if is_framed { Framing::Raw } else { Framing::Chunked };
 
     if !has_body {
@@ -58,14 +61,25 @@ pub(super) async fn run(worker: Rc<Worker>, way: Way, resolver: RequestResolver<
     let ferry = Ferry::new(&client);
     let fate = {
         let up = pin!(up(&mut receiving, first, &ours, framing));
-        let down = down(&mut sending, &ours, parts.method == Method::HEAD, || ferry.moved());
-        let down = pin!(to_the_end(down, heard, || ferry.sent()));
+        let wants = Wants { is_head: parts.method == Method::HEAD, is_tunnel };
+        let down = down(&mut sending, &ours, wants, || ferry.moved());
+        let down = pin!(to_the_end(down, aside.heard, || ferry.sent()));
         ferry.carry(client, &ours, has_body.then_some(up), down).await
     };
     if fate != Fate::Answered {
-        sending.stop_stream(Code::H3_INTERNAL_ERROR);
+        // As a reset of TCP is said in a tunnel (RFC 9220, 3).
+        sending.stop_stream(if is_tunnel { Code::H3_REQUEST_CANCELLED } else { Code::H3_INTERNAL_ERROR });
     }
     receiving.stop_sending(Code::H3_NO_ERROR);
+}
+
+/// Only CONNECT names a protocol, and says where to only when it does (RFC 9220, 3; RFC 9114, 4.4).
+fn may_ask(parts: &http::request::Parts, asked: Asked) -> bool {
+    let is_connect = parts.method == Method::CONNECT;
+    match asked {
+        Asked::Nothing => !is_connect || parts.uri.scheme().is_none(),
+        Asked::WebSocket | Asked::Other => is_connect && parts.uri.scheme().is_some(),
+    }
 }
 
 /// Runs `down`, unless the client leaves first, and waits until it has heard everything.
@@ -141,34 +155,57 @@ async fn up(receiving: &mut Receiving, first: First, link: &Memory, framing: Fra
     Ok(())
 }
 
-async fn down(sending: &mut Sending, link: &Memory, is_head: bool, moved: impl Fn()) -> Fate {
-    let mut held = BytesMut::new();
-    let answer = loop {
-        match head::answer(&held, is_head) {
-            Some((answer, used)) => {
-                drop(held.split_to(used));
-                if !answer.response.status().is_informational() {
-                    break answer;
-                }
-                if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    return Fate::Broken;
-                }
-                if sending.send_response(answer.response).await.is_err() {
-                    return Fate::Given;
-                }
-            }
-            None => match poll_fn(|cx| link.poll_take(cx)).await {
-                Ok(Some(more)) => held.unsplit(more),
-                _ => return Fate::Broken,
-            },
-        }
+/// What a request asked for, as far as its answer depends on it.
+#[derive(Clone, Copy)]
+struct Wants {
+    is_head: bool,
+    is_tunnel: bool,
+}
+
+async fn down(sending: &mut Sending, link: &Memory, wants: Wants, moved: impl Fn()) -> Fate {
+    let (Answer { mut response, length }, held) = match head(sending, link, wants.is_head).await {
+        Ok(found) => found,
+        Err(fate) => return fate,
     };
-    if sending.send_response(answer.response).await.is_err() {
+    let mut rest = Body::new(length);
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().remove("sec-websocket-accept");
+        rest = Body::UntilClose;
+    } else if wants.is_tunnel && response.status().is_success() {
+        // Success would say that the tunnel is open (RFC 8441, 5).
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response.headers_mut().clear();
+        rest = Body::Done;
+        // Nobody wants the rest.
+        link.abort();
+    }
+    if sending.send_response(response).await.is_err() {
         return Fate::Given;
     }
-    match body(sending, link, (held, Body::new(answer.length)), moved).await {
+    match body(sending, link, (held, rest), moved).await {
         Ok(trailers) => finish(sending, trailers).await,
         Err(fate) => fate,
+    }
+}
+
+/// The answer's head and what came with it. What is said before is sent on.
+async fn head(sending: &mut Sending, link: &Memory, is_head: bool) -> Result<(Answer, BytesMut), Fate> {
+    let mut held = BytesMut::new();
+    loop {
+        if let Some((answer, used)) = head::answer(&held, is_head) {
+            drop(held.split_to(used));
+            let status = answer.response.status();
+            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok((answer, held));
+            }
+            sending.send_response(answer.response).await.map_err(|_| Fate::Given)?;
+            continue;
+        }
+        match poll_fn(|cx| link.poll_take(cx)).await {
+            Ok(Some(more)) => held.unsplit(more),
+            _ => return Err(Fate::Broken),
+        }
     }
 }
 

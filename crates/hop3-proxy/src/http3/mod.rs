@@ -4,11 +4,17 @@
 //! One thread serves it, the first: a client may go on from another address, which the kernel would give to another
 //! thread. While an old proxy finishes what it has on the port, its successor has none and does not offer it; clients
 //! come by TCP then.
+//!
+//! ```text
+//! quinn ──▶ frame (protocol) ──▶ h3 ──▶ exchange ──▶ memory ──▶ Client
+//! ```
 
 mod connection;
 mod endpoint;
 mod exchange;
+pub(crate) mod frame;
 mod load;
+pub(crate) mod protocol;
 mod wire;
 
 pub(crate) use endpoint::serve;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Wire`: quinn's connection as h3 wants it, and what h3 has no word for: when the other side has heard a stream to its
-//! end, or wants no more of it.
+//! end, or wants no more of it, and what protocol a request names.
 //!
 //! The streams that carry requests are ours; the others are those of `h3_quinn`.
 
+use super::frame::Frames;
+use super::protocol::Asked;
 use bytes::{Buf, Bytes};
 use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
@@ -24,23 +26,32 @@ pub(super) struct Wire {
     quic: quinn::Connection,
     others: h3_quinn::Connection,
     accepting: Option<Pin<Box<dyn Future<Output = Accepted>>>>,
+    /// How long a frame of a request may be that is no data.
+    limit: usize,
     latest: Latest,
+}
+
+/// What h3 does not tell of a request's stream.
+pub(super) struct Aside {
+    pub(super) heard: Heard,
+    /// There with the request's head.
+    pub(super) asked: Rc<Cell<Asked>>,
 }
 
 /// The stream that was accepted last.
 #[derive(Clone, Default)]
-pub(super) struct Latest(Rc<Cell<Option<Heard>>>);
+pub(super) struct Latest(Rc<Cell<Option<Aside>>>);
 
 impl Latest {
-    pub(super) fn take(&self) -> Option<Heard> {
+    pub(super) fn take(&self) -> Option<Aside> {
         self.0.take()
     }
 }
 
 impl Wire {
-    pub(super) fn new(quic: quinn::Connection) -> (Wire, Latest) {
+    pub(super) fn new(quic: quinn::Connection, limit: usize) -> (Wire, Latest) {
         let (others, latest) = (h3_quinn::Connection::new(quic.clone()), Latest::default());
-        (Wire { quic, others, accepting: None, latest: latest.clone() }, latest)
+        (Wire { quic, others, accepting: None, limit, latest: latest.clone() }, latest)
     }
 }
 
@@ -69,9 +80,11 @@ impl quic::Connection<Bytes> for Wire {
         let (send, recv) = accepted.map_err(lost)?;
         let id = StreamId::try_from(u64::from(send.id()));
         let id = id.map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))?;
-        self.latest.0.set(Some(Box::pin(send.stopped())));
+        let asked = Rc::<Cell<Asked>>::default();
+        self.latest.0.set(Some(Aside { heard: Box::pin(send.stopped()), asked: asked.clone() }));
         let send = Sending { id, stream: send, writing: None };
-        Poll::Ready(Ok(Both { send, recv: Receiving { id, stream: recv } }))
+        let frames = Frames::new(self.limit, asked);
+        Poll::Ready(Ok(Both { send, recv: Receiving { id, stream: recv, rest: Bytes::new(), frames } }))
     }
 
     fn opener(&self) -> Self::OpenStreams {
@@ -146,7 +159,12 @@ impl quic::RecvStream for Both {
     type Buf = Bytes;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        self.recv.poll_data(cx)
+        let data = ready!(self.recv.poll_data(cx));
+        // There is no request yet that could be broken off.
+        if let Err(StreamErrorIncoming::StreamTerminated { error_code }) = data {
+            quic::SendStream::<Bytes>::reset(self, error_code);
+        }
+        Poll::Ready(data)
     }
 
     fn stop_sending(&mut self, code: u64) {
@@ -183,21 +201,47 @@ impl quic::SendStream<Bytes> for Both {
 pub(super) struct Receiving {
     id: StreamId,
     stream: quinn::RecvStream,
+    /// What has come and is not yet cut.
+    rest: Bytes,
+    frames: Frames,
+}
+
+impl Receiving {
+    /// False at the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, StreamErrorIncoming>> {
+        // It keeps nothing from one poll to the next.
+        let chunk = ready!(pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx));
+        let chunk = chunk.map_err(|error| match error {
+            ReadError::Reset(code) => StreamErrorIncoming::StreamTerminated { error_code: code.into() },
+            ReadError::ConnectionLost(error) => {
+                StreamErrorIncoming::ConnectionErrorIncoming { connection_error: lost(error) }
+            }
+            error => StreamErrorIncoming::Unknown(Box::new(error)),
+        })?;
+        self.rest = chunk.map(|chunk| chunk.bytes).unwrap_or_default();
+        Poll::Ready(Ok(!self.rest.is_empty()))
+    }
+
+    fn refuse(&mut self, code: Code) -> StreamErrorIncoming {
+        quic::RecvStream::stop_sending(self, code.value());
+        StreamErrorIncoming::StreamTerminated { error_code: code.value() }
+    }
 }
 
 impl quic::RecvStream for Receiving {
     type Buf = Bytes;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        // It keeps nothing from one poll to the next.
-        let chunk = ready!(pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx));
-        Poll::Ready(chunk.map(|chunk| chunk.map(|chunk| chunk.bytes)).map_err(|error| match error {
-            ReadError::Reset(code) => StreamErrorIncoming::StreamTerminated { error_code: code.into() },
-            ReadError::ConnectionLost(error) => {
-                StreamErrorIncoming::ConnectionErrorIncoming { connection_error: lost(error) }
+        loop {
+            match self.frames.next(&mut self.rest) {
+                Ok(None) => {}
+                piece => return Poll::Ready(piece.map_err(|code| self.refuse(code))),
             }
-            error => StreamErrorIncoming::Unknown(Box::new(error)),
-        }))
+            if !ready!(self.poll_more(cx))? {
+                let ended = self.frames.end();
+                return Poll::Ready(ended.map(|()| None).map_err(|code| self.refuse(code)));
+            }
+        }
     }
 
     fn stop_sending(&mut self, code: u64) {

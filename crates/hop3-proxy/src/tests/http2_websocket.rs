@@ -73,3 +73,29 @@ fn a_websocket_that_was_not_accepted_does_not_look_open() {
         assert_eq!(response.await.unwrap().status(), 502);
     });
 }
+
+/// As a reset of TCP is said there (RFC 8441, 5); an end would say that all was said.
+#[test]
+fn an_app_that_breaks_off_resets_the_stream() {
+    let server = Server::raw(|_, mut http| {
+        http.read_head()?;
+        http.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhi");
+        http.read_exact(3);
+        socket2::SockRef::from(&*http.stream()).set_linger(Some(std::time::Duration::ZERO))
+    });
+    let proxy = serving(&server);
+    block_on(async {
+        let mut client = H2::connect(&proxy).await;
+        while !client.send.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+        let mut request = Request::connect(format!("https://{HOST}/chat")).body(()).unwrap();
+        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        let (response, mut stream) = client.open(request, false).await;
+        let mut body = response.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "hi");
+        stream.send_data(Bytes::from_static(b"end"), false).unwrap();
+        let error = body.data().await.unwrap().unwrap_err();
+        assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
+    });
+}

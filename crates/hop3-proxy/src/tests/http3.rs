@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-const HOST: &str = "a.localhost";
+pub(crate) const HOST: &str = "a.localhost";
 /// What a client takes of an answer before it has read it.
 const STREAM_WINDOW: u32 = 64 << 10;
 
@@ -50,17 +50,7 @@ impl H3 {
     }
 
     async fn try_connect(proxy: &Proxy, host: &str) -> Result<H3, quinn::ConnectionError> {
-        offered(proxy).await;
-        let mut config = proxy.trusting();
-        config.alpn_protocols = vec![b"h3".to_vec()];
-        let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
-        let mut config = quinn::ClientConfig::new(Arc::new(config));
-        let mut transport = quinn::TransportConfig::default();
-        transport.stream_receive_window(STREAM_WINDOW.into());
-        config.transport_config(Arc::new(transport));
-        let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        endpoint.set_default_client_config(config);
-        let quic = endpoint.connect(proxy.https.unwrap(), host).unwrap().await?;
+        let (quic, endpoint) = dial(proxy, host).await?;
         let (mut driver, send) = h3::client::new(h3_quinn::Connection::new(quic.clone())).await.unwrap();
         let driver = tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
         Ok(H3 { send, quic, driver, endpoint })
@@ -75,6 +65,24 @@ impl H3 {
         stream.finish().await.unwrap();
         reply(&mut stream).await.unwrap()
     }
+}
+
+/// A connection that nothing was said on.
+pub(crate) async fn dial(
+    proxy: &Proxy,
+    host: &str,
+) -> Result<(quinn::Connection, quinn::Endpoint), quinn::ConnectionError> {
+    offered(proxy).await;
+    let mut config = proxy.trusting();
+    config.alpn_protocols = vec![b"h3".to_vec()];
+    let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
+    let mut config = quinn::ClientConfig::new(Arc::new(config));
+    let mut transport = quinn::TransportConfig::default();
+    transport.stream_receive_window(STREAM_WINDOW.into());
+    config.transport_config(Arc::new(transport));
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(config);
+    Ok((endpoint.connect(proxy.https.unwrap(), host).unwrap().await?, endpoint))
 }
 
 /// Waits until those who come by HTTP/2 are told of it.
