@@ -123,7 +123,7 @@ impl Place {
 }
 
 /// A frame's type, the length of its payload, and how many bytes said so (RFC 9114, 7.1).
-fn start(bytes: &[u8]) -> Option<(u64, u64, usize)> {
+pub(crate) fn start(bytes: &[u8]) -> Option<(u64, u64, usize)> {
     let (kind, used) = number(bytes)?;
     let (length, more) = number(&bytes[used..])?;
     Some((kind, length, used + more))

@@ -117,9 +117,15 @@ fn what_no_request_may_say_breaks_its_stream_off() {
         head(&lines)
     };
     let twice = [&ASKED[..], &[ASKED[1]]].concat();
+    // h3 knows this one.
+    let udp = (":protocol", "connect-udp");
+    let other = [&[ASKED[0], udp], &ASKED[1..]].concat();
+    let others = [&[ASKED[0], udp, udp], &ASKED[2..]].concat();
     let cases = [
         ("a protocol without CONNECT", with(0, (":method", "GET")), Code::H3_MESSAGE_ERROR),
         ("two protocols", head(&twice), Code::H3_MESSAGE_ERROR),
+        ("another and this", head(&other), Code::H3_MESSAGE_ERROR),
+        ("another twice", head(&others), Code::H3_MESSAGE_ERROR),
         (
             "a path without a protocol",
             head(&[ASKED[0], ASKED[2], ASKED[3], ASKED[4]]),
