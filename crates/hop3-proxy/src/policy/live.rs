@@ -8,13 +8,14 @@ use super::compress::Coding;
 use super::key::Key;
 use super::pause::Held;
 use super::rate::Limiter;
+use super::waf;
 use crate::http1::forward::Request;
 use crate::table::LiveService;
 use hop3_core::policy::Policy;
 use hop3_core::route::{Canary, Service};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub(crate) struct Live {
     pub(super) source: Policy,
@@ -28,6 +29,8 @@ pub(crate) struct Live {
     /// Kept answers: of this release under this policy, no other.
     pub(super) store: Option<Arc<Store>>,
     pub(super) held: Arc<Held>,
+    /// Whoever asks the request filter waits for a turn.
+    pub(super) questions: Arc<Semaphore>,
     /// Woken when another policy has taken this one's place.
     pub(super) replaced: Notify,
 }
@@ -49,6 +52,7 @@ impl Live {
             _ => Arc::default(),
         };
         let held = old.map(|old| old.held.clone()).unwrap_or_default();
+        let questions = old.map_or_else(|| Arc::new(waf::turns()), |old| old.questions.clone());
         let pages = service.pages.clone();
         let store = match old {
             Some(old) if old.source == source && old.pages == pages && old.canary == canary => {
@@ -57,7 +61,18 @@ impl Live {
             _ => Live::new_store(source.cache.as_ref()),
         };
         let (key, replaced) = (key.clone(), Notify::new());
-        Some(Arc::new(Live { source, key, canary, pages, limiters, verified, store, held, replaced }))
+        Some(Arc::new(Live {
+            source,
+            key,
+            canary,
+            pages,
+            limiters,
+            verified,
+            store,
+            held,
+            questions,
+            replaced,
+        }))
     }
 
     /// Whoever is let in here would be let in by the other service too, which stands still for nobody.

@@ -23,13 +23,22 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Poll, ready};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
-/// From the connection to the end of the answer. The first question has the rules read.
+/// From the wait for a turn to the end of the answer. The first question has the rules read.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Questions of one service at the same time, as many as the filter has threads. The others of a flood wait here, and
+/// who asks for another service has few before it.
+const AT_ONCE: usize = 4;
 /// What is looked at of a body has this long to come.
 const BODY_PATIENCE: Duration = Duration::from_secs(120);
 /// The same with its chunk framing. Whoever frames more wastefully, in chunks of a few bytes, hides something.
 const MAX_RAW: usize = 2 * MAX_BODY;
+
+/// Turns for the questions of one service.
+pub(super) fn turns() -> Semaphore {
+    Semaphore::new(AT_ONCE)
+}
 
 /// What the rules found, for the access log.
 #[derive(Clone, Debug)]
@@ -69,7 +78,10 @@ pub(super) async fn check(client: &mut Client, live: &Live, visit: &mut Visit<'_
     }
     client.worker.deadlines.set(&client.watch, PATIENCE);
     // Boxed, so that requests that are not filtered do not own its room.
-    let asked = Box::pin(ask(&client.worker.filter, waf, visit, &body));
+    let asked = Box::pin(async {
+        let _turn = live.questions.acquire().await.map_err(io::Error::other)?;
+        ask(&client.worker.filter, waf, visit, &body).await
+    });
     let said = match client.in_time(asked).await {
         Some(Ok(said)) => said,
         failed => {

@@ -21,6 +21,7 @@ mod http3_websocket;
 mod policy;
 mod policy_answer;
 mod policy_cache;
+mod policy_waf;
 mod product;
 mod proxy_protocol;
 mod record;
