@@ -115,12 +115,15 @@ impl Library {
     /// Reads rules as they would stand in a file.
     pub(crate) fn load(&self, text: &str) -> Result<RuleSet, String> {
         let text = CString::new(text).map_err(|_| "a rule has a zero byte")?;
-        let _alone = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut error: *const c_char = ptr::null();
-        // SAFETY: no arguments; the set is freed when `RuleSet` is dropped.
-        let set = RuleSet { rules: unsafe { msc_create_rules_set() } };
-        // SAFETY: the set was just made, `text` ends with a zero and lives longer than the call.
-        let count = unsafe { msc_rules_add(set.rules, text.as_ptr(), &raw mut error) };
+        let (set, count) = {
+            let _alone = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: no arguments; the set is freed when `RuleSet` is dropped, which takes the lock itself.
+            let set = RuleSet { rules: unsafe { msc_create_rules_set() } };
+            // SAFETY: the set was just made, `text` ends with a zero and lives longer than the call.
+            let count = unsafe { msc_rules_add(set.rules, text.as_ptr(), &raw mut error) };
+            (set, count)
+        };
         if count >= 0 {
             return Ok(set);
         }
