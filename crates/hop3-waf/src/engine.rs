@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `Engine`: one thread's rules. A set is read when it is first asked for; few are kept, the longest unused goes.
+//! `Engine`: one thread's rules, and what they make of a request.
 
 use crate::library::{Library, Outcome, Request, RuleSet};
+use crate::sets::{Choice, Sets};
 use crate::{line, rules};
 use hop3_core::waf::{Answer, Ask, MAX_MATCHES, Match};
 use std::ffi::CString;
+use std::time::Instant;
 
-/// Each takes megabytes.
-const MAX_SETS: usize = 4;
 /// A rule that each request over the limit fits: it says that the sum is too high, and is no match of its own.
 const VERDICT: u32 = 949_110;
 
@@ -15,14 +15,9 @@ pub struct Engine {
     library: Library,
     /// Marks in the library's log what a request cannot have written.
     token: CString,
-    /// The one used last comes last. A set that cannot be read is known too, so that it is not tried again and again.
-    sets: Vec<Set>,
-}
-
-struct Set {
-    paranoia: u8,
-    without: Vec<u32>,
-    rules: Result<RuleSet, String>,
+    sets: Sets<RuleSet>,
+    /// The choice whose rules were read last, until somebody asks.
+    news: Option<Choice>,
 }
 
 impl Engine {
@@ -34,14 +29,15 @@ impl Engine {
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
             .map_err(|e| e.to_string())?;
         let token = CString::new(format!("{:032x}", u128::from_ne_bytes(seed))).unwrap_or_default();
-        Ok(Engine { library, token, sets: Vec::new() })
+        Ok(Engine { library, token, sets: Sets::new(), news: None })
     }
 
     /// Says what the rules make of a request; `head` as it stands in HTTP/1.1.
     pub fn judge(&mut self, ask: &Ask, head: &[u8], body: &[u8]) -> Answer {
         let Some(parts) = Parts::of(head) else { return Answer::failed("this is no head of a request") };
-        let place = self.set(ask);
-        let rules = match &self.sets[place].rules {
+        let read =
+            |choice: &Choice| load(&self.library, choice).inspect(|_| self.news = Some(choice.clone()));
+        let rules = match self.sets.get(Choice::of(ask), Instant::now(), read) {
             Ok(rules) => rules,
             Err(why) => return Answer::failed(why),
         };
@@ -61,23 +57,20 @@ impl Engine {
         answer(&self.library.judge(rules, &request), &self.token.to_string_lossy())
     }
 
-    /// Where the set lies, which is read first if need be.
-    fn set(&mut self, ask: &Ask) -> usize {
-        let known = self.sets.iter().position(|s| s.paranoia == ask.paranoia && s.without == ask.without);
-        let set = match known {
-            Some(place) => self.sets.remove(place),
-            None => {
-                if self.sets.len() >= MAX_SETS {
-                    self.sets.remove(0);
-                }
-                let text = rules::text(ask.paranoia, &ask.without);
-                let rules = text.and_then(|text| self.library.load(&text));
-                Set { paranoia: ask.paranoia, without: ask.without.clone(), rules }
-            }
-        };
-        self.sets.push(set);
-        self.sets.len() - 1
+    /// Reads rules before they are asked for.
+    pub(crate) fn prepare(&mut self, choice: Choice) -> Result<(), String> {
+        let read = |choice: &Choice| load(&self.library, choice);
+        self.sets.get(choice, Instant::now(), read).map(drop).map_err(str::to_owned)
     }
+
+    /// The choice whose rules were read since this was last asked.
+    pub(crate) fn news(&mut self) -> Option<Choice> {
+        self.news.take()
+    }
+}
+
+fn load(library: &Library, choice: &Choice) -> Result<RuleSet, String> {
+    library.load(&rules::text(choice.paranoia, &choice.without)?)
 }
 
 fn answer(outcome: &Outcome, token: &str) -> Answer {
@@ -101,7 +94,7 @@ fn answer(outcome: &Outcome, token: &str) -> Answer {
 /// Why they cannot.
 pub fn check() -> Result<(), String> {
     let engine = Engine::new()?;
-    engine.library.load(&rules::text(1, &[])?).map(drop)
+    load(&engine.library, &Choice::usual()).map(drop)
 }
 
 /// A head taken apart.

@@ -6,15 +6,19 @@
 //! proxy ──question──▶ socket ──▶ thread ──▶ Engine ──▶ Rules ──▶ libmodsecurity
 //!       ◀──answer───                        (of this thread alone)
 //! ```
-//! Promise: what the library does wrong costs this process and no other; the proxy notices that nobody answers.
-//! Reading order: `hop3_core::waf`, `serve`, `engine`, `rules`, `library`.
+//! Promise: what the library does wrong costs this process and no other; the proxy notices that nobody answers. A new
+//! filter takes the place of an old one without a question being lost.
+//! Reading order: `hop3_core::waf`, `serve`, `desk`, `handover`, `engine`, `sets`, `rules`, `library`.
 #![cfg(feature = "modsecurity")]
 
+mod desk;
 mod engine;
+mod handover;
 mod library;
 mod line;
 mod rules;
 mod serve;
+mod sets;
 
 pub use engine::{Engine, check};
-pub use serve::run;
+pub use serve::{Options, run};

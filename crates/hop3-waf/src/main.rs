@@ -3,23 +3,23 @@
 //! `hop3-waf --check`: tells whether the library and the rules can be used.
 
 use hop3_core::layout::Layout;
-use std::ffi::OsStr;
+use hop3_waf::Options;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    let (word, root) = (arguments.next(), arguments.next());
-    let (kept, end) = (arguments.next(), arguments.next());
-    let is_kept = kept.as_deref().is_some_and(|word| word == "--kept");
-    let end = end.or(kept.filter(|_| !is_kept));
-    let done = match (word.as_deref().and_then(OsStr::to_str), root, end) {
-        (Some("--check"), None, None) => hop3_waf::check(),
-        (Some("--root"), Some(root), None) => {
-            hop3_waf::run(&Layout::new(PathBuf::from(root)), is_kept).map_err(|error| error.to_string())
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    let done = match words[..] {
+        ["--check"] => hop3_waf::check(),
+        ["--root", _, ref more @ ..] if more.iter().all(|word| ["--kept", "--takes-over"].contains(word)) => {
+            let options =
+                Options { is_kept: more.contains(&"--kept"), takes_over: more.contains(&"--takes-over") };
+            let layout = Layout::new(PathBuf::from(&arguments[1]));
+            hop3_waf::run(&layout, options).map_err(|error| error.to_string())
         }
-        _ => return told("usage: hop3-waf --root DIR [--kept], or hop3-waf --check"),
+        _ => return told("usage: hop3-waf --root DIR [--kept] [--takes-over], or hop3-waf --check"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

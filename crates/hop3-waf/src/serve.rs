@@ -1,54 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The role: takes its lock, listens, and answers questions on a few threads, each with an engine of its own.
+//! The role: takes its lock and listens, or has both handed over, and looks after the threads that answer.
 
-use crate::engine::Engine;
+use crate::desk::{Desk, Event};
+use crate::handover::{self, Place};
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
-use hop3_core::waf::{self, Answer, Ask};
+use rustix::fs::{AtFlags, statat};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread::{self, JoinHandle};
 
-/// How long a question may take to come, and an answer to go.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Each has rules of its own in memory.
 const MAX_THREADS: usize = 4;
 /// Whoever has nothing else.
 const NOBODY: u32 = 65_534;
 
-/// Serves until it is killed. Ends at once when another filter works for the root; so does one that is kept, by the
-/// other roles, when it is not wanted any more by the time it has the lock: whoever ends a root looks no second time.
+/// How the role begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// By the other roles: it ends at once when it is not wanted any more.
+    pub is_kept: bool,
+    /// In the place of the filter that runs.
+    pub takes_over: bool,
+}
+
+/// Serves until it is killed, or another has taken its place. Ends at once when another filter works for the root; so
+/// does one that is kept when it is not wanted any more by the time it has the lock: whoever ends a root looks no
+/// second time.
 ///
 /// # Errors
-/// The library or the rules are not there, or the socket cannot be made.
-pub fn run(layout: &Layout, is_kept: bool) -> io::Result<()> {
+/// The library or the rules are not there, the socket cannot be made, or nobody hands over a place.
+pub fn run(layout: &Layout, options: Options) -> io::Result<()> {
     crate::rules::are_there().map_err(io::Error::other)?;
-    let place = layout.run_of("waf");
-    if !is_kept {
-        std::fs::create_dir_all(&place)?;
+    let directory = layout.run_of("waf");
+    if !options.is_kept {
+        std::fs::create_dir_all(&directory)?;
     }
-    let is_wanted = || !is_kept || place.join("wanted").exists();
-    let taken = RoleLock::take(&layout.lock_of("waf"))?.filter(|_| is_wanted());
-    let Some(_lock) = taken else { return Ok(()) };
+    // Looked at through a descriptor: the way there may be closed to whom this becomes.
+    let directory = File::open(directory)?;
+    let is_gone = || statat(&directory, "wanted", AtFlags::empty()).err() == Some(Errno::NOENT);
+    let is_wanted = || !options.is_kept || !is_gone();
+    let place = match options.takes_over {
+        true => Some(handover::receive(layout)?),
+        false => take(layout, is_wanted)?,
+    };
+    place.map_or(Ok(()), |place| serve(place, is_wanted))
+}
+
+/// A place that nobody has; `None` when somebody does, or nobody should.
+fn take(layout: &Layout, is_wanted: impl Fn() -> bool) -> io::Result<Option<Place>> {
+    let Some(lock) = RoleLock::take(&layout.lock_of("waf"))?.filter(|_| is_wanted()) else { return Ok(None) };
     let listener = listen(layout)?;
     let owner = rustix::process::geteuid();
-    give_up_rights()?;
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    // One that ends takes the others with it, so that the role is started again with all of them.
-    let (ended, end) = channel();
-    for _ in 0..threads {
-        let (listener, ended) = (listener.try_clone()?, ended.clone());
-        thread::Builder::new().name("judge".into()).spawn(move || {
-            let work = catch_unwind(AssertUnwindSafe(|| answer_all(&listener, owner)));
-            ended.send(work.unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))))
-        })?;
-    }
-    end.recv().map_err(io::Error::other)?
+    Ok(Some(Place { lock, listener, owner, known: Vec::new(), predecessor: None }))
 }
 
 fn listen(layout: &Layout) -> io::Result<UnixListener> {
@@ -62,6 +74,77 @@ fn listen(layout: &Layout) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+fn serve(place: Place, is_wanted: impl Fn() -> bool) -> io::Result<()> {
+    let Place { lock, listener, owner, known, predecessor } = place;
+    listener.set_nonblocking(true)?;
+    give_up_rights()?;
+    let count = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let (opened, closing) = UnixStream::pair()?;
+    let (tell, events) = channel();
+    let desk = Arc::new(Desk {
+        listener,
+        owner,
+        lock: Mutex::new(Some(lock)),
+        known: Mutex::new(known),
+        is_giving: AtomicBool::new(false),
+        open: Barrier::new(count + 1),
+        closing,
+        tell,
+    });
+    let threads = (0..count).map(|_| judge(&desk)).collect::<io::Result<Vec<_>>>()?;
+    // Of all of them: a process that ends while the library works in one may not end well.
+    let begun: Vec<_> = events.iter().take(count).collect();
+    if let Some(error) = begun.into_iter().find_map(Event::error) {
+        return Err(error);
+    }
+    if let Some(predecessor) = predecessor {
+        desk.lock().as_ref().map_or(Ok(()), RoleLock::sign)?;
+        // Whoever ends the root may have seen the pid of the old one, and looks no second time.
+        if !is_wanted() {
+            return Ok(());
+        }
+        handover::relieve(predecessor);
+    }
+    desk.open.wait();
+    look_after(&desk, &events)?;
+    // What was let in is answered yet.
+    drop(opened);
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
+}
+
+/// A thread that cannot go on takes the others with it, so that the role is started again with all of them.
+fn judge(desk: &Arc<Desk>) -> io::Result<JoinHandle<()>> {
+    let desk = Arc::clone(desk);
+    thread::Builder::new().name("judge".into()).spawn(move || {
+        let work = catch_unwind(AssertUnwindSafe(|| desk.answer_all()));
+        let work = work.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
+        work.unwrap_or_else(|error| desk.send(Event::Failed(error)));
+    })
+}
+
+/// Until another process has this one's place.
+fn look_after(desk: &Arc<Desk>, events: &Receiver<Event>) -> io::Result<()> {
+    loop {
+        match events.recv().map_err(io::Error::other)? {
+            // A second one is left without an answer, and ends.
+            Event::Asked(connection) if !desk.is_giving.swap(true, SeqCst) => hand_over(desk, connection)?,
+            Event::Asked(_) | Event::Ready => {}
+            Event::Replaced => return Ok(()),
+            Event::Failed(error) => return Err(error),
+        }
+    }
+}
+
+fn hand_over(desk: &Arc<Desk>, connection: UnixStream) -> io::Result<()> {
+    let desk = Arc::clone(desk);
+    let work = move || match handover::give(&desk, connection) {
+        true => desk.send(Event::Replaced),
+        false => desk.is_giving.store(false, SeqCst),
+    };
+    thread::Builder::new().name("hand-over".into()).spawn(work).map(drop)
+}
+
 /// What strangers send is read by a large C++ library, so the process keeps no right that it can do without.
 fn give_up_rights() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
@@ -72,43 +155,4 @@ fn give_up_rights() -> io::Result<()> {
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
     }
     Ok(())
-}
-
-fn answer_all(listener: &UnixListener, owner: Uid) -> io::Result<()> {
-    let mut engine = Engine::new().map_err(io::Error::other)?;
-    loop {
-        let (stream, _) = listener.accept()?;
-        // Whoever asked has gone, or asked nonsense: there is nobody to tell.
-        let _ = answer_one(&mut engine, stream, owner);
-    }
-}
-
-fn answer_one(engine: &mut Engine, mut stream: UnixStream, owner: Uid) -> io::Result<()> {
-    let peer = rustix::net::sockopt::socket_peercred(&stream)?.uid;
-    if peer != owner && !peer.is_root() {
-        return Ok(());
-    }
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let answer = match question(&mut stream)? {
-        Some((ask, head, body)) => engine.judge(&ask, &head, &body),
-        None => Answer::failed("this is no question"),
-    };
-    stream.write_all(&answer.bytes())
-}
-
-type Question = (Ask, Vec<u8>, Vec<u8>);
-
-fn question(stream: &mut UnixStream) -> io::Result<Option<Question>> {
-    let mut lengths = [0; waf::LENGTHS];
-    stream.read_exact(&mut lengths)?;
-    let Some(lengths) = waf::lengths(lengths) else { return Ok(None) };
-    let mut part = |length: usize| -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        stream.read_exact(&mut bytes)?;
-        Ok(bytes)
-    };
-    let (settings, head, body) = (part(lengths[0])?, part(lengths[1])?, part(lengths[2])?);
-    let ask: Option<Ask> = serde_json::from_slice(&settings).ok();
-    Ok(ask.filter(|ask| (1..=4).contains(&ask.paranoia)).map(|ask| (ask, head, body)))
 }

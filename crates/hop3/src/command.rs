@@ -110,7 +110,8 @@ pub(crate) enum ProxyIo {
 /// Look after the proxy
 #[derive(Subcommand, Debug)]
 pub(crate) enum ProxyVerb {
-    /// Put a new proxy, of the program as it is now, in the place of the one that runs; no request is dropped
+    /// Put a new proxy, and a new request filter where one runs, of the programs as they are now, in the place of those
+    /// that run; no request is dropped
     Upgrade,
     #[command(flatten)]
     Client(ProxyCommand),

@@ -23,7 +23,7 @@ pub(crate) fn registry(layout: &Layout) -> Registry {
         .collect();
     let builtin = Arc::new(proxies::Builtin::new(layout));
     let place = layout.clone();
-    let take_over = Box::new(move || upgrade::upgrade(&place).map(drop));
+    let take_over = Box::new(move || upgrade::proxy(&place).map(drop));
     let proxy = proxies::Chosen::start(builtin.clone(), layout, take_over);
     let daemons = Arc::new(runtimes::Kept::new(supervisor.clone()));
     let host = Arc::new(addons::Host::new(layout, runner.clone(), daemons.clone()));

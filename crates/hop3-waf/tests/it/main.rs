@@ -2,6 +2,7 @@
 //! The filter with the real library and the real rules: what it stops, what it lets pass, and what it says of it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod renew;
 mod role;
 
 use hop3_core::waf::{Answer, Ask};

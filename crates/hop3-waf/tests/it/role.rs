@@ -9,13 +9,17 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
 
-struct Role(Child);
+pub(crate) struct Role(pub(crate) Child);
 
 impl Drop for Role {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hop3-waf"))
 }
 
 fn ask(layout: &Layout, question: &[u8]) -> Vec<u8> {
@@ -36,8 +40,7 @@ fn ask(layout: &Layout, question: &[u8]) -> Vec<u8> {
 fn it_answers_questions_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let layout = Layout::new(root.path());
-    let program = env!("CARGO_BIN_EXE_hop3-waf");
-    let _role = Role(Command::new(program).arg("--root").arg(root.path()).spawn().unwrap());
+    let _role = Role(program().arg("--root").arg(root.path()).spawn().unwrap());
     let (head, body) = request("GET\t/?f=../../etc/passwd");
     let question = usual().question(&head, &body).unwrap();
     let answer = Answer::read(&ask(&layout, &question)).unwrap().unwrap();
@@ -48,9 +51,9 @@ fn it_answers_questions_and_nothing_else() {
         assert!(answer.failed.is_some(), "{answer:?}");
     }
     // A second one leaves the work to the first.
-    let second = Command::new(program).arg("--root").arg(root.path()).status().unwrap();
+    let second = program().arg("--root").arg(root.path()).status().unwrap();
     assert!(second.success());
-    assert!(Command::new(program).arg("--check").status().unwrap().success());
+    assert!(program().arg("--check").status().unwrap().success());
 }
 
 /// The one who ended the others has looked already.
@@ -59,7 +62,7 @@ fn one_that_is_kept_and_not_wanted_ends() {
     let root = tempfile::tempdir().unwrap();
     let layout = Layout::new(root.path());
     std::fs::create_dir_all(layout.run_of("waf")).unwrap();
-    let mut kept = Command::new(env!("CARGO_BIN_EXE_hop3-waf"));
+    let mut kept = program();
     assert!(kept.arg("--root").arg(root.path()).arg("--kept").status().unwrap().success());
     assert!(!lock::is_held(&layout.lock_of("waf")));
 }

@@ -67,5 +67,6 @@ mod tidy;
 mod tls;
 mod upgrade;
 mod waf;
+mod waf_upgrade;
 mod websocket;
 mod zero_drop;

@@ -4,9 +4,9 @@
 use crate::harness::{Answer, Hop, fixture, skip, until};
 use std::process::Command;
 
-const ATTACK: &str = "/item?id=1'%20OR%20'1'='1";
+pub(crate) const ATTACK: &str = "/item?id=1'%20OR%20'1'='1";
 
-fn set(hop: &Hop, pairs: &[&str]) {
+pub(crate) fn set(hop: &Hop, pairs: &[&str]) {
     hop.hop3(["proxy", "set", "-a", "site"].iter().chain(pairs)).expect_ok();
 }
 
@@ -22,7 +22,7 @@ fn form(hop: &Hop, body: &str) -> Answer {
 }
 
 /// The filter beside the program, as the feature of its crate builds it.
-fn is_there(name: &str) -> bool {
+pub(crate) fn is_there(name: &str) -> bool {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_hop3")).with_file_name("hop3-waf");
     let works = Command::new(program).arg("--check").output().is_ok_and(|output| output.status.success());
     if !works {
