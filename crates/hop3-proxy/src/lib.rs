@@ -317,7 +317,7 @@ impl Running {
         let workers = entrances.into_iter().enumerate().map(|(place, entrance)| {
             let gate = Gate {
                 entrance,
-                https: tls_listeners.next().zip(secure.clone()),
+                https: secure.clone().map(|https| (tls_listeners.next(), https)),
                 quic: quic.take(),
                 ports: (place, shared.ports.subscribe()),
                 rules: Rules::new(&options.introducers),

@@ -148,7 +148,8 @@ impl Https {
 /// Where connections come in.
 pub(crate) struct Gate {
     pub(crate) entrance: Entrance,
-    pub(crate) https: Option<(TcpListener, Https)>,
+    /// Without a listener behind a front, which ends TLS.
+    pub(crate) https: Option<(Option<TcpListener>, Https)>,
     /// Nobody else accepts on the same socket.
     pub(crate) is_alone: bool,
     /// Of the other ports, which of the listeners there are this thread's.
@@ -212,7 +213,7 @@ fn run(
         is_stopping: Cell::new(false),
         ids: Cell::new((u64::from_ne_bytes(seed), 0)),
     });
-    let result = runtime.block_on(serve(worker, gate, tls, orders));
+    let result = runtime.block_on(serve(worker, gate, tls.flatten(), orders));
     // Tasks that are left have sockets.
     drop(runtime);
     if let Some(ring) = ring {
