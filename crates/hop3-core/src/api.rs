@@ -324,7 +324,7 @@ pub struct ProxyReport {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChooseProxyRequest {
-    /// `built-in`, `nginx`, `haproxy`, `traefik`.
+    /// `built-in`, `nginx`, `haproxy`, `traefik`, `caddy`.
     pub driver: String,
 }
 

@@ -21,11 +21,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum ProxyCommand {
     /// Show which proxy accepts connections, and what each route has served
     Status,
-    /// Have nginx, HAProxy or Traefik accept the connections, or Hop3's own proxy again
+    /// Have nginx, HAProxy, Traefik or Caddy accept the connections, or Hop3's own proxy again
     ///
     /// What the product cannot do for a service is done by Hop3's own proxy, which goes on behind it
     Use {
-        /// built-in, nginx, haproxy or traefik
+        /// built-in, nginx, haproxy, traefik or caddy
         #[arg(value_name = "PROXY")]
         proxy: String,
     },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The proxy that is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyChosen {
-    /// `built-in`, `nginx`, `haproxy`, `traefik`.
+    /// `built-in`, `nginx`, `haproxy`, `traefik`, `caddy`.
     pub driver: String,
     pub version: String,
     /// It accepts connections.

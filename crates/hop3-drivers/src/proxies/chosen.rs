@@ -96,7 +96,9 @@ impl Chosen {
         let table = RouteTable { services: state.services.values().cloned().collect() };
         let plan = Plan::of(&table, choice.product.abilities(), choice.product.name())?;
         tell()?;
-        state.is_away &= Main::accepting(&self.layout.front(), choice.product.name()).is_none();
+        if state.is_away {
+            state.is_away = Main::accepting(&self.layout.front(), choice.product.name()).is_none();
+        }
         match self.lead(state, choice, plan) {
             Err(problem) if state.is_away => {
                 tracing::warn!(%problem, "a product that does not run has not got its configuration");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! nginx, HAProxy and Traefik in front, by the operator's choice: under load nothing that was begun is lost, what a product
+//! nginx, HAProxy, Traefik and Caddy in front, by the operator's choice: under load nothing that was begun is lost, what a product
 //! cannot do is done all the same, and whoever is killed comes back.
 
 use crate::harness::{Hop, fixture, skip, until};
@@ -15,6 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 pub(crate) const APP: &str = "steady";
+pub(crate) const PRODUCTS: [&str; 4] = ["nginx", "haproxy", "traefik", "caddy"];
 
 pub(crate) fn is_missing(product: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -66,11 +67,11 @@ fn accepts(hop: &Hop, product: &str) -> bool {
     })
 }
 
-/// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, Traefik, two more, and
-/// back.
+/// A push, then under load: nginx, three deployments, a domain, HAProxy, one more deployment, Traefik, two more,
+/// Caddy, two more, and back.
 #[test]
 fn proxies_take_turns_under_load() {
-    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
+    if PRODUCTS.into_iter().any(is_missing) {
         return;
     }
     let hop = Hop::start();
@@ -98,6 +99,9 @@ fn proxies_take_turns_under_load() {
     choose(&hop, "traefik");
     load.more(300);
     (0..2).for_each(|_| deploy(&load));
+    choose(&hop, "caddy");
+    load.more(300);
+    (0..2).for_each(|_| deploy(&load));
     choose(&hop, "built-in");
     load.more(300);
     assert!(!accepts(&hop, "haproxy"));
@@ -111,7 +115,7 @@ fn proxies_take_turns_under_load() {
         tally.crossed
     );
     tally.expect_no_failure();
-    assert_eq!(tally.releases.len(), 7);
+    assert_eq!(tally.releases.len(), 9);
     let status = hop.hop3(["proxy", "status"]).expect_ok().text;
     assert!(status.starts_with("built-in"), "{status}");
 }
@@ -172,6 +176,11 @@ fn traefik_is_known_and_comes_back() {
     is_known_and_comes_back("traefik");
 }
 
+#[test]
+fn caddy_is_known_and_comes_back() {
+    is_known_and_comes_back("caddy");
+}
+
 /// What is passed on comes in by a socket that goes from role to role, and that nobody but the product may open.
 fn upgrades_cut_nothing_that_is_passed_on(product: &str) {
     let Some(hop) = behind(product) else { return };
@@ -199,6 +208,11 @@ fn upgrades_cut_nothing_that_is_passed_on_by_haproxy() {
 #[test]
 fn upgrades_cut_nothing_that_is_passed_on_by_traefik() {
     upgrades_cut_nothing_that_is_passed_on("traefik");
+}
+
+#[test]
+fn upgrades_cut_nothing_that_is_passed_on_by_caddy() {
+    upgrades_cut_nothing_that_is_passed_on("caddy");
 }
 
 /// What is passed on keeps its rules, and visitors their addresses.
@@ -245,6 +259,11 @@ fn nobody_passes_by_the_rules_behind_haproxy() {
 #[test]
 fn nobody_passes_by_the_rules_behind_traefik() {
     nobody_passes_by_the_rules("traefik");
+}
+
+#[test]
+fn nobody_passes_by_the_rules_behind_caddy() {
+    nobody_passes_by_the_rules("caddy");
 }
 
 pub(crate) fn curl(ca: &Path, url: &str) -> String {
@@ -329,6 +348,11 @@ fn traefik_shows_our_certificates() {
     shows_our_certificates("traefik");
 }
 
+#[test]
+fn caddy_shows_our_certificates() {
+    shows_our_certificates("caddy");
+}
+
 /// What the server has for its routes. The server is away; the proxy role does not need it.
 pub(crate) fn driver(hop: &Hop) -> Arc<Chosen> {
     hop.hop3(["server", "stop"]).expect_ok();
@@ -346,13 +370,13 @@ pub(crate) fn driver(hop: &Hop) -> Arc<Chosen> {
 /// The contract, kept by each of them in turn.
 #[test]
 fn the_contract_is_kept_by_every_proxy() {
-    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
+    if PRODUCTS.into_iter().any(is_missing) {
         return;
     }
     let hop = Hop::start();
     let proxy = driver(&hop);
     let at = ([127, 0, 0, 1], hop.port).into();
-    for name in ["built-in", "nginx", "haproxy", "traefik"] {
+    for name in ["built-in"].into_iter().chain(PRODUCTS) {
         proxy.choose(name, &hop3_core::route::RouteTable::default()).unwrap();
         let broken = contract::proxy::broken_rules(proxy.as_ref(), at, hop.scratch()).unwrap();
         assert!(broken.is_empty(), "{name} ({}): {broken:#?}\n{}", proxy.name(), hop.operator_log());

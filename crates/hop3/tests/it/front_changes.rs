@@ -2,12 +2,14 @@
 //! Changes of routes behind each proxy, with 10 hosts and with 1,000, while visitors ask all the time: no request
 //! fails. Prints how long a change took, from the call to the first answer by the new route.
 
-use crate::front::{driver, is_missing};
-use crate::harness::Hop;
+use crate::front::{APP, PRODUCTS, choose, driver, is_missing};
+use crate::harness::{Hop, fixture};
 use hop3_core::driver::{Proxy, ProxyChoice};
 use hop3_core::route::{Address, Host, Pool, Route, RouteTable, Service, Target, Upstream};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -100,7 +102,7 @@ fn changes(proxy: &dyn Proxy, at: SocketAddr, apps: [SocketAddr; 2]) -> (Vec<u12
 
 #[test]
 fn no_change_of_routes_loses_a_request() {
-    if is_missing("nginx") || is_missing("haproxy") || is_missing("traefik") {
+    if PRODUCTS.into_iter().any(is_missing) {
         return;
     }
     let hop = Hop::start();
@@ -109,7 +111,7 @@ fn no_change_of_routes_loses_a_request() {
     let apps = [app("first"), app("second")];
     for hosts in [10, 1000] {
         let table = RouteTable { services: (0..hosts).map(|number| service(number, apps[0])).collect() };
-        for name in ["built-in", "nginx", "haproxy", "traefik"] {
+        for name in ["built-in"].into_iter().chain(PRODUCTS) {
             proxy.choose(name, &table).unwrap();
             proxy.apply(&table).unwrap();
             let (times, asked, wrong) = changes(proxy.as_ref(), at, apps);
@@ -123,4 +125,44 @@ fn no_change_of_routes_loses_a_request() {
             assert!(wrong.is_empty(), "{name}, {hosts} hosts: {wrong:#?}\n{}", hop.operator_log());
         }
     }
+}
+
+/// Asks on a connection that stays, for what is answered without a body: the first line of the answer, empty where
+/// the connection was closed.
+fn ask_again(wire: &mut BufReader<TcpStream>, host: &str) -> String {
+    let asked = wire.get_mut().write_all(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    let mut head = String::new();
+    while asked.is_ok() && !head.ends_with("\r\n\r\n") && wire.read_line(&mut head).is_ok_and(|n| n > 0) {}
+    head.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Caddy would close connections at a load: who idles, and who has come in and not asked yet.
+#[test]
+fn no_deployment_makes_caddy_load_anything() {
+    if is_missing("caddy") {
+        return;
+    }
+    let hop = Hop::start_secure();
+    let repository = hop.repository(APP, &fixture("steady"));
+    let deploy = || hop.hop3_in(&repository.path, ["deploy", ".", "-a", APP]).expect_ok();
+    deploy();
+    choose(&hop, "caddy");
+    // Where it is told its configuration nobody else comes in.
+    let admin = hop.root().join("run/proxy/front/admin");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let doors: Vec<u32> =
+        std::fs::read_dir(&admin).unwrap().map(|door| mode(&door.unwrap().path())).collect();
+    assert_eq!((mode(&admin), doors), (0o700, vec![0o600]));
+    let come = || BufReader::new(TcpStream::connect(("127.0.0.1", hop.port)).unwrap());
+    let host = format!("{APP}.localhost:{}", hop.port);
+    let led = "HTTP/1.1 301 Moved Permanently";
+    let (mut idle, mut newcomer) = (come(), come());
+    assert_eq!(ask_again(&mut idle, &host), led);
+    repository.write("version", "2");
+    deploy();
+    assert_eq!((ask_again(&mut idle, &host), ask_again(&mut newcomer, &host)), (led.into(), led.into()));
+    // A certificate is another matter, and requests on connections of their own are answered all the same.
+    hop.hop3(["domain", "add", "shop.example.org", "-a", APP]).expect_ok();
+    assert_eq!(ask_again(&mut idle, &host), "");
+    assert_eq!(ask_again(&mut come(), "shop.example.org"), led);
 }

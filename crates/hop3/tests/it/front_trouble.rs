@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! nginx or HAProxy in front, and something is wrong: apps go on answering, what is wrong is told, and there is a way
+//! Another proxy in front, and something is wrong: apps go on answering, what is wrong is told, and there is a way
 //! out.
 
 use crate::front::{APP, behind, bring, choose, curl, is_missing, main_pid};
-use crate::harness::{Hop, fixture, until};
+use crate::harness::{Hop, fixture, skip, until};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const SHOP: &str = "shop.example.org";
@@ -113,11 +116,11 @@ fn a_damaged_choice_is_told_and_chosen_away() {
     assert_eq!(hop.get(APP, "/").status, 200);
 }
 
-fn is_found_after_the_death_of_every_role(product: &str) {
+fn is_found_after_the_death_of_every_role(product: &str, meanwhile: u16) {
     let Some(mut hop) = behind(product) else { return };
     let main = main_pid(&hop, product);
     kill_all(&hop);
-    assert_eq!(hop.get(APP, "/").status, 200);
+    assert_eq!(hop.get(APP, "/").status, meanwhile);
     hop.boot();
     until("it answers behind", || hop.get("nobody", "/").status == 404);
     assert_eq!((main_pid(&hop, product), hop.get(APP, "/").status), (main, 200));
@@ -131,12 +134,39 @@ fn is_found_after_the_death_of_every_role(product: &str) {
 
 #[test]
 fn nginx_is_found_after_the_death_of_every_role() {
-    is_found_after_the_death_of_every_role("nginx");
+    is_found_after_the_death_of_every_role("nginx", 200);
 }
 
 #[test]
 fn haproxy_is_found_after_the_death_of_every_role() {
-    is_found_after_the_death_of_every_role("haproxy");
+    is_found_after_the_death_of_every_role("haproxy", 200);
+}
+
+/// Whatever comes to it waits for the role, and says so when none comes.
+#[test]
+fn caddy_is_found_after_the_death_of_every_role() {
+    is_found_after_the_death_of_every_role("caddy", 502);
+}
+
+/// Debian's, say. A program that is installed for the whole machine would be found before the one of this test.
+#[test]
+fn a_caddy_that_is_too_old_is_refused() {
+    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
+    if folders.iter().any(|folder| Path::new(folder).join("caddy").exists()) {
+        return skip("front_trouble::a_caddy_that_is_too_old", "another is installed for the machine");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let old = directory.path().join("old");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("caddy"), "#!/bin/sh\necho 2.6.2\n").unwrap();
+    std::fs::set_permissions(old.join("caddy"), Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", old.display(), std::env::var("PATH").unwrap());
+    let variables = vec![("PATH", &*Box::leak(path.into_boxed_str()))];
+    let hop = Hop::start_as(directory, env!("CARGO_BIN_EXE_hop3").into(), variables);
+    let said = hop.hop3(["proxy", "use", "caddy"]);
+    assert!(!said.ok && said.text.contains("proxy.too-old"), "{}", said.text);
+    assert!(said.text.contains("caddy 2.6.2 is too old: it must be 2.10 or newer"), "{}", said.text);
+    assert!(hop.hop3(["proxy", "status"]).expect_ok().text.starts_with("built-in"));
 }
 
 #[test]
@@ -249,6 +279,11 @@ fn a_host_without_certificate_holds_no_other_up_in_haproxy() {
     a_host_without_certificate_holds_no_other_up("haproxy");
 }
 
+#[test]
+fn a_host_without_certificate_holds_no_other_up_in_caddy() {
+    a_host_without_certificate_holds_no_other_up("caddy");
+}
+
 /// How long an answer may take says nothing about a connection that was upgraded.
 fn silence_does_not_cut_what_was_upgraded(product: &str) {
     let Some(hop) = behind(product) else { return };
@@ -272,4 +307,9 @@ fn silence_does_not_cut_what_was_upgraded_behind_nginx() {
 #[test]
 fn silence_does_not_cut_what_was_upgraded_behind_haproxy() {
     silence_does_not_cut_what_was_upgraded("haproxy");
+}
+
+#[test]
+fn silence_does_not_cut_what_was_upgraded_behind_caddy() {
+    silence_does_not_cut_what_was_upgraded("caddy");
 }

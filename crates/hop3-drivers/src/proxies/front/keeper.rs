@@ -64,7 +64,7 @@ pub fn end_leftovers(layout: &Layout) {
     for product in products().into_iter().filter(|product| Some(product.name()) != chosen) {
         let Some(main) = Main::recorded(&folder, product.name()) else { continue };
         main.signal_all(product.facts().end);
-        if !wait(STOP_GRACE, || !main.any_accepts()) {
+        if !wait(STOP_GRACE, || product.has_closed(main)) {
             main.signal_all(Signal::KILL);
         }
         main.forget(&folder, product.name());
@@ -144,7 +144,7 @@ impl Shared {
         let closed = door.map(Door::close);
         main.signal(self.choice.product.facts().end);
         if closed.is_some() {
-            wait(STOP_GRACE, || !main.any_accepts());
+            wait(STOP_GRACE, || self.choice.product.has_closed(main));
         }
     }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Proxies that others make: nginx, HAProxy and Traefik. One of them accepts the connections when the operator chooses it; the
-//! built-in proxy goes on behind it, has the whole table, obtains the certificates and does what the product cannot.
+//! Proxies that others make: nginx, HAProxy, Traefik and Caddy. One of them accepts the connections when the operator
+//! chooses it; the built-in proxy goes on behind it, has the whole table, obtains the certificates and does what the
+//! product cannot.
 //!
 //! ```text
-//! table ──▶ plan ──▶ nginx | haproxy | traefik (text) ──▶ files (judged, then made to count) ──▶ process (reload)
+//! table ──▶ plan ──▶ nginx | haproxy | traefik | caddy (text) ──▶ files (judged, then made to count) ──▶ process (reload)
 //!             └ what is passed on to the built-in proxy, and why
 //! ```
 //! Reading order: `plan`, `nginx`, `files`, `process`, then who keeps it running: `keeper`, `launch`.
 
+mod caddy;
 pub(crate) mod choice;
 mod door;
 pub(crate) mod files;

@@ -19,6 +19,8 @@ pub(crate) struct Abilities {
     pub(crate) limits_bodies: bool,
     /// Its processes may open the Unix sockets of the control plane.
     pub(crate) opens_sockets: bool,
+    /// Changes of its routes lose nobody's request.
+    pub(crate) routes: bool,
 }
 
 /// Where issuers of certificates ask: always the built-in proxy, which passes on what it does not know.
@@ -140,6 +142,9 @@ impl Plan {
             }
             whys.extend(features(policy, able));
             max_body = policy.max_body_size;
+        }
+        if whys.is_empty() && !able.routes {
+            whys.insert("every request");
         }
         let is_whole = !whys.is_empty();
         let mut ways: Vec<Way> = Vec::new();

@@ -118,6 +118,14 @@ impl Main {
         self.members().into_iter().any(|pid| sockets(pid).iter().any(|socket| listening.contains(socket)))
     }
 
+    /// No listening socket is open in this process more than once. Some keep what they were handed for as long as they
+    /// live, and accept from a copy.
+    pub(crate) fn holds_no_copy(self) -> bool {
+        let listening = listening();
+        let mut seen = HashSet::new();
+        sockets(self.pid).into_iter().filter(|socket| listening.contains(socket)).all(|s| seen.insert(s))
+    }
+
     /// The addresses where this process itself listens.
     pub(crate) fn listens(self) -> Vec<SocketAddr> {
         let open: HashSet<u64> = sockets(self.pid).into_iter().collect();

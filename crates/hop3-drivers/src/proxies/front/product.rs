@@ -2,6 +2,7 @@
 //! `Product`: what is particular to one proxy that others make: how its configuration is written and checked, how it
 //! is started on sockets that are handed to it, and which signals it understands.
 
+use super::caddy::Caddy;
 use super::haproxy::Haproxy;
 use super::launch::Numbers;
 use super::name::HostName;
@@ -78,6 +79,11 @@ pub(crate) trait Product: Debug + Send + Sync {
         !main.split_workers().0.is_empty()
     }
 
+    /// It was told to end, and accepts nobody any more.
+    fn has_closed(&self, main: Main) -> bool {
+        !main.any_accepts()
+    }
+
     /// Has it go over to what that folder holds now; true when nothing is answered by what was before, but what was
     /// under way.
     fn take(&self, main: Main, _folder: &Path, patience: Duration) -> bool {
@@ -103,12 +109,12 @@ pub(crate) trait Product: Debug + Send + Sync {
     fn abilities(&self) -> Abilities {
         // Its workers have a user of their own when it is root's.
         let opens_sockets = !rustix::process::geteuid().is_root();
-        Abilities { limits_bodies: self.facts().limits_bodies, opens_sockets }
+        Abilities { limits_bodies: self.facts().limits_bodies, opens_sockets, routes: true }
     }
 }
 
-pub(crate) fn products() -> [&'static dyn Product; 3] {
-    [&Nginx, &Haproxy, &Traefik]
+pub(crate) fn products() -> [&'static dyn Product; 4] {
+    [&Nginx, &Haproxy, &Traefik, &Caddy]
 }
 
 pub(crate) fn product(name: &str) -> Option<&'static dyn Product> {
@@ -190,7 +196,7 @@ pub(crate) fn program(product: &dyn Product) -> Result<PathBuf, Problem> {
     })
 }
 
-/// What it says of itself: `nginx/1.22.1`, `2.6.12-1+deb12u4`.
+/// What it says of itself: `nginx/1.22.1`, `2.6.12-1+deb12u4`, `v2.11.7`.
 pub(crate) fn version(product: &dyn Product) -> Result<String, Problem> {
     let program = program(product)?;
     let said = Command::new(&program).arg(product.version_word()).env_clear().output();
@@ -199,7 +205,11 @@ pub(crate) fn version(product: &dyn Product) -> Result<String, Problem> {
     let word = said
         .split_whitespace()
         .find(|word| word.contains(|c: char| c.is_ascii_digit()) && word.contains('.'));
-    Ok(word.unwrap_or("of an unknown version").trim_start_matches("nginx/").to_owned())
+    Ok(word
+        .unwrap_or("of an unknown version")
+        .trim_start_matches("nginx/")
+        .trim_start_matches('v')
+        .to_owned())
 }
 
 /// # Errors

@@ -16,9 +16,9 @@ use rustix::process::Signal;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 
-const PRODUCTS: [&str; 3] = ["nginx", "haproxy", "traefik"];
+const PRODUCTS: [&str; 4] = ["nginx", "haproxy", "traefik", "caddy"];
 
-fn place(is_secure: bool) -> Place {
+pub(super) fn place(is_secure: bool) -> Place {
     Place {
         folder: "/srv/hop3/run/proxy/front".into(),
         certificates: "/srv/hop3/run/proxy/certs".into(),
@@ -136,6 +136,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: 
             haproxy: 
             traefik: 
+            caddy: every request
         "#]],
     );
     let auth = BasicAuth { on: true, realm: "r".into(), users: [].into(), except: Vec::new() };
@@ -145,6 +146,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: basic-auth
             haproxy: basic-auth
             traefik: basic-auth
+            caddy: basic-auth
         "#]],
     );
     check(
@@ -153,6 +155,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: deny
             haproxy: deny
             traefik: deny
+            caddy: deny
         "#]],
     );
     check(
@@ -161,6 +164,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: 
             haproxy: max-body-size
             traefik: max-body-size
+            caddy: max-body-size
         "#]],
     );
     let canonical: Domain = "example.org".parse().unwrap();
@@ -170,6 +174,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: canonical-host, sticky
             haproxy: canonical-host, sticky
             traefik: canonical-host, sticky
+            caddy: canonical-host, sticky
         "#]],
     );
     check(
@@ -178,6 +183,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: HTTPS only
             haproxy: HTTPS only
             traefik: HTTPS only
+            caddy: HTTPS only
         "#]],
     );
     let sleeps = |service: &mut Service| {
@@ -190,6 +196,7 @@ fn a_service_that_asks_for_more_is_passed_on_whole() {
             nginx: sleep
             haproxy: sleep
             traefik: sleep
+            caddy: every request
         "#]],
     );
 }
@@ -215,6 +222,8 @@ fn what_can_be_neither_done_nor_passed_on_is_refused() {
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
         error[proxy.cannot]: traefik cannot serve shop: it asks for certificates of its clients
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
+        error[proxy.cannot]: caddy cannot serve shop: it asks for certificates of its clients
+        hint: the built-in proxy can; choose it with: hop3 proxy use built-in
     "#]]
     .assert_eq(&refused(&|service| service.tls.client_ca = Some("PEM".into())));
     expect![[r#"
@@ -223,6 +232,8 @@ fn what_can_be_neither_done_nor_passed_on_is_refused() {
         error[proxy.cannot]: haproxy cannot serve shop: it asks for trusted-proxies
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
         error[proxy.cannot]: traefik cannot serve shop: it asks for trusted-proxies
+        hint: the built-in proxy can; choose it with: hop3 proxy use built-in
+        error[proxy.cannot]: caddy cannot serve shop: it asks for trusted-proxies
         hint: the built-in proxy can; choose it with: hop3 proxy use built-in
     "#]]
     .assert_eq(&refused(&|service| {
@@ -375,4 +386,20 @@ fn a_process_on_record_is_found_while_it_lives() {
     let text = format!("{} {}", std::process::id(), 1);
     std::fs::write(PathBuf::from(folder.path()).join("sleep.pid"), text).unwrap();
     assert_eq!(Main::find(folder.path(), "sleep"), None);
+}
+
+#[test]
+fn a_copy_of_a_listening_socket_is_seen() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let given = || std::process::Stdio::from(std::os::fd::OwnedFd::from(listener.try_clone().unwrap()));
+    let mut sleep = std::process::Command::new("sleep");
+    let mut twice = sleep.arg("60").stdin(given()).stdout(given()).spawn().unwrap();
+    let mut once = sleep.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let [twice_main, once_main] = [&twice, &once].map(|child| Main::of(child.id()).unwrap());
+    assert!(!twice_main.holds_no_copy() && once_main.holds_no_copy());
+    assert_eq!(once_main.listens(), [listener.local_addr().unwrap()]);
+    for child in [&mut twice, &mut once] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -98,7 +98,7 @@ impl Product for Traefik {
 
     fn abilities(&self) -> Abilities {
         // It brings requests to addresses of TCP alone.
-        Abilities { limits_bodies: FACTS.limits_bodies, opens_sockets: false }
+        Abilities { limits_bodies: FACTS.limits_bodies, opens_sockets: false, routes: true }
     }
 
     fn is_up(&self, main: Main, folder: &Path) -> bool {
