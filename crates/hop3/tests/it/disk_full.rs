@@ -4,6 +4,7 @@
 
 use crate::harness::{Hop, Repository, example, skip};
 use crate::probe;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use std::io::Write;
 use std::path::Path;
@@ -57,12 +58,24 @@ pub(crate) struct Ballast(std::path::PathBuf);
 impl Ballast {
     pub(crate) fn leave(hop: &Hop, room: u64) -> Ballast {
         let path = hop.scratch().join("ballast");
-        let disk = rustix::fs::statvfs(hop.scratch()).unwrap();
         let file = std::fs::File::create(&path).unwrap();
-        let size = (disk.f_bavail * disk.f_frsize).saturating_sub(room);
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size.max(1)).unwrap();
+        // What was free a moment ago may not be: the server writes its log and its database meanwhile.
+        while let size @ 1.. = free(hop).saturating_sub(room) {
+            match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size) {
+                Err(Errno::NOSPC) => {}
+                taken => {
+                    taken.unwrap();
+                    break;
+                }
+            }
+        }
         Ballast(path)
     }
+}
+
+fn free(hop: &Hop) -> u64 {
+    let disk = rustix::fs::statvfs(hop.scratch()).unwrap();
+    disk.f_bavail * disk.f_frsize
 }
 
 impl Drop for Ballast {
