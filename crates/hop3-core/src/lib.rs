@@ -18,6 +18,7 @@ pub mod backup;
 pub mod certificate;
 pub mod config;
 pub mod cron;
+pub mod descriptor;
 pub mod driver;
 pub mod event;
 #[cfg(any(test, fuzzing))]

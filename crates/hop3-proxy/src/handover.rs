@@ -16,27 +16,22 @@
 use crate::Shared;
 use crate::control::{self, Answer, Change, Request};
 use anyhow::{Context, ensure};
+use hop3_core::descriptor;
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
 use hop3_core::tcp::Port;
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recv, recvmsg, sendmsg,
-};
+use rustix::net::{RecvFlags, recv};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The kernel passes at most 253 descriptors at once (unix(7)).
-const MAX_DESCRIPTORS: usize = 253;
 /// A living proxy answers at once; one that does not is stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -134,13 +129,7 @@ fn send_port(shared: &Shared, port: Port, connection: &UnixStream) -> io::Result
 
 /// Sends a line with descriptors.
 fn send(connection: &UnixStream, line: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let line = serde_json::to_string(line)? + "\n";
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    let sent = sendmsg(connection, &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
-    // The descriptors went with the first byte.
-    { connection }.write_all(&line.as_bytes()[sent..])
+    descriptor::send(connection, serde_json::to_string(line)?, descriptors)
 }
 
 /// The new one has died before it served.
@@ -189,7 +178,8 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
     connection.set_read_timeout(Some(PATIENCE))?;
     let request = serde_json::to_string(&Request::HandOver)? + "\n";
     (&connection).write_all(request.as_bytes())?;
-    let (line, mut descriptors) = receive_line(&connection).context("receiving from the living proxy")?;
+    let (line, mut descriptors) =
+        descriptor::receive(&connection).context("receiving from the living proxy")?;
     let handed: Handed =
         serde_json::from_str(&line).with_context(|| format!("the living proxy said: {}", line.trim()))?;
     ensure!(
@@ -212,7 +202,8 @@ pub(crate) fn receive(layout: &Layout) -> anyhow::Result<Estate> {
 
 fn receive_port(mut connection: &UnixStream, port: Port, threads: usize) -> anyhow::Result<Vec<TcpListener>> {
     connection.write_all((serde_json::to_string(&Request::Port { port })? + "\n").as_bytes())?;
-    let (line, descriptors) = receive_line(connection).with_context(|| format!("receiving port {port}"))?;
+    let (line, descriptors) =
+        descriptor::receive(connection).with_context(|| format!("receiving port {port}"))?;
     let count = descriptors.len();
     // Behind a front there are no others to compare with.
     ensure!(
@@ -221,25 +212,6 @@ fn receive_port(mut connection: &UnixStream, port: Port, threads: usize) -> anyh
         line.trim()
     );
     Ok(descriptors.into_iter().map(TcpListener::from).collect())
-}
-
-fn receive_line(connection: &UnixStream) -> io::Result<(String, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut buffer = [0; 4096];
-    let received =
-        recvmsg(connection, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    let mut descriptors = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(passed) = message {
-            descriptors.extend(passed);
-        }
-    }
-    let mut line = buffer[..received.bytes].to_vec();
-    if !line.ends_with(b"\n") {
-        BufReader::new(connection).read_until(b'\n', &mut line)?;
-    }
-    String::from_utf8(line).map(|line| (line, descriptors)).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// The connection to the old proxy, for as long as it has requests under way.

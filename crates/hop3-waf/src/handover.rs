@@ -12,17 +12,13 @@
 
 use crate::desk::Desk;
 use crate::sets::Choice;
+use hop3_core::descriptor;
 use hop3_core::layout::Layout;
 use hop3_core::lock::RoleLock;
 use hop3_core::waf::LENGTHS;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
-};
 use rustix::process::Uid;
 use serde::{Deserialize, Serialize};
-use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
@@ -69,17 +65,12 @@ pub(crate) fn give(desk: &Desk, mut connection: UnixStream) -> bool {
     false
 }
 
-fn send(desk: &Desk, mut connection: &UnixStream) -> io::Result<()> {
+fn send(desk: &Desk, connection: &UnixStream) -> io::Result<()> {
     let handed = Handed { owner: desk.owner.as_raw(), known: desk.known().clone() };
-    let line = serde_json::to_string(&handed)? + "\n";
+    let line = serde_json::to_string(&handed)?;
     let lock = desk.lock();
     let descriptors = [lock.as_ref().ok_or(io::ErrorKind::NotFound)?.as_fd(), desk.listener.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let sent = sendmsg(connection, &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
-    // The descriptors went with the first byte.
-    connection.write_all(&line.as_bytes()[sent..])
+    descriptor::send(connection, line, &descriptors)
 }
 
 /// Asks the living filter of the root for its place.
@@ -87,8 +78,8 @@ pub(crate) fn receive(layout: &Layout) -> io::Result<Place> {
     let mut connection = UnixStream::connect(layout.waf_socket())?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.write_all(&REQUEST)?;
-    let (line, descriptors) = receive_line(&connection)?;
-    let handed: Option<Handed> = serde_json::from_slice(&line).ok();
+    let (line, descriptors) = descriptor::receive(&connection)?;
+    let handed: Option<Handed> = serde_json::from_str(&line).ok();
     let descriptors = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors).ok();
     let Some((Handed { owner, known }, [lock, listener])) = handed.zip(descriptors) else {
         return Err(io::Error::other(
@@ -103,25 +94,6 @@ pub(crate) fn receive(layout: &Layout) -> io::Result<Place> {
         known: if known.is_empty() { vec![Choice::usual()] } else { known },
         predecessor: Some(connection),
     })
-}
-
-fn receive_line(connection: &UnixStream) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut buffer = [0; 4096];
-    let received =
-        recvmsg(connection, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    let mut descriptors = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(passed) = message {
-            descriptors.extend(passed);
-        }
-    }
-    let mut line = buffer[..received.bytes].to_vec();
-    if !line.ends_with(b"\n") {
-        BufReader::new(connection).read_until(b'\n', &mut line)?;
-    }
-    Ok((line, descriptors))
 }
 
 /// Tells the old one that this one serves. One that has died meanwhile is not missed.

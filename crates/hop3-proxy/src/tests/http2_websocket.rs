@@ -4,8 +4,21 @@
 use super::harness::*;
 use super::http2::{H2, HOST, block_on, serving};
 use bytes::Bytes;
+use h2::SendStream;
+use h2::client::ResponseFuture;
 use http::Request;
 use std::io::Write;
+
+/// Asks for a WebSocket, once the proxy's settings are there.
+async fn ask(client: &mut H2) -> (ResponseFuture, SendStream<Bytes>) {
+    while !client.send.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    let request = Request::connect(format!("https://{HOST}/chat")).header("sec-websocket-version", "13");
+    let mut request = request.body(()).unwrap();
+    request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+    client.open(request, false).await
+}
 
 #[test]
 fn a_websocket_opens_over_a_stream() {
@@ -33,16 +46,7 @@ fn a_websocket_opens_over_a_stream() {
     let proxy = serving(&server);
     block_on(async {
         let mut client = H2::connect(&proxy).await;
-        // Until the proxy's settings are there.
-        while !client.send.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-        }
-        let mut request = Request::connect(format!("https://{HOST}/chat"))
-            .header("sec-websocket-version", "13")
-            .body(())
-            .unwrap();
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        let (response, mut stream) = client.open(request, false).await;
+        let (response, mut stream) = ask(&mut client).await;
         let response = response.await.unwrap();
         assert_eq!((response.status().as_u16(), response.headers().get("upgrade")), (200, None));
         let mut body = response.into_body();
@@ -64,12 +68,7 @@ fn a_websocket_that_was_not_accepted_does_not_look_open() {
     let proxy = serving(&server);
     block_on(async {
         let mut client = H2::connect(&proxy).await;
-        while !client.send.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-        }
-        let mut request = Request::connect(format!("https://{HOST}/chat")).body(()).unwrap();
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        let (response, _stream) = client.open(request, false).await;
+        let (response, _stream) = ask(&mut client).await;
         assert_eq!(response.await.unwrap().status(), 502);
     });
 }
@@ -86,12 +85,7 @@ fn an_app_that_breaks_off_resets_the_stream() {
     let proxy = serving(&server);
     block_on(async {
         let mut client = H2::connect(&proxy).await;
-        while !client.send.is_extended_connect_protocol_enabled() {
-            tokio::task::yield_now().await;
-        }
-        let mut request = Request::connect(format!("https://{HOST}/chat")).body(()).unwrap();
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        let (response, mut stream) = client.open(request, false).await;
+        let (response, mut stream) = ask(&mut client).await;
         let mut body = response.await.unwrap().into_body();
         assert_eq!(body.data().await.unwrap().unwrap(), "hi");
         stream.send_data(Bytes::from_static(b"end"), false).unwrap();

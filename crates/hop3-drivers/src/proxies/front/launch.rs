@@ -5,24 +5,17 @@
 
 use super::choice::Choice;
 use super::product::{Handed, program};
+use hop3_core::descriptor;
 use hop3_core::layout::Layout;
 use hop3_proxy::Sockets;
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
-};
 use serde::{Deserialize, Serialize};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-/// The kernel passes at most 253 descriptors at once (unix(7)).
-const MAX_DESCRIPTORS: usize = 253;
 
 /// What comes with the descriptors.
 #[derive(Serialize, Deserialize)]
@@ -54,11 +47,8 @@ pub(crate) fn start(hop3: &Path, layout: &Layout, sockets: &Sockets) -> io::Resu
         .process_group(0)
         .spawn()?;
     let descriptors: Vec<_> = sockets.http.iter().chain(&sockets.https).map(AsFd::as_fd).collect();
-    let line = serde_json::to_vec(&Counts { http: sockets.http.len(), https: sockets.https.len() })?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(&ours, &[IoSlice::new(&line)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    let counts = Counts { http: sockets.http.len(), https: sockets.https.len() };
+    descriptor::send(&ours, serde_json::to_string(&counts)?, &descriptors)?;
     Ok(child)
 }
 
@@ -99,18 +89,9 @@ fn told(handed: &Handed, numbers: &Numbers) -> String {
 }
 
 fn receive() -> io::Result<(Vec<OwnedFd>, Numbers)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut buffer = [0; 256];
-    let received =
-        recvmsg(io::stdin(), &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    let mut sockets = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(passed) = message {
-            sockets.extend(passed);
-        }
-    }
-    let counts: Counts = serde_json::from_slice(&buffer[..received.bytes])?;
+    let launcher = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let (line, sockets) = descriptor::receive(&launcher)?;
+    let counts: Counts = serde_json::from_str(&line)?;
     let numbers: Vec<i32> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
     if numbers.len() != counts.http + counts.https {
         return Err(io::Error::other("the sockets did not come"));

@@ -4,7 +4,7 @@
 use super::door::Door;
 use super::plan::{CHALLENGES, Plan};
 use super::process::{Main, connections};
-use super::product::{Facts, Place, Product, expect_new_enough, is_since, product, program};
+use super::product::{Facts, Judged, Place, Product, expect_new_enough, is_since, product, program};
 use expect_test::{Expect, expect, expect_file};
 use hop3_core::name::Domain;
 use hop3_core::policy::{BasicAuth, Policy};
@@ -14,9 +14,16 @@ use hop3_core::route::{
 };
 use rustix::process::Signal;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const PRODUCTS: [&str; 4] = ["nginx", "haproxy", "traefik", "caddy"];
+
+/// What a product says of the files that `judged` put into the folder it is given.
+pub(super) fn said(judged: impl FnOnce(&Path) -> Option<Judged>) -> Option<(bool, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let judged = judged(folder.path())?;
+    Some((judged.is_good, String::from_utf8_lossy(&judged.said).into_owned()))
+}
 
 pub(super) fn place(is_secure: bool) -> Place {
     Place {

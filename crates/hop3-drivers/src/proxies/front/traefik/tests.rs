@@ -46,9 +46,7 @@ fn judged(folder: &Path, change: impl Fn(String) -> String) -> Option<Judged> {
 }
 
 fn said(change: impl Fn(String) -> String) -> Option<(bool, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let judged = judged(folder.path(), change)?;
-    Some((judged.is_good, String::from_utf8_lossy(&judged.said).into_owned()))
+    super::super::tests::said(|folder| judged(folder, change))
 }
 
 /// A certificate that is not there keeps no host from being served.
