@@ -30,6 +30,7 @@ use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -333,7 +334,7 @@ impl Client {
 
     async fn route(
         &mut self,
-        service: &LiveService,
+        service: &Arc<LiveService>,
         request: &Request,
         head: Buffer,
         visit: &mut Visit,
@@ -341,11 +342,13 @@ impl Client {
         let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
         let tried =
             self.plan.as_ref().and_then(|plan| plan.tried(&self.worker.registry.table(), path).cloned());
-        let service = tried.as_deref().unwrap_or(service);
+        let service = tried.as_ref().unwrap_or(service);
         match service.route(path).map(|route| (route, &route.target)) {
             // Boxes of up to 1,032 bytes cost little: the C library has such blocks at hand.
             Some((_, LiveTarget::Upstreams(_))) => {
-                Box::pin(exchange::forward(self, request, head, visit)).await
+                // A policy may have taken its time, and the table may have changed meanwhile.
+                let found = service.policy.is_none().then_some(service);
+                Box::pin(exchange::forward(self, found, request, head, visit)).await
             }
             Some((route, LiveTarget::Static(files))) => {
                 let place = files::Place { files, prefix: &route.prefix };

@@ -178,6 +178,11 @@ impl Deadlines {
         }
     }
 
+    /// Now, or up to a tick before.
+    pub(crate) fn tick(&self) -> Instant {
+        self.start + Duration::from_millis(self.now.get() - 1)
+    }
+
     fn sweep(&self) {
         self.read_clock();
         let mut watches = self.watches.borrow_mut();

@@ -25,7 +25,7 @@ use crate::limit::Limits;
 use crate::page::{self, Page};
 use crate::pool::Connection;
 use crate::stream::Stream;
-use crate::table::{LivePool, LiveTarget};
+use crate::table::{LivePool, LiveService, LiveTarget};
 use crate::upload::{Upload, UploadError};
 use crate::upstream::{InFlight, Open};
 use crate::wake::{self, Asleep};
@@ -51,9 +51,11 @@ enum Attempt {
     Answer(Page),
 }
 
-/// Brings a request, whose rewritten head is `head`, to an upstream of its route.
+/// Brings a request, whose rewritten head is `head`, to an upstream of its route. `found` is the service that the table
+/// of this moment has for it, where that is known.
 pub(crate) async fn forward(
     client: &mut Client,
+    mut found: Option<&Arc<LiveService>>,
     request: &Request,
     head: Buffer,
     visit: &mut Visit,
@@ -67,7 +69,7 @@ pub(crate) async fn forward(
     }
     let mut search = Search::default();
     let page = loop {
-        let (pool, in_flight) = match pick(client, request, &upload.out) {
+        let (pool, in_flight) = match pick(client, found.take(), request, &upload.out) {
             Ok(picked) => picked,
             Err(Miss::Page(page)) => break page,
             Err(Miss::Asleep(asleep)) => {
@@ -127,15 +129,25 @@ impl From<Page> for Miss {
     }
 }
 
-/// Looks the route up in the table of this moment and takes the least busy upstream.
-fn pick(client: &Client, request: &Request, head: &[u8]) -> Result<(Arc<LivePool>, InFlight), Miss> {
+/// Looks the route up, in the table of this moment unless its service was just found, and takes the least busy upstream.
+fn pick(
+    client: &Client,
+    mut found: Option<&Arc<LiveService>>,
+    request: &Request,
+    head: &[u8],
+) -> Result<(Arc<LivePool>, InFlight), Miss> {
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
     let asked = client.plan.as_ref().and_then(|plan| plan.asked()).unwrap_or(path);
     loop {
-        let table = client.worker.registry.table();
-        let service = table.service(&head[request.host.clone()], asked).ok_or(page::UNKNOWN_HOST)?;
-        let tried = client.plan.as_ref().and_then(|plan| plan.tried(&table, path));
-        let service = tried.unwrap_or(service);
+        let table;
+        let service = match found.take() {
+            Some(service) => service,
+            None => {
+                table = client.worker.registry.table();
+                let whole = table.service(&head[request.host.clone()], asked).ok_or(page::UNKNOWN_HOST)?;
+                client.plan.as_ref().and_then(|plan| plan.tried(&table, path)).unwrap_or(whole)
+            }
+        };
         let route = service.route(path).ok_or(page::NO_ROUTE)?;
         let pool = match &route.target {
             LiveTarget::Upstreams(pool) => pool,
@@ -331,7 +343,7 @@ async fn finish(
     }
     client.watch.hold(None);
     if seen.is_uploaded && seen.is_clean && response.upstream_stays && leftover.is_empty() {
-        client.worker.pool.give(connection, &client.worker.limits);
+        client.worker.pool.give(connection, client.worker.deadlines.tick(), &client.worker.limits);
     }
     let after = match (seen.is_uploaded, response.client_stays) {
         // The rest of the body is still coming; a close now would reset the response away.

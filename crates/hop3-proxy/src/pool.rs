@@ -56,7 +56,8 @@ impl Pool {
         None
     }
 
-    pub(crate) fn give(&self, mut connection: Connection, limits: &Limits) {
+    /// Keeps a connection. `now` may be somewhat behind: it only makes it look older.
+    pub(crate) fn give(&self, mut connection: Connection, now: Instant, limits: &Limits) {
         let upstream = connection.open.upstream();
         // What runs over another connection keeps that, not itself.
         if upstream.is_retired() || !connection.stream.is_socket() {
@@ -66,7 +67,7 @@ impl Pool {
         let kept = idle.entry(key(upstream)).or_default();
         if kept.len() < limits.pool_size {
             connection.is_used = true;
-            kept.push(Idle { connection, since: Instant::now() });
+            kept.push(Idle { connection, since: now });
         }
     }
 

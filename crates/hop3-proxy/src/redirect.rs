@@ -37,15 +37,15 @@ pub(crate) fn by_scheme(
     request: &Request,
     head: &[u8],
 ) -> Option<Instead> {
-    let mut buffer = [0; 255];
-    let host = normal_host(&head[request.host.clone()], &mut buffer)?;
     let tls = &service.source.tls;
-    let https = client.worker.https.clone();
-    if let Some(secure) = client.secure.clone() {
+    let https = client.worker.https.as_ref();
+    let mut buffer = [0; 255];
+    if let Some(secure) = &client.secure {
+        let host = normal_host(&head[request.host.clone()], &mut buffer)?;
         // TLS that an app ends itself is not to be met here, whatever our certificate covers.
         let is_carried = client.worker.registry.table().passthrough(host).is_some();
         let is_for_it =
-            !is_carried && https.is_none_or(|https| https.terminator.suits(&secure, host, service));
+            !is_carried && https.is_none_or(|https| https.terminator.suits(secure, host, service));
         return (!is_for_it).then_some(Instead::Page(page::MISDIRECTED));
     }
     let path = std::str::from_utf8(&head[request.path.clone()]).unwrap_or("/");
@@ -57,6 +57,7 @@ pub(crate) fn by_scheme(
         }
         _ if tls.https == Https::Only => Some(Instead::Page(page::HTTPS_WANTED)),
         Some(https) if tls.https == Https::Redirect || tls.client_ca.is_some() => {
+            let host = normal_host(&head[request.host.clone()], &mut buffer)?;
             let port = if https.port == 443 { String::new() } else { format!(":{}", https.port) };
             Some(Instead::Redirect(format!("https://{host}{port}{path}")))
         }

@@ -55,12 +55,22 @@ macro_rules! each {
     };
 }
 
+/// Makes a connection quick. Failure only costs time.
+pub(crate) fn tune(stream: &TcpStream) {
+    // Without it small responses wait for the reader's delayed acknowledgement.
+    stream.set_nodelay(true).ok();
+    // Within the machine there is no congestion to be controlled, so the cheapest way, which every kernel has, serves:
+    // bbr would measure the path and set a timer for each segment.
+    if stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback()) {
+        rustix::net::sockopt::set_tcp_congestion(stream, "reno").ok();
+    }
+}
+
 impl Stream {
     /// # Errors
     /// It could not be taken over by the thread's ring.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Stream> {
-        // Without it small responses wait for the reader's delayed acknowledgement. Failure only costs time.
-        stream.set_nodelay(true).ok();
+        tune(&stream);
         Ok(Stream::over(match ring::current() {
             None => Transport::Tcp(stream),
             Some(driver) => Transport::Ring(Socket::new(driver, stream.into_std()?.into())),
@@ -372,4 +382,25 @@ impl Stream {
 
 fn reset_at_close(stream: &TcpStream) {
     socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt::{set_tcp_congestion, tcp_congestion};
+    use std::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_connection_within_the_machine_needs_no_congestion_control() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let all = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_allowed_congestion_control").unwrap();
+        let other = all.split_whitespace().find(|name| *name != "reno");
+        if let Some(other) = other {
+            set_tcp_congestion(&stream, other).unwrap();
+        }
+        tune(&stream);
+        assert_eq!(tcp_congestion(&stream).unwrap(), "reno");
+        assert!(stream.nodelay().unwrap());
+    }
 }

@@ -2,6 +2,9 @@
 //! Fields of a JSON object, appended to bytes: what a log line needs of JSON and no more.
 //!
 //! Invariant: whatever bytes a client sent, the line stays one line and one valid object.
+//!
+//! A log line is two dozen small pieces. Where the compiler knows how long one is, it is a store or two rather than a
+//! call that copies: so the names of fields are appended in line.
 
 /// The name of a field that is not the first, ready to be appended.
 macro_rules! key {
@@ -12,13 +15,15 @@ macro_rules! key {
 pub(crate) use key;
 
 /// Begins an object with the time.
-pub(crate) fn begin(out: &mut Vec<u8>, time: &str) {
+#[inline]
+pub(crate) fn begin(out: &mut Vec<u8>, time: &[u8]) {
     out.extend_from_slice(b"{\"time\":\"");
-    out.extend_from_slice(time.as_bytes());
+    out.extend_from_slice(time);
     out.push(b'"');
 }
 
 /// A text of the proxy's own, which needs no escape.
+#[inline]
 pub(crate) fn plain(out: &mut Vec<u8>, key: &str, value: &str) {
     out.extend_from_slice(key.as_bytes());
     out.push(b'"');
@@ -27,8 +32,13 @@ pub(crate) fn plain(out: &mut Vec<u8>, key: &str, value: &str) {
 }
 
 /// A text that somebody sent, at most `limit` bytes of it.
+#[inline]
 pub(crate) fn text(out: &mut Vec<u8>, key: &str, value: &[u8], limit: usize) {
     out.extend_from_slice(key.as_bytes());
+    string(out, value, limit);
+}
+
+fn string(out: &mut Vec<u8>, value: &[u8], limit: usize) {
     out.push(b'"');
     let cut = &value[..value.len().min(limit)];
     // All of it, so that the compiler can look at many bytes at once.
@@ -65,34 +75,32 @@ fn escape_byte(out: &mut Vec<u8>, code: u32) {
     out.extend_from_slice(format!("\\u{code:04x}").as_bytes());
 }
 
+#[inline]
 pub(super) fn number(out: &mut Vec<u8>, key: &str, value: u64) {
     out.extend_from_slice(key.as_bytes());
     digits(out, value);
 }
 
 /// Milliseconds with three places.
+#[inline]
 pub(super) fn millis(out: &mut Vec<u8>, key: &str, us: u64) {
     out.extend_from_slice(key.as_bytes());
     digits(out, us / 1000);
-    out.push(b'.');
     let rest = us % 1000;
-    for place in [100, 10, 1] {
-        out.push(b'0' + (rest / place % 10) as u8);
-    }
+    let [hundreds, tens, ones] = [100, 10, 1].map(|place| b'0' + (rest / place % 10) as u8);
+    out.extend_from_slice(&[b'.', hundreds, tens, ones]);
 }
 
 pub(super) fn digits(out: &mut Vec<u8>, mut value: u64) {
-    let mut buffer = [0_u8; 20];
-    let mut at = buffer.len();
-    loop {
-        at -= 1;
-        buffer[at] = b'0' + (value % 10) as u8;
+    let count = value.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let mut room = [0_u8; 20];
+    for digit in room[..count].iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
         value /= 10;
-        if value == 0 {
-            break;
-        }
     }
-    out.extend_from_slice(&buffer[at..]);
+    let end = out.len() + count;
+    out.extend_from_slice(&room);
+    out.truncate(end);
 }
 
 pub(super) fn end(out: &mut Vec<u8>) {
@@ -105,7 +113,7 @@ mod tests {
 
     fn line(value: &[u8]) -> serde_json::Value {
         let mut out = Vec::new();
-        begin(&mut out, "now");
+        begin(&mut out, b"now");
         text(&mut out, key!("a"), value, 64);
         number(&mut out, key!("n"), u64::MAX);
         millis(&mut out, key!("ms"), 12_007);

@@ -115,27 +115,18 @@ impl Clock {
                 self.second.set(second);
             }
         }
-        Stamp::new(&self.text.get(), us.rem_euclid(1_000_000) as u32 / 1000)
+        stamp(&self.text.get(), us.rem_euclid(1_000_000) as u32 / 1000)
     }
 }
 
 /// `2026-11-26T11:42:41.123Z`
-struct Stamp([u8; 24]);
+type Stamp = [u8; 24];
 
-impl Stamp {
-    fn new(second: &[u8; 19], millis: u32) -> Stamp {
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        text[..19].copy_from_slice(second);
-        for (place, divisor) in [(20, 100), (21, 10), (22, 1)] {
-            text[place] = b'0' + (millis / divisor % 10) as u8;
-        }
-        Stamp(text)
+fn stamp(second: &[u8; 19], millis: u32) -> Stamp {
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    text[..19].copy_from_slice(second);
+    for (place, divisor) in [(20, 100), (21, 10), (22, 1)] {
+        text[place] = b'0' + (millis / divisor % 10) as u8;
     }
-}
-
-impl std::ops::Deref for Stamp {
-    type Target = str;
-    fn deref(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
+    text
 }

@@ -114,12 +114,11 @@ impl Visit {
             }
             _ => json::text(out, key!("path"), path, PATH_BYTES),
         }
-        for (key, range, limit) in
-            [(key!("referer"), &request.referer, REFERER_BYTES), (key!("agent"), &request.agent, AGENT_BYTES)]
-        {
-            if !range.is_empty() {
-                json::text(out, key, &head[range.clone()], limit);
-            }
+        if !request.referer.is_empty() {
+            json::text(out, key!("referer"), &head[request.referer.clone()], REFERER_BYTES);
+        }
+        if !request.agent.is_empty() {
+            json::text(out, key!("agent"), &head[request.agent.clone()], AGENT_BYTES);
         }
     }
 

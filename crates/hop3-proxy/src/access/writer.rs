@@ -93,7 +93,7 @@ impl Writer {
 }
 
 fn tell_lost(batch: &mut Vec<u8>, lost: u64) {
-    json::begin(batch, &Timestamp::now().to_string());
+    json::begin(batch, Timestamp::now().to_string().as_bytes());
     json::number(batch, key!("lost"), lost);
     json::end(batch);
     tracing::warn!(lost, "lines of the access log were lost: the disk did not keep up");

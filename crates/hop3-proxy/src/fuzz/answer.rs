@@ -85,7 +85,7 @@ pub fn log_line(mut data: &[u8]) {
     let limit = usize::from(choice(&mut data));
     let (first, second) = (split(&mut data), data);
     let mut line = Vec::new();
-    json::begin(&mut line, "now");
+    json::begin(&mut line, b"now");
     json::text(&mut line, key!("first"), first, limit);
     json::plain(&mut line, key!("between"), "x");
     json::text(&mut line, key!("second"), second, usize::MAX);

@@ -9,7 +9,7 @@ use super::flow::{self, Cut, Outward};
 use super::head::{self, Question};
 use crate::http1::body::Body;
 use crate::memory::{Memory, Sharing};
-use crate::stream::Stream;
+use crate::stream::{Stream, tune};
 use crate::upstream::{Open, Upstream};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
@@ -142,7 +142,7 @@ async fn connect(address: &Address, open: Option<Open>) -> io::Result<SendReques
     let shaken = match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
+            tune(&stream);
             shake(stream, open).await
         }
         Address::Unix(path) => shake(UnixStream::connect(path).await?, open).await,

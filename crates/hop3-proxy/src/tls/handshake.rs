@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::client::{Client, Way};
 use crate::deadline::Watch;
 use crate::http2;
-use crate::stream::Stream;
+use crate::stream::{Stream, tune};
 use crate::tcp::{self, Arrived};
 use crate::worker::Worker;
 use hop3_core::tcp::Entry;
@@ -103,7 +103,7 @@ enum Shaken {
 }
 
 async fn shake(worker: &Worker, terminator: &Terminator, mut tcp: TcpStream) -> io::Result<Shaken> {
-    tcp.set_nodelay(true)?;
+    tune(&tcp);
     let hello = hello::read(&mut tcp).await?;
     // Before anything else, an issuer's question too: the process has its own certificates.
     let entry = hello.host.as_deref().and_then(|host| worker.registry.table().passthrough(host));
