@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two builds of Hop3 under load at the same time, on the same core: whatever disturbs one disturbs the other.
 
-One after the other, two builds of the same source differ by several hundredths on a machine that is shared; so, by less
-than half of one. What is told is the processor time for each request of the second build to that of the first.
+One after the other, two builds of the same source differ by several hundredths on a machine that is shared; at the same
+time, by less than half a hundredth. What is told is the processor time for each request of the second build to that of
+the first.
 
     bench/edge/builds.py OLD NEW [--tls] [--rounds 12] [--seconds 2]
 """
