@@ -4,7 +4,7 @@
 the other.
 
 One after the other, two builds of the same source differ by several hundredths on a machine that is shared; at the same
-time, by less than half a hundredth. What is told is the processor time for each request, or message, of the second to
+time, by half a hundredth. What is told is the processor time for each request, or message, of the second to
 that of the first.
 
     bench/edge/beside.py FIRST SECOND [CASE...] [--rounds 12] [--seconds 2]
@@ -17,7 +17,7 @@ import concurrent.futures
 
 import edge
 import products
-from measuring import h2load, quartiles, run_time, wrk
+from measuring import h2load, quartiles, wrk
 
 
 def requests(connections):
@@ -43,10 +43,9 @@ SECURE = ("tls", "h2")
 
 def spent(rig, product, load):
     """Processor time for each unit that the load counts."""
-    before = run_time(product.process.pid)
-    result = load(rig, product)
+    result = edge.measured(product, lambda: load(rig, product), "count")
     assert not result["failed"], result
-    return (run_time(product.process.pid) - before) / result["count"]
+    return result["cpu_us"]
 
 
 def make(rig, name, what, hosts):
